@@ -1,0 +1,116 @@
+/**
+ * A message: what was published, once, whatever the number of queues it lies in.
+ *
+ * Header and body lie one after the other in owned memory (`bytes`), which may be a slab shared
+ * with other messages; nobody writes to it after construction:
+ *
+ *     bytes:  ... | header (headerBytes) | body (bodyBytes) | ...
+ *                 ^ start
+ *
+ * The header is opaque here: it is the publisher's own encoding, named by `format`, and passes
+ * through to a consumer of the same protocol byte for byte. For AMQP it is the whole payload of
+ * the content-header frame (class-id, weight, body-size, property flags, properties).
+ */
+
+/** Which protocol encoded the header bytes; each has a `MessageFormat` in `ports.ts`. */
+export const FORMAT_AMQP = 0;
+export const FORMAT_MQTT = 1;
+export const FORMAT_CMQ = 2;
+
+export class Message {
+  readonly exchange: string;
+  readonly routingKey: string;
+  readonly format: number;
+  /** Owned memory; see the drawing above. */
+  readonly bytes: Buffer;
+  readonly start: number;
+  readonly headerBytes: number;
+  readonly bodyBytes: number;
+  /** delivery-mode 2: survives a restart when it lies in a durable queue. */
+  readonly isPersistent: boolean;
+  /** 0 to 255; -1 when the publisher set none. */
+  readonly priority: number;
+  /** Per-message TTL in ms; -1 when the publisher set none. */
+  readonly expirationMs: number;
+  /** Wall-clock ms at which the gateway accepted it. */
+  readonly publishedAtMs: number;
+
+  constructor(
+    exchange: string,
+    routingKey: string,
+    format: number,
+    bytes: Buffer,
+    start: number,
+    headerBytes: number,
+    bodyBytes: number,
+    isPersistent: boolean,
+    priority: number,
+    expirationMs: number,
+    publishedAtMs: number,
+  ) {
+    this.exchange = exchange;
+    this.routingKey = routingKey;
+    this.format = format;
+    this.bytes = bytes;
+    this.start = start;
+    this.headerBytes = headerBytes;
+    this.bodyBytes = bodyBytes;
+    this.isPersistent = isPersistent;
+    this.priority = priority;
+    this.expirationMs = expirationMs;
+    this.publishedAtMs = publishedAtMs;
+  }
+}
+
+/** Where the store stands with an entry; written by the store only. */
+export const STORE_NONE = 0;
+/** In the write buffer, not yet encoded: a settle now makes it vanish without touching the disk. */
+export const STORE_PENDING = 1;
+/** Encoded into the commit at the disk, or committed: a settle must be recorded. */
+export const STORE_WRITTEN = 2;
+/** Settled while pending: the commit loop skips it. */
+export const STORE_CANCELLED = 3;
+
+/** States of an entry (docs/ARCHITECTURE.md, "One state machine"). */
+export const ENTRY_READY = 0;
+export const ENTRY_LEASED = 1;
+export const ENTRY_SETTLED = 2;
+export const ENTRY_DELAYED = 3;
+
+/** A message's place in one queue. */
+export class Entry {
+  readonly message: Message;
+  /** 1-based, grows by one per entry of this queue, never reused. */
+  readonly sequence: number;
+  state: number;
+  /** Delivered before, or possibly delivered before a crash. */
+  isRedelivered: boolean;
+  /** Wall-clock ms at which the entry's TTL ends; Infinity when it has none. */
+  expiresAtMs: number;
+  /** Wall-clock ms before which it is delayed; 0 when it is not. */
+  notBeforeMs: number;
+  /** Hand-overs that count towards the delivery limit (and CMQ's receive count). */
+  receiveCount: number;
+  /** Grows with each hand-over; settling with an older one is stale. */
+  generation: number;
+  /** Wall-clock ms at which the present lease ends; Infinity without deadline. */
+  leaseUntilMs: number;
+  /** Wall-clock ms of the first hand-over; 0 before it. */
+  firstReceivedAtMs: number;
+  /** One of STORE_*; owned by the store. */
+  storeState: number;
+
+  constructor(message: Message, sequence: number, expiresAtMs: number) {
+    this.message = message;
+    this.sequence = sequence;
+    this.state = ENTRY_READY;
+    this.isRedelivered = false;
+    this.expiresAtMs = expiresAtMs;
+    this.notBeforeMs = 0;
+    this.receiveCount = 0;
+    this.generation = 0;
+    this.leaseUntilMs = Infinity;
+    this.firstReceivedAtMs = 0;
+    this.storeState = STORE_NONE;
+  }
+}
