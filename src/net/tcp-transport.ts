@@ -10,6 +10,7 @@ export class TcpTransport implements Transport {
   readonly #socket: Socket;
   #error: Error | undefined;
   #isEnding: boolean;
+  #isPaused: boolean;
   #linger: NodeJS.Timeout | undefined;
 
   /** @param socket connected, and for TLS past its handshake; owned by the transport from now on */
@@ -18,6 +19,7 @@ export class TcpTransport implements Transport {
     this.#socket = socket;
     this.#error = undefined;
     this.#isEnding = false;
+    this.#isPaused = false;
     this.#linger = undefined;
     socket.on('error', (error) => {
       this.#error = error;
@@ -35,6 +37,8 @@ export class TcpTransport implements Transport {
     socket.on('data', (chunk: Buffer) => {
       if (!this.#isEnding) handler.onChunk(chunk);
     });
+    // A gate before this one may have paused it, which a `data` listener alone does not undo.
+    if (!this.#isPaused) socket.resume();
   }
 
   write(bytes: Buffer, onWritten?: WrittenCallback): boolean {
@@ -55,10 +59,13 @@ export class TcpTransport implements Transport {
   }
 
   pause(): void {
-    if (!this.#isEnding) this.#socket.pause();
+    if (this.#isEnding) return;
+    this.#isPaused = true;
+    this.#socket.pause();
   }
 
   resume(): void {
+    this.#isPaused = false;
     this.#socket.resume();
   }
 
