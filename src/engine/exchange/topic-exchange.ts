@@ -1,0 +1,70 @@
+import { BrokerError } from '../../base/errors.ts';
+import { Exchange, type Binding, type Destination, type RoutedMessage } from './exchange.ts';
+import { AMQP_SYNTAX, TopicTrie } from './topic-trie.ts';
+import {
+  TOPIC_CACHE_DESTINATIONS_MAX,
+  TOPIC_CACHE_KEYS_MAX,
+  TOPIC_MULTI_WILDCARDS_MAX,
+} from './topology-limits.ts';
+
+/**
+ * Patterns of words: '*' is one word, '#' any number. The trie answers a key seen for the first
+ * time; its result is remembered until a binding changes or the memory is full.
+ */
+export class TopicExchange extends Exchange {
+  readonly #trie = new TopicTrie<Destination>(AMQP_SYNTAX);
+  readonly #cache = new Map<string, readonly Destination[]>();
+  #cachedDestinationCount = 0;
+
+  override match(routingKey: string, _message: RoutedMessage | undefined, out: Destination[]): void {
+    const found = this.#cache.get(routingKey) ?? this.#search(routingKey);
+    for (let i = 0; i < found.length; i++) out.push(found[i] as Destination);
+  }
+
+  protected override validateBinding(_destination: Destination, key: string): void {
+    const count = countWords(key, '#');
+    if (count <= TOPIC_MULTI_WILDCARDS_MAX) return;
+    throw new BrokerError(
+      'PRECONDITION_FAILED',
+      `Topic binding key '${key}' uses ${count} '#' wildcards, ` +
+        `at most ${TOPIC_MULTI_WILDCARDS_MAX} are allowed`,
+    );
+  }
+
+  protected override addBinding(binding: Binding): void {
+    this.#trie.add(binding.key, binding.destination);
+    this.#forgetResults();
+  }
+
+  protected override removeBinding(binding: Binding): void {
+    this.#trie.remove(binding.key, binding.destination);
+    this.#forgetResults();
+  }
+
+  #search(routingKey: string): readonly Destination[] {
+    const matched: Destination[] = [];
+    this.#trie.match(routingKey, matched);
+    const found = matched.length > 1 ? [...new Set(matched)] : matched;
+    if (found.length > TOPIC_CACHE_DESTINATIONS_MAX) return found;
+    if (
+      this.#cache.size >= TOPIC_CACHE_KEYS_MAX ||
+      this.#cachedDestinationCount + found.length > TOPIC_CACHE_DESTINATIONS_MAX
+    ) {
+      this.#forgetResults();
+    }
+    this.#cache.set(routingKey, found);
+    this.#cachedDestinationCount += found.length;
+    return found;
+  }
+
+  #forgetResults(): void {
+    if (this.#cache.size > 0) this.#cache.clear();
+    this.#cachedDestinationCount = 0;
+  }
+}
+
+function countWords(key: string, wanted: string): number {
+  let count = 0;
+  for (const word of key.split('.')) if (word === wanted) count++;
+  return count;
+}

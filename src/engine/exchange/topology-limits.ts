@@ -1,0 +1,13 @@
+/** Hard limits of the topology, each with its unit and its reason. */
+
+/** '#' words in one topic binding key. RabbitMQ 4.3 allows as many; more has no use. */
+export const TOPIC_MULTI_WILDCARDS_MAX = 2;
+
+/** Routing keys whose result a topic exchange remembers. At about 200 bytes each: 1.6 MB. */
+export const TOPIC_CACHE_KEYS_MAX = 8192;
+
+/** Destinations in all remembered results together, so that broad fan-outs stay bounded: 512 kB. */
+export const TOPIC_CACHE_DESTINATIONS_MAX = 65_536;
+
+/** Weight of one binding of a consistent-hash exchange, as in RabbitMQ. */
+export const HASH_WEIGHT_MAX = 10_000;

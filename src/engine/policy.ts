@@ -1,0 +1,2 @@
+export type PolicyValue = string | number | boolean;
+export type PolicyDefinition = ReadonlyMap<string, PolicyValue>;
