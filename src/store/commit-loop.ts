@@ -1,0 +1,183 @@
+/**
+ * Group commit without a timer: while one commit is at the disk, the next collects.
+ *
+ * Owns tickets, the one-in-flight rule and the failure latch; what a commit consists of is the
+ * sink's business. Both stores run on it.
+ *
+ * Invariants:
+ * 1. At most one `sink.write()` is running.
+ * 2. `committedTicket <= taken`; `ticket` is `taken + 1` while something is buffered, else `taken`:
+ *    in both cases the ticket whose commit makes everything buffered so far durable.
+ * 3. After a failure nothing is ever committed again, and `onFailure` has run exactly once.
+ * 4. Callbacks run from the event loop, never inside `commit()`.
+ *
+ *            touch()                commit(false), or commit(true) of urgent content
+ *    clean ----------> collecting ------------------------------------------------> at the disk
+ *      ^                    | commit(true): after LAZY_COMMIT_MS ----------------------^   |
+ *      +------------------------------- onCommitted(ticket) <------------------------------+
+ */
+import type { Ticket } from '../engine/ports.ts';
+import type { Scheduler } from './scheduler.ts';
+
+/**
+ * How long acknowledgements may wait for company. A lost ack is a redelivery, which is legal, so
+ * this trades nothing but a little redelivery after a crash for one commit per 20 ms.
+ */
+export const LAZY_COMMIT_MS = 20;
+
+/** What the loop drives. */
+export interface CommitSink {
+  /** Takes the whole buffer synchronously; resolves when it is durable, rejects when it is not. */
+  write(): Promise<void>;
+  /** True when the buffer holds more than settlements, marks and state changes. */
+  readonly isUrgent: boolean;
+}
+
+const WANT_NOTHING = 0;
+const WANT_LAZILY = 1;
+const WANT_NOW = 2;
+
+/** The commit loop. */
+export class CommitLoop {
+  readonly #sink: CommitSink;
+  readonly #scheduler: Scheduler;
+  #taken: Ticket;
+  #committed: Ticket;
+  #isDirty: boolean;
+  #isInFlight: boolean;
+  #want: number;
+  #failure: Error | undefined;
+  #cancelTimer: (() => void) | undefined;
+  #idleWaiters: (() => void)[];
+  onCommitted: (ticket: Ticket) => void;
+  onFailure: (error: Error) => void;
+
+  constructor(sink: CommitSink, scheduler: Scheduler) {
+    this.#sink = sink;
+    this.#scheduler = scheduler;
+    this.#taken = 0;
+    this.#committed = 0;
+    this.#isDirty = false;
+    this.#isInFlight = false;
+    this.#want = WANT_NOTHING;
+    this.#failure = undefined;
+    this.#cancelTimer = undefined;
+    this.#idleWaiters = [];
+    this.onCommitted = () => {};
+    this.onFailure = () => {};
+  }
+
+  /** Ticket whose commit makes everything buffered so far durable. */
+  get ticket(): Ticket {
+    return this.#isDirty ? this.#taken + 1 : this.#taken;
+  }
+
+  get committedTicket(): Ticket {
+    return this.#committed;
+  }
+
+  get isDirty(): boolean {
+    return this.#isDirty;
+  }
+
+  get isInFlight(): boolean {
+    return this.#isInFlight;
+  }
+
+  /** The error that ended this store, if any. */
+  get failure(): Error | undefined {
+    return this.#failure;
+  }
+
+  /** Notes that something was buffered. */
+  touch(): void {
+    this.#isDirty = true;
+  }
+
+  /** See `Store.commit`. */
+  commit(lazily: boolean): void {
+    if (!this.#isDirty || this.#failure !== undefined) return;
+    const want = lazily && !this.#sink.isUrgent ? WANT_LAZILY : WANT_NOW;
+    if (want > this.#want) this.#want = want;
+    if (!this.#isInFlight) this.#pump();
+  }
+
+  /** Starts a commit even of an empty buffer, for background work; false when one is running. */
+  force(): boolean {
+    if (this.#isInFlight || this.#failure !== undefined) return false;
+    this.#start();
+    return true;
+  }
+
+  /** Resolves when nothing is in flight and nothing wanted is left, or after a failure. */
+  idle(): Promise<void> {
+    if (this.#isIdle()) return Promise.resolve();
+    return new Promise((resolve) => this.#idleWaiters.push(resolve));
+  }
+
+  /** Ends the loop because of an error outside a commit, too. */
+  fail(error: Error): void {
+    if (this.#failure !== undefined) return;
+    this.#failure = error;
+    this.#stopTimer();
+    this.onFailure(error);
+    this.#wakeIdle();
+  }
+
+  #isIdle(): boolean {
+    if (this.#failure !== undefined) return !this.#isInFlight;
+    return !this.#isInFlight && !(this.#isDirty && this.#want !== WANT_NOTHING);
+  }
+
+  #pump(): void {
+    if (!this.#isDirty || this.#want === WANT_NOTHING) return;
+    if (this.#want === WANT_NOW) {
+      this.#start();
+      return;
+    }
+    if (this.#cancelTimer !== undefined) return;
+    this.#cancelTimer = this.#scheduler.after(LAZY_COMMIT_MS, () => {
+      this.#cancelTimer = undefined;
+      if (!this.#isInFlight && this.#isDirty && this.#failure === undefined) this.#start();
+    });
+  }
+
+  #start(): void {
+    this.#stopTimer();
+    this.#want = WANT_NOTHING;
+    this.#isDirty = false;
+    this.#isInFlight = true;
+    this.#taken += 1;
+    const ticket = this.#taken;
+    this.#sink.write().then(
+      () => this.#finish(ticket),
+      (error: unknown) => {
+        this.#isInFlight = false;
+        this.fail(error instanceof Error ? error : new Error(String(error)));
+        this.#wakeIdle();
+      },
+    );
+  }
+
+  #finish(ticket: Ticket): void {
+    this.#isInFlight = false;
+    if (this.#failure === undefined) {
+      this.#committed = ticket;
+      this.onCommitted(ticket);
+      if (!this.#isInFlight) this.#pump();
+    }
+    this.#wakeIdle();
+  }
+
+  #stopTimer(): void {
+    this.#cancelTimer?.();
+    this.#cancelTimer = undefined;
+  }
+
+  #wakeIdle(): void {
+    if (this.#idleWaiters.length === 0 || !this.#isIdle()) return;
+    const waiters = this.#idleWaiters;
+    this.#idleWaiters = [];
+    for (const wake of waiters) wake();
+  }
+}

@@ -1,0 +1,14 @@
+/** The timer port of the stores: a test can own time, production uses the event loop's timers. */
+export interface Scheduler {
+  /** Runs `task` once after about `delayMs`; the returned function cancels it. */
+  after(delayMs: number, task: () => void): () => void;
+}
+
+/** The event loop's timers; they do not keep the process alive. */
+export const systemScheduler: Scheduler = {
+  after(delayMs, task) {
+    const timer = setTimeout(task, delayMs);
+    timer.unref();
+    return () => clearTimeout(timer);
+  },
+};
