@@ -30,6 +30,8 @@ import {
 } from './argument-checks.ts';
 import type { DeclaredSettings, QueueType } from './settings.ts';
 
+export type { DeclaredSettings, QueueSettings, QueueType } from './settings.ts';
+
 /** How a policy sets the same thing. */
 export interface PolicyKey {
   readonly name: string;

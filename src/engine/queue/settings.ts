@@ -4,6 +4,7 @@
  * Arguments are fixed at declare; policies come and go at run time. So a queue keeps its
  * `DeclaredSettings` and computes `QueueSettings` anew whenever a policy changes.
  */
+import { QUORUM_DELIVERY_LIMIT_DEFAULT } from '../../base/limits.ts';
 import type { PolicyDefinition, PolicyValue } from '../policy.ts';
 import { QUEUE_ARGUMENTS, type QueueArgument } from './arguments.ts';
 
@@ -50,16 +51,12 @@ export interface DeclaredSettings {
 /** What is in force. Where undefined stays possible it means none or unlimited. */
 export interface QueueSettings extends DeclaredSettings {
   readonly overflow: Overflow;
+  /** Negative: no limit. */
+  readonly deliveryLimit: number;
   readonly deadLetterStrategy: DeadLetterStrategy;
   readonly singleActiveConsumer: boolean;
   readonly delayedRetryType: DelayedRetryType;
 }
-
-/** Failed deliveries a quorum queue allows unless told otherwise (RabbitMQ since 4.0). */
-export const QUORUM_DELIVERY_LIMIT_DEFAULT = 20;
-
-/** A record under construction. */
-export type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
 /**
  * Merges arguments with the policy and operator policy that match the queue.
@@ -76,12 +73,14 @@ export function mergePolicy(
   if (policy !== undefined || operatorPolicy !== undefined) {
     for (const row of QUEUE_ARGUMENTS) {
       if (row.policy === undefined || row.field === undefined) continue;
+      if (!row.types.includes(declared.queueType)) continue;
       const fromPolicies = mergeValues(
         row,
         policyValue(row, policy),
         policyValue(row, operatorPolicy),
       );
-      merged[row.field] = mergeArgument(row, declared[row.field], fromPolicies);
+      const value = mergeArgument(row, declared[row.field], fromPolicies);
+      if (value !== undefined) merged[row.field] = value;
     }
   }
   return withDefaults(merged as unknown as DeclaredSettings);
@@ -116,16 +115,13 @@ function leastOf(row: QueueArgument, a: Value, b: Value): number | undefined {
 }
 
 function withDefaults(merged: DeclaredSettings): QueueSettings {
-  const { deliveryLimit: given, ...rest } = merged;
   const isQuorum = merged.queueType === 'quorum';
-  const limit = given ?? (isQuorum ? QUORUM_DELIVERY_LIMIT_DEFAULT : -1);
-  const settings: Mutable<QueueSettings> = {
-    ...rest,
+  return {
+    ...merged,
     overflow: merged.overflow ?? 'drop-head',
+    deliveryLimit: merged.deliveryLimit ?? (isQuorum ? QUORUM_DELIVERY_LIMIT_DEFAULT : -1),
     deadLetterStrategy: merged.deadLetterStrategy ?? 'at-most-once',
     singleActiveConsumer: merged.singleActiveConsumer ?? false,
     delayedRetryType: merged.delayedRetryType ?? 'disabled',
   };
-  if (limit >= 0) settings.deliveryLimit = limit;
-  return settings;
 }
