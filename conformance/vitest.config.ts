@@ -1,0 +1,17 @@
+import { defineConfig } from 'vitest/config';
+
+/**
+ * Conformance runs black box over real sockets. Without AMQP_URL every test file starts the built
+ * server (`npm run build` first) on a free port and a fresh data directory.
+ */
+export default defineConfig({
+  test: {
+    root: import.meta.dirname,
+    include: ['amqp/**/*.test.ts', 'hostile/**/*.test.ts'],
+    globalSetup: ['./support/target.ts'],
+    testTimeout: 20_000,
+    hookTimeout: 30_000,
+    maxWorkers: 2,
+    reporters: ['default'],
+  },
+});
