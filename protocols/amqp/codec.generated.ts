@@ -176,7 +176,7 @@ export function dispatchConnectionMethod(
   const method = reader.begin(buf, start, end);
   switch (method) {
     // connection.startOk
-    case 10 * 65_536 + 11: {
+    case 0x000a_000b: {
       const clientProperties = reader.table();
       const mechanism = reader.shortText();
       const response = reader.longBytes();
@@ -186,14 +186,14 @@ export function dispatchConnectionMethod(
       return;
     }
     // connection.secureOk
-    case 10 * 65_536 + 21: {
+    case 0x000a_0015: {
       const response = reader.longBytes();
       reader.finish();
       sink.onConnectionSecureOk(response);
       return;
     }
     // connection.tuneOk
-    case 10 * 65_536 + 31: {
+    case 0x000a_001f: {
       const channelMax = reader.u16();
       const frameMax = reader.u32();
       const heartbeat = reader.u16();
@@ -202,7 +202,7 @@ export function dispatchConnectionMethod(
       return;
     }
     // connection.open
-    case 10 * 65_536 + 40: {
+    case 0x000a_0028: {
       const virtualHost = reader.shortText();
       reader.skipShortText();
       reader.skip(1);
@@ -211,7 +211,7 @@ export function dispatchConnectionMethod(
       return;
     }
     // connection.close
-    case 10 * 65_536 + 50: {
+    case 0x000a_0032: {
       const replyCode = reader.u16();
       const replyText = reader.shortText();
       const failedClassId = reader.u16();
@@ -221,13 +221,13 @@ export function dispatchConnectionMethod(
       return;
     }
     // connection.closeOk
-    case 10 * 65_536 + 51: {
+    case 0x000a_0033: {
       reader.finish();
       sink.onConnectionCloseOk();
       return;
     }
     // connection.updateSecret
-    case 10 * 65_536 + 70: {
+    case 0x000a_0046: {
       const newSecret = reader.longBytes();
       const reason = reader.shortText();
       reader.finish();
@@ -256,14 +256,14 @@ export function dispatchChannelMethod(
   const method = reader.begin(buf, start, end);
   switch (method) {
     // basic.publish
-    case 60 * 65_536 + 40: {
+    case 0x003c_0028: {
       const fields = reader.publish();
       reader.finish();
       sink.onBasicPublish(buf, fields);
       return;
     }
     // basic.ack
-    case 60 * 65_536 + 80: {
+    case 0x003c_0050: {
       const deliveryTag = reader.u64();
       const bits = reader.u8();
       reader.finish();
@@ -271,7 +271,7 @@ export function dispatchChannelMethod(
       return;
     }
     // basic.reject
-    case 60 * 65_536 + 90: {
+    case 0x003c_005a: {
       const deliveryTag = reader.u64();
       const bits = reader.u8();
       reader.finish();
@@ -279,7 +279,7 @@ export function dispatchChannelMethod(
       return;
     }
     // basic.nack
-    case 60 * 65_536 + 120: {
+    case 0x003c_0078: {
       const deliveryTag = reader.u64();
       const bits = reader.u8();
       reader.finish();
@@ -287,28 +287,28 @@ export function dispatchChannelMethod(
       return;
     }
     // channel.open
-    case 20 * 65_536 + 10: {
+    case 0x0014_000a: {
       reader.skipShortText();
       reader.finish();
       sink.onChannelOpen();
       return;
     }
     // channel.flow
-    case 20 * 65_536 + 20: {
+    case 0x0014_0014: {
       const bits = reader.u8();
       reader.finish();
       sink.onChannelFlow((bits & 1) !== 0);
       return;
     }
     // channel.flowOk
-    case 20 * 65_536 + 21: {
+    case 0x0014_0015: {
       const bits = reader.u8();
       reader.finish();
       sink.onChannelFlowOk((bits & 1) !== 0);
       return;
     }
     // channel.close
-    case 20 * 65_536 + 40: {
+    case 0x0014_0028: {
       const replyCode = reader.u16();
       const replyText = reader.shortText();
       const failedClassId = reader.u16();
@@ -318,13 +318,13 @@ export function dispatchChannelMethod(
       return;
     }
     // channel.closeOk
-    case 20 * 65_536 + 41: {
+    case 0x0014_0029: {
       reader.finish();
       sink.onChannelCloseOk();
       return;
     }
     // access.request
-    case 30 * 65_536 + 10: {
+    case 0x001e_000a: {
       const realm = reader.shortText();
       const bits = reader.u8();
       reader.finish();
@@ -339,7 +339,7 @@ export function dispatchChannelMethod(
       return;
     }
     // exchange.declare
-    case 40 * 65_536 + 10: {
+    case 0x0028_000a: {
       reader.skip(2);
       const exchange = reader.shortText();
       const type = reader.shortText();
@@ -359,7 +359,7 @@ export function dispatchChannelMethod(
       return;
     }
     // exchange.delete
-    case 40 * 65_536 + 20: {
+    case 0x0028_0014: {
       reader.skip(2);
       const exchange = reader.shortText();
       const bits = reader.u8();
@@ -368,7 +368,7 @@ export function dispatchChannelMethod(
       return;
     }
     // exchange.bind
-    case 40 * 65_536 + 30: {
+    case 0x0028_001e: {
       reader.skip(2);
       const destination = reader.shortText();
       const source = reader.shortText();
@@ -380,7 +380,7 @@ export function dispatchChannelMethod(
       return;
     }
     // exchange.unbind
-    case 40 * 65_536 + 40: {
+    case 0x0028_0028: {
       reader.skip(2);
       const destination = reader.shortText();
       const source = reader.shortText();
@@ -392,7 +392,7 @@ export function dispatchChannelMethod(
       return;
     }
     // queue.declare
-    case 50 * 65_536 + 10: {
+    case 0x0032_000a: {
       reader.skip(2);
       const queue = reader.shortText();
       const bits = reader.u8();
@@ -410,7 +410,7 @@ export function dispatchChannelMethod(
       return;
     }
     // queue.bind
-    case 50 * 65_536 + 20: {
+    case 0x0032_0014: {
       reader.skip(2);
       const queue = reader.shortText();
       const exchange = reader.shortText();
@@ -422,7 +422,7 @@ export function dispatchChannelMethod(
       return;
     }
     // queue.purge
-    case 50 * 65_536 + 30: {
+    case 0x0032_001e: {
       reader.skip(2);
       const queue = reader.shortText();
       const bits = reader.u8();
@@ -431,7 +431,7 @@ export function dispatchChannelMethod(
       return;
     }
     // queue.delete
-    case 50 * 65_536 + 40: {
+    case 0x0032_0028: {
       reader.skip(2);
       const queue = reader.shortText();
       const bits = reader.u8();
@@ -440,7 +440,7 @@ export function dispatchChannelMethod(
       return;
     }
     // queue.unbind
-    case 50 * 65_536 + 50: {
+    case 0x0032_0032: {
       reader.skip(2);
       const queue = reader.shortText();
       const exchange = reader.shortText();
@@ -451,7 +451,7 @@ export function dispatchChannelMethod(
       return;
     }
     // basic.qos
-    case 60 * 65_536 + 10: {
+    case 0x003c_000a: {
       const prefetchSize = reader.u32();
       const prefetchCount = reader.u16();
       const bits = reader.u8();
@@ -460,7 +460,7 @@ export function dispatchChannelMethod(
       return;
     }
     // basic.consume
-    case 60 * 65_536 + 20: {
+    case 0x003c_0014: {
       reader.skip(2);
       const queue = reader.shortText();
       const consumerTag = reader.shortText();
@@ -479,7 +479,7 @@ export function dispatchChannelMethod(
       return;
     }
     // basic.cancel
-    case 60 * 65_536 + 30: {
+    case 0x003c_001e: {
       const consumerTag = reader.shortText();
       const bits = reader.u8();
       reader.finish();
@@ -487,14 +487,14 @@ export function dispatchChannelMethod(
       return;
     }
     // basic.cancelOk
-    case 60 * 65_536 + 31: {
+    case 0x003c_001f: {
       const consumerTag = reader.shortText();
       reader.finish();
       sink.onBasicCancelOk(consumerTag);
       return;
     }
     // basic.get
-    case 60 * 65_536 + 70: {
+    case 0x003c_0046: {
       reader.skip(2);
       const queue = reader.shortText();
       const bits = reader.u8();
@@ -503,40 +503,40 @@ export function dispatchChannelMethod(
       return;
     }
     // basic.recoverAsync
-    case 60 * 65_536 + 100: {
+    case 0x003c_0064: {
       const bits = reader.u8();
       reader.finish();
       sink.onBasicRecoverAsync((bits & 1) !== 0);
       return;
     }
     // basic.recover
-    case 60 * 65_536 + 110: {
+    case 0x003c_006e: {
       const bits = reader.u8();
       reader.finish();
       sink.onBasicRecover((bits & 1) !== 0);
       return;
     }
     // confirm.select
-    case 85 * 65_536 + 10: {
+    case 0x0055_000a: {
       const bits = reader.u8();
       reader.finish();
       sink.onConfirmSelect((bits & 1) !== 0);
       return;
     }
     // tx.select
-    case 90 * 65_536 + 10: {
+    case 0x005a_000a: {
       reader.finish();
       sink.onTxSelect();
       return;
     }
     // tx.commit
-    case 90 * 65_536 + 20: {
+    case 0x005a_0014: {
       reader.finish();
       sink.onTxCommit();
       return;
     }
     // tx.rollback
-    case 90 * 65_536 + 30: {
+    case 0x005a_001e: {
       reader.finish();
       sink.onTxRollback();
       return;
@@ -548,7 +548,7 @@ export function dispatchChannelMethod(
 
 /** True when a content follows `method` (class * 65536 + method) sent by a client. */
 export function hasContent(method: number): boolean {
-  return method === 60 * 65_536 + 40;
+  return method === 0x003c_0028;
 }
 
 /** Writes connection.start as one frame. @spec 1.4.2.1 */
@@ -565,7 +565,7 @@ export function writeConnectionStart(
   let pos = beginMethod(
     out,
     channel,
-    10 * 65_536 + 10,
+    0x000a_000a,
     serverPropertiesTable.length + mechanisms.length + locales.length + 10,
   );
   const buf = out.slab;
@@ -588,7 +588,7 @@ export function writeConnectionSecure(
   channel: number,
   challenge: Uint8Array,
 ): void {
-  let pos = beginMethod(out, channel, 10 * 65_536 + 20, challenge.length + 4);
+  let pos = beginMethod(out, channel, 0x000a_0014, challenge.length + 4);
   const buf = out.slab;
   pos = putU32(buf, pos, challenge.length);
   buf.set(challenge, pos);
@@ -602,7 +602,7 @@ export function writeConnectionTune(
   frameMax: number,
   heartbeat: number,
 ): void {
-  let pos = beginMethod(out, channel, 10 * 65_536 + 30, 8);
+  let pos = beginMethod(out, channel, 0x000a_001e, 8);
   const buf = out.slab;
   pos = putU16(buf, pos, channelMax);
   pos = putU32(buf, pos, frameMax);
@@ -611,7 +611,7 @@ export function writeConnectionTune(
 
 /** Writes connection.openOk as one frame. @spec 1.4.2.8 */
 export function writeConnectionOpenOk(out: FrameSink, channel: number): void {
-  let pos = beginMethod(out, channel, 10 * 65_536 + 41, 1);
+  const pos = beginMethod(out, channel, 0x000a_0029, 1);
   const buf = out.slab;
   buf[pos] = 0;
 }
@@ -626,7 +626,7 @@ export function writeConnectionClose(
   failedMethodId: number,
 ): void {
   const replyTextBytes = shortStringBytes(replyText);
-  let pos = beginMethod(out, channel, 10 * 65_536 + 50, replyTextBytes + 7);
+  let pos = beginMethod(out, channel, 0x000a_0032, replyTextBytes + 7);
   const buf = out.slab;
   pos = putU16(buf, pos, replyCode);
   pos = putShortText(buf, pos, replyText, replyTextBytes);
@@ -636,46 +636,46 @@ export function writeConnectionClose(
 
 /** Writes connection.closeOk as one frame. @spec 1.4.2.10 */
 export function writeConnectionCloseOk(out: FrameSink, channel: number): void {
-  beginMethod(out, channel, 10 * 65_536 + 51, 0);
+  beginMethod(out, channel, 0x000a_0033, 0);
 }
 
 /** Writes connection.blocked as one frame. @spec RabbitMQ extension */
 export function writeConnectionBlocked(out: FrameSink, channel: number, reason: string): void {
   const reasonBytes = shortStringBytes(reason);
-  let pos = beginMethod(out, channel, 10 * 65_536 + 60, reasonBytes + 1);
+  const pos = beginMethod(out, channel, 0x000a_003c, reasonBytes + 1);
   const buf = out.slab;
   putShortText(buf, pos, reason, reasonBytes);
 }
 
 /** Writes connection.unblocked as one frame. @spec RabbitMQ extension */
 export function writeConnectionUnblocked(out: FrameSink, channel: number): void {
-  beginMethod(out, channel, 10 * 65_536 + 61, 0);
+  beginMethod(out, channel, 0x000a_003d, 0);
 }
 
 /** Writes connection.updateSecretOk as one frame. @spec RabbitMQ extension */
 export function writeConnectionUpdateSecretOk(out: FrameSink, channel: number): void {
-  beginMethod(out, channel, 10 * 65_536 + 71, 0);
+  beginMethod(out, channel, 0x000a_0047, 0);
 }
 
 /** Writes channel.openOk as one frame. @spec 1.5.2.2 */
 export function writeChannelOpenOk(out: FrameSink, channel: number): void {
-  let pos = beginMethod(out, channel, 20 * 65_536 + 11, 4);
+  const pos = beginMethod(out, channel, 0x0014_000b, 4);
   const buf = out.slab;
   putU32(buf, pos, 0);
 }
 
 /** Writes channel.flow as one frame. @spec 1.5.2.3 */
 export function writeChannelFlow(out: FrameSink, channel: number, active: boolean): void {
-  let pos = beginMethod(out, channel, 20 * 65_536 + 20, 1);
+  const pos = beginMethod(out, channel, 0x0014_0014, 1);
   const buf = out.slab;
-  buf[pos] = (active ? 1 : 0);
+  buf[pos] = active ? 1 : 0;
 }
 
 /** Writes channel.flowOk as one frame. @spec 1.5.2.4 */
 export function writeChannelFlowOk(out: FrameSink, channel: number, active: boolean): void {
-  let pos = beginMethod(out, channel, 20 * 65_536 + 21, 1);
+  const pos = beginMethod(out, channel, 0x0014_0015, 1);
   const buf = out.slab;
-  buf[pos] = (active ? 1 : 0);
+  buf[pos] = active ? 1 : 0;
 }
 
 /** Writes channel.close as one frame. @spec 1.5.2.5 */
@@ -688,7 +688,7 @@ export function writeChannelClose(
   failedMethodId: number,
 ): void {
   const replyTextBytes = shortStringBytes(replyText);
-  let pos = beginMethod(out, channel, 20 * 65_536 + 40, replyTextBytes + 7);
+  let pos = beginMethod(out, channel, 0x0014_0028, replyTextBytes + 7);
   const buf = out.slab;
   pos = putU16(buf, pos, replyCode);
   pos = putShortText(buf, pos, replyText, replyTextBytes);
@@ -698,34 +698,34 @@ export function writeChannelClose(
 
 /** Writes channel.closeOk as one frame. @spec 1.5.2.6 */
 export function writeChannelCloseOk(out: FrameSink, channel: number): void {
-  beginMethod(out, channel, 20 * 65_536 + 41, 0);
+  beginMethod(out, channel, 0x0014_0029, 0);
 }
 
 /** Writes access.requestOk as one frame. @spec AMQP 0-8 1.6.2.2 */
 export function writeAccessRequestOk(out: FrameSink, channel: number, ticket: number): void {
-  let pos = beginMethod(out, channel, 30 * 65_536 + 11, 2);
+  const pos = beginMethod(out, channel, 0x001e_000b, 2);
   const buf = out.slab;
   putU16(buf, pos, ticket);
 }
 
 /** Writes exchange.declareOk as one frame. @spec 1.6.2.2 */
 export function writeExchangeDeclareOk(out: FrameSink, channel: number): void {
-  beginMethod(out, channel, 40 * 65_536 + 11, 0);
+  beginMethod(out, channel, 0x0028_000b, 0);
 }
 
 /** Writes exchange.deleteOk as one frame. @spec 1.6.2.4 */
 export function writeExchangeDeleteOk(out: FrameSink, channel: number): void {
-  beginMethod(out, channel, 40 * 65_536 + 21, 0);
+  beginMethod(out, channel, 0x0028_0015, 0);
 }
 
 /** Writes exchange.bindOk as one frame. @spec RabbitMQ extension */
 export function writeExchangeBindOk(out: FrameSink, channel: number): void {
-  beginMethod(out, channel, 40 * 65_536 + 31, 0);
+  beginMethod(out, channel, 0x0028_001f, 0);
 }
 
 /** Writes exchange.unbindOk as one frame. @spec RabbitMQ extension */
 export function writeExchangeUnbindOk(out: FrameSink, channel: number): void {
-  beginMethod(out, channel, 40 * 65_536 + 51, 0);
+  beginMethod(out, channel, 0x0028_0033, 0);
 }
 
 /** Writes queue.declareOk as one frame. @spec 1.7.2.2 */
@@ -737,7 +737,7 @@ export function writeQueueDeclareOk(
   consumerCount: number,
 ): void {
   const queueBytes = shortStringBytes(queue);
-  let pos = beginMethod(out, channel, 50 * 65_536 + 11, queueBytes + 9);
+  let pos = beginMethod(out, channel, 0x0032_000b, queueBytes + 9);
   const buf = out.slab;
   pos = putShortText(buf, pos, queue, queueBytes);
   pos = putU32(buf, pos, messageCount);
@@ -746,37 +746,37 @@ export function writeQueueDeclareOk(
 
 /** Writes queue.bindOk as one frame. @spec 1.7.2.4 */
 export function writeQueueBindOk(out: FrameSink, channel: number): void {
-  beginMethod(out, channel, 50 * 65_536 + 21, 0);
+  beginMethod(out, channel, 0x0032_0015, 0);
 }
 
 /** Writes queue.purgeOk as one frame. @spec 1.7.2.8 */
 export function writeQueuePurgeOk(out: FrameSink, channel: number, messageCount: number): void {
-  let pos = beginMethod(out, channel, 50 * 65_536 + 31, 4);
+  const pos = beginMethod(out, channel, 0x0032_001f, 4);
   const buf = out.slab;
   putU32(buf, pos, messageCount);
 }
 
 /** Writes queue.deleteOk as one frame. @spec 1.7.2.10 */
 export function writeQueueDeleteOk(out: FrameSink, channel: number, messageCount: number): void {
-  let pos = beginMethod(out, channel, 50 * 65_536 + 41, 4);
+  const pos = beginMethod(out, channel, 0x0032_0029, 4);
   const buf = out.slab;
   putU32(buf, pos, messageCount);
 }
 
 /** Writes queue.unbindOk as one frame. @spec 1.7.2.6 */
 export function writeQueueUnbindOk(out: FrameSink, channel: number): void {
-  beginMethod(out, channel, 50 * 65_536 + 51, 0);
+  beginMethod(out, channel, 0x0032_0033, 0);
 }
 
 /** Writes basic.qosOk as one frame. @spec 1.8.3.2 */
 export function writeBasicQosOk(out: FrameSink, channel: number): void {
-  beginMethod(out, channel, 60 * 65_536 + 11, 0);
+  beginMethod(out, channel, 0x003c_000b, 0);
 }
 
 /** Writes basic.consumeOk as one frame. @spec 1.8.3.4 */
 export function writeBasicConsumeOk(out: FrameSink, channel: number, consumerTag: string): void {
   const consumerTagBytes = shortStringBytes(consumerTag);
-  let pos = beginMethod(out, channel, 60 * 65_536 + 21, consumerTagBytes + 1);
+  const pos = beginMethod(out, channel, 0x003c_0015, consumerTagBytes + 1);
   const buf = out.slab;
   putShortText(buf, pos, consumerTag, consumerTagBytes);
 }
@@ -789,16 +789,16 @@ export function writeBasicCancel(
   noWait: boolean,
 ): void {
   const consumerTagBytes = shortStringBytes(consumerTag);
-  let pos = beginMethod(out, channel, 60 * 65_536 + 30, consumerTagBytes + 2);
+  let pos = beginMethod(out, channel, 0x003c_001e, consumerTagBytes + 2);
   const buf = out.slab;
   pos = putShortText(buf, pos, consumerTag, consumerTagBytes);
-  buf[pos] = (noWait ? 1 : 0);
+  buf[pos] = noWait ? 1 : 0;
 }
 
 /** Writes basic.cancelOk as one frame. @spec 1.8.3.6 */
 export function writeBasicCancelOk(out: FrameSink, channel: number, consumerTag: string): void {
   const consumerTagBytes = shortStringBytes(consumerTag);
-  let pos = beginMethod(out, channel, 60 * 65_536 + 31, consumerTagBytes + 1);
+  const pos = beginMethod(out, channel, 0x003c_001f, consumerTagBytes + 1);
   const buf = out.slab;
   putShortText(buf, pos, consumerTag, consumerTagBytes);
 }
@@ -818,7 +818,7 @@ export function writeBasicReturn(
   let pos = beginMethod(
     out,
     channel,
-    60 * 65_536 + 50,
+    0x003c_0032,
     replyTextBytes + exchangeBytes + routingKeyBytes + 5,
   );
   const buf = out.slab;
@@ -844,13 +844,13 @@ export function writeBasicDeliver(
   let pos = beginMethod(
     out,
     channel,
-    60 * 65_536 + 60,
+    0x003c_003c,
     consumerTagBytes + exchangeBytes + routingKeyBytes + 12,
   );
   const buf = out.slab;
   pos = putShortText(buf, pos, consumerTag, consumerTagBytes);
   pos = putU64(buf, pos, deliveryTag);
-  buf[pos] = (redelivered ? 1 : 0);
+  buf[pos] = redelivered ? 1 : 0;
   pos += 1;
   pos = putShortText(buf, pos, exchange, exchangeBytes);
   putShortText(buf, pos, routingKey, routingKeyBytes);
@@ -868,10 +868,10 @@ export function writeBasicGetOk(
 ): void {
   const exchangeBytes = shortStringBytes(exchange);
   const routingKeyBytes = shortStringBytes(routingKey);
-  let pos = beginMethod(out, channel, 60 * 65_536 + 71, exchangeBytes + routingKeyBytes + 15);
+  let pos = beginMethod(out, channel, 0x003c_0047, exchangeBytes + routingKeyBytes + 15);
   const buf = out.slab;
   pos = putU64(buf, pos, deliveryTag);
-  buf[pos] = (redelivered ? 1 : 0);
+  buf[pos] = redelivered ? 1 : 0;
   pos += 1;
   pos = putShortText(buf, pos, exchange, exchangeBytes);
   pos = putShortText(buf, pos, routingKey, routingKeyBytes);
@@ -880,7 +880,7 @@ export function writeBasicGetOk(
 
 /** Writes basic.getEmpty as one frame. @spec 1.8.3.12 */
 export function writeBasicGetEmpty(out: FrameSink, channel: number): void {
-  let pos = beginMethod(out, channel, 60 * 65_536 + 72, 1);
+  const pos = beginMethod(out, channel, 0x003c_0048, 1);
   const buf = out.slab;
   buf[pos] = 0;
 }
@@ -892,15 +892,15 @@ export function writeBasicAck(
   deliveryTag: number,
   multiple: boolean,
 ): void {
-  let pos = beginMethod(out, channel, 60 * 65_536 + 80, 9);
+  let pos = beginMethod(out, channel, 0x003c_0050, 9);
   const buf = out.slab;
   pos = putU64(buf, pos, deliveryTag);
-  buf[pos] = (multiple ? 1 : 0);
+  buf[pos] = multiple ? 1 : 0;
 }
 
 /** Writes basic.recoverOk as one frame. @spec 1.8.3.17 */
 export function writeBasicRecoverOk(out: FrameSink, channel: number): void {
-  beginMethod(out, channel, 60 * 65_536 + 111, 0);
+  beginMethod(out, channel, 0x003c_006f, 0);
 }
 
 /** Writes basic.nack as one frame. @spec RabbitMQ extension */
@@ -911,7 +911,7 @@ export function writeBasicNack(
   multiple: boolean,
   requeue: boolean,
 ): void {
-  let pos = beginMethod(out, channel, 60 * 65_536 + 120, 9);
+  let pos = beginMethod(out, channel, 0x003c_0078, 9);
   const buf = out.slab;
   pos = putU64(buf, pos, deliveryTag);
   buf[pos] = (multiple ? 1 : 0) | (requeue ? 2 : 0);
@@ -919,20 +919,20 @@ export function writeBasicNack(
 
 /** Writes confirm.selectOk as one frame. @spec RabbitMQ extension */
 export function writeConfirmSelectOk(out: FrameSink, channel: number): void {
-  beginMethod(out, channel, 85 * 65_536 + 11, 0);
+  beginMethod(out, channel, 0x0055_000b, 0);
 }
 
 /** Writes tx.selectOk as one frame. @spec 1.9.2.2 */
 export function writeTxSelectOk(out: FrameSink, channel: number): void {
-  beginMethod(out, channel, 90 * 65_536 + 11, 0);
+  beginMethod(out, channel, 0x005a_000b, 0);
 }
 
 /** Writes tx.commitOk as one frame. @spec 1.9.2.4 */
 export function writeTxCommitOk(out: FrameSink, channel: number): void {
-  beginMethod(out, channel, 90 * 65_536 + 21, 0);
+  beginMethod(out, channel, 0x005a_0015, 0);
 }
 
 /** Writes tx.rollbackOk as one frame. @spec 1.9.2.6 */
 export function writeTxRollbackOk(out: FrameSink, channel: number): void {
-  beginMethod(out, channel, 90 * 65_536 + 31, 0);
+  beginMethod(out, channel, 0x005a_001f, 0);
 }

@@ -116,7 +116,7 @@ function readCase(method: MethodSpec): string {
   const body = lines.map((line) => `      ${line}`).join('\n');
   const call = wrapCall(`      sink.${handler(method)}(`, args, ');');
   return `    // ${method.className}.${method.name}
-    case ${method.classId} * 65_536 + ${method.methodId}: {
+    case ${methodNumber(method)}: {
 ${body}
 ${call}
       return;
@@ -126,7 +126,7 @@ ${call}
 function hasContent(methods: readonly MethodSpec[]): string {
   const test = methods
     .filter((m) => m.hasContent)
-    .map((m) => `method === ${m.classId} * 65_536 + ${m.methodId}`)
+    .map((m) => `method === ${methodNumber(m)}`)
     .join(' || ');
   return `/** True when a content follows \`method\` (class * 65536 + method) sent by a client. */
 export function hasContent(method: number): boolean {
@@ -147,7 +147,8 @@ function writer(method: MethodSpec): string {
         .filter((bit) => !isReserved(bit))
         .map((bit) => `(${parameterName(bit)} ? ${2 ** group.bits.indexOf(bit)} : 0)`)
         .join(' | ');
-      puts.push(`buf[pos] = ${octet === '' ? '0' : octet};`, 'pos += 1;');
+      const bare = group.bits.length === 1 ? octet.replace(/^\((.*)\)$/, '$1') : octet;
+      puts.push(`buf[pos] = ${bare === '' ? '0' : bare};`, 'pos += 1;');
     } else {
       fixedBytes += writeField(group.field, before, sizes, puts);
     }
@@ -159,16 +160,18 @@ function writer(method: MethodSpec): string {
     ['out: FrameSink', 'channel: number', ...parameters(method, 'write')],
     '): void {',
   );
-  const id = `${method.classId} * 65_536 + ${method.methodId}`;
+  const id = methodNumber(method);
+  const ends = trimLast(puts);
+  const declares = ends.some((line) => /^pos (=|\+=)/.test(line)) ? 'let' : 'const';
   const begin = wrapCall(
-    puts.length === 0 ? '  beginMethod(' : '  let pos = beginMethod(',
+    puts.length === 0 ? '  beginMethod(' : `  ${declares} pos = beginMethod(`,
     ['out', 'channel', id, size.join(' + ')],
     ');',
   );
   const buffer = puts.length === 0 ? [] : ['  const buf = out.slab;'];
   return `/** Writes ${method.className}.${method.name} as one frame. @spec ${method.section} */
 ${head}
-${[...before.map(indent), begin, ...buffer, ...trimLast(puts).map(indent)].join('\n')}
+${[...before.map(indent), begin, ...buffer, ...ends.map(indent)].join('\n')}
 }
 `;
 }
@@ -313,6 +316,12 @@ function parameterType(field: FieldSpec, use: 'read' | 'write'): string {
 /** `arguments` is no name for a parameter. */
 function parameterName(field: FieldSpec): string {
   return field.name === 'arguments' ? 'args' : field.name;
+}
+
+/** Class and method as one literal: 0x003c_0028. */
+function methodNumber(method: MethodSpec): string {
+  const half = (id: number): string => id.toString(16).padStart(4, '0');
+  return `0x${half(method.classId)}_${half(method.methodId)}`;
 }
 
 function handler(method: MethodSpec): string {
