@@ -1,0 +1,140 @@
+/**
+ * Password hashes. Our own are scrypt; RabbitMQ's salted SHA-256 and SHA-512 are kept and verified
+ * as imported, so that definitions files travel both ways.
+ *
+ * scrypt costs some 50 ms and 16 MiB on the thread pool that the store writes with. So one runs at a
+ * time, the others wait in line, and the line has an end (`ScryptLane`).
+ */
+import { createHash, scrypt, timingSafeEqual } from 'node:crypto';
+import type { RandomSource } from '../../base/random.ts';
+
+/** Names as in RabbitMQ's definitions files, and our own. */
+export type PasswordAlgorithm =
+  | 'scrypt'
+  | 'rabbit_password_hashing_sha256'
+  | 'rabbit_password_hashing_sha512';
+
+export interface PasswordHash {
+  readonly algorithm: PasswordAlgorithm;
+  /** base64 of salt and digest: 16 + 32 bytes for scrypt, 4 + 32 or 4 + 64 for RabbitMQ's. */
+  readonly hash: string;
+}
+
+const SCRYPT_SALT_BYTES = 16;
+const SCRYPT_KEY_BYTES = 32;
+/** 2^14 rounds of 8 blocks: 16 MiB, the least that costs an attacker memory. */
+const SCRYPT_OPTIONS = { N: 16_384, r: 8, p: 1, maxmem: 64 * 1024 * 1024 } as const;
+
+const RABBIT_SALT_BYTES = 4;
+
+/** Logins that may wait for scrypt: beyond it they fail. At 50 ms each, the last waits 50 s. */
+const LANE_WAITING_MAX = 1000;
+
+type Done = (key: Buffer | undefined) => void;
+
+interface Job {
+  readonly password: Buffer;
+  readonly salt: Buffer;
+  readonly done: Done;
+}
+
+/** Runs one scrypt at a time. */
+export class ScryptLane {
+  readonly #waiting: Job[] = [];
+  #isBusy = false;
+
+  /** Calls `done` from a later turn with the key, or at once with undefined when the line is full. */
+  derive(password: Buffer, salt: Buffer, done: Done): void {
+    if (this.#waiting.length >= LANE_WAITING_MAX) {
+      done(undefined);
+      return;
+    }
+    this.#waiting.push({ password, salt, done });
+    this.#next();
+  }
+
+  #next(): void {
+    if (this.#isBusy) return;
+    const job = this.#waiting.shift();
+    if (job === undefined) return;
+    this.#isBusy = true;
+    scrypt(job.password, job.salt, SCRYPT_KEY_BYTES, SCRYPT_OPTIONS, (error, key) => {
+      this.#isBusy = false;
+      this.#next();
+      job.done(error === null ? key : undefined);
+    });
+  }
+}
+
+/** Hashes a new password with scrypt; undefined when the lane is full. */
+export function hashPassword(
+  lane: ScryptLane,
+  random: RandomSource,
+  password: string | Uint8Array,
+  done: (hash: PasswordHash | undefined) => void,
+): void {
+  const salt = Buffer.from(random.bytes(SCRYPT_SALT_BYTES));
+  lane.derive(Buffer.from(password as string), salt, (key) => {
+    if (key === undefined) done(undefined);
+    else done({ algorithm: 'scrypt', hash: Buffer.concat([salt, key]).toString('base64') });
+  });
+}
+
+/** RabbitMQ's own form, for definitions that must load there: base64(salt + SHA-256(salt + password)). */
+export function hashAsRabbit(random: RandomSource, password: string | Uint8Array): PasswordHash {
+  const salt = Buffer.from(random.bytes(RABBIT_SALT_BYTES));
+  const digest = createHash('sha256').update(salt).update(password).digest();
+  return {
+    algorithm: 'rabbit_password_hashing_sha256',
+    hash: Buffer.concat([salt, digest]).toString('base64'),
+  };
+}
+
+/** Stands in for the hash of a user who does not exist, so that both answers take the same time. */
+export const DUMMY_PASSWORD: PasswordHash = {
+  algorithm: 'scrypt',
+  hash: Buffer.alloc(SCRYPT_SALT_BYTES + SCRYPT_KEY_BYTES).toString('base64'),
+};
+
+/**
+ * Compares in constant time. Calls `done` at once for RabbitMQ's hashes, from a later turn for
+ * scrypt. A malformed hash matches nothing.
+ */
+export function verifyPassword(
+  lane: ScryptLane,
+  stored: PasswordHash,
+  password: string | Uint8Array,
+  done: (isMatch: boolean) => void,
+): void {
+  const bytes = Buffer.from(stored.hash, 'base64');
+  if (stored.algorithm === 'scrypt') {
+    const expected = bytes.subarray(SCRYPT_SALT_BYTES);
+    lane.derive(Buffer.from(password as string), bytes.subarray(0, SCRYPT_SALT_BYTES), (key) => {
+      done(key !== undefined && isSame(key, expected));
+    });
+    return;
+  }
+  const name = stored.algorithm === 'rabbit_password_hashing_sha512' ? 'sha512' : 'sha256';
+  const salt = bytes.subarray(0, RABBIT_SALT_BYTES);
+  const digest = createHash(name).update(salt).update(password).digest();
+  done(isSame(digest, bytes.subarray(RABBIT_SALT_BYTES)));
+}
+
+/** True when this is a hash we can verify: known algorithm, right length. */
+export function isPasswordHash(algorithm: string, hash: string): boolean {
+  const byteCount = Buffer.from(hash, 'base64').length;
+  switch (algorithm) {
+    case 'scrypt':
+      return byteCount === SCRYPT_SALT_BYTES + SCRYPT_KEY_BYTES;
+    case 'rabbit_password_hashing_sha256':
+      return byteCount === RABBIT_SALT_BYTES + 32;
+    case 'rabbit_password_hashing_sha512':
+      return byteCount === RABBIT_SALT_BYTES + 64;
+    default:
+      return false;
+  }
+}
+
+function isSame(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && timingSafeEqual(a, b);
+}
