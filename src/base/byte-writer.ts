@@ -89,16 +89,19 @@ export class ByteWriter {
   }
 
   u16(value: number): void {
-    putU16(this.#buf, this.#claim(2), value);
+    const pos = this.#claim(2);
+    putU16(this.#buf, pos, value);
   }
 
   u32(value: number): void {
-    putU32(this.#buf, this.#claim(4), value);
+    const pos = this.#claim(4);
+    putU32(this.#buf, pos, value);
   }
 
   /** @param value  a safe integer */
   u64(value: number): void {
-    putU64(this.#buf, this.#claim(8), value);
+    const pos = this.#claim(8);
+    putU64(this.#buf, pos, value);
   }
 
   /** @param value  -2^63 to 2^63 - 1 */
@@ -157,6 +160,7 @@ export class ByteWriter {
     return taken;
   }
 
+  /** May replace `#buf`: call it before reading that. */
   #claim(byteCount: number): number {
     const pos = this.#length;
     const needed = pos + byteCount;
