@@ -1,0 +1,121 @@
+/** Starts the built gateway as a child process on a data directory, and stops it again. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+
+const READY_TIMEOUT_MS = 60_000;
+const STOP_TIMEOUT_MS = 30_000;
+
+export interface GatewayOptions {
+  /** A fresh temporary one by default, removed by `remove()`. */
+  readonly directory?: string;
+  /** Flags for node itself, such as --cpu-prof. */
+  readonly nodeFlags?: readonly string[];
+  /** More flags for the gateway. */
+  readonly flags?: readonly string[];
+}
+
+/** The gateway's entry: TRIBUTARY_MAIN, or the built one beside this file. */
+export function gatewayEntry(): string {
+  const here = dirname(fileURLToPath(import.meta.url));
+  const entry = process.env['TRIBUTARY_MAIN'] ?? join(here, '..', 'src', 'main.js');
+  if (!existsSync(entry)) throw new Error(`${entry} is missing: run npm run build`);
+  return entry;
+}
+
+export class Gateway {
+  readonly url: string;
+  readonly pid: number;
+  readonly directory: string;
+  /** From spawn to the ready line. */
+  readonly startMs: number;
+  readonly #child: ChildProcess;
+  readonly #exited: Promise<number | null>;
+
+  private constructor(child: ChildProcess, port: number, directory: string, startMs: number) {
+    this.url = `amqp://guest:guest@127.0.0.1:${port}`;
+    this.pid = child.pid ?? 0;
+    this.directory = directory;
+    this.startMs = startMs;
+    this.#child = child;
+    this.#exited = new Promise((resolve) => child.once('exit', (code) => resolve(code)));
+  }
+
+  /** Starts it on a free port and waits for its ready line. */
+  static async start(options: GatewayOptions = {}): Promise<Gateway> {
+    const directory = options.directory ?? mkdtempSync(join(tmpdir(), 'tributary-bench-'));
+    const startedAtMs = performance.now();
+    const child = spawn(
+      process.execPath,
+      [
+        ...(options.nodeFlags ?? []),
+        gatewayEntry(),
+        '--data-dir', directory,
+        '--host', '127.0.0.1',
+        '--amqp-port', '0',
+        '--mqtt-port', 'off',
+        '--http-port', 'off',
+        ...(options.flags ?? []),
+      ],
+      { stdio: ['ignore', 'pipe', 'inherit'], cwd: directory },
+    );
+    const port = await readyPort(child);
+    return new Gateway(child, port, directory, performance.now() - startedAtMs);
+  }
+
+  /** SIGTERM, then SIGKILL when it takes too long. Returns the exit code. */
+  async stop(): Promise<number | null> {
+    this.#child.kill('SIGTERM');
+    const timer = setTimeout(() => this.#child.kill('SIGKILL'), STOP_TIMEOUT_MS);
+    const code = await this.#exited;
+    clearTimeout(timer);
+    return code;
+  }
+
+  async kill(): Promise<void> {
+    this.#child.kill('SIGKILL');
+    await this.#exited;
+  }
+
+  /** Removes the data directory. */
+  remove(): void {
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+}
+
+function readyPort(child: ChildProcess): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => {
+      child.kill('SIGKILL');
+      reject(new Error(`the gateway was not ready within ${READY_TIMEOUT_MS} ms`));
+    }, READY_TIMEOUT_MS);
+    child.once('exit', (code) => {
+      clearTimeout(timer);
+      reject(new Error(`the gateway ended with ${code} before it was ready`));
+    });
+    // Read to the end: a full pipe would stop the gateway's log and, with it, the gateway.
+    createInterface({ input: child.stdout! }).on('line', (line) => {
+      const port = portOf(line);
+      if (port === undefined) return;
+      clearTimeout(timer);
+      resolve(port);
+    });
+  });
+}
+
+function portOf(line: string): number | undefined {
+  if (!line.includes('"ready"')) return undefined;
+  try {
+    const entry = JSON.parse(line) as {
+      msg?: string;
+      listeners?: readonly { protocol: string; port: number }[];
+    };
+    if (entry.msg !== 'ready') return undefined;
+    return entry.listeners?.find((listener) => listener.protocol === 'amqp')?.port;
+  } catch {
+    return undefined;
+  }
+}

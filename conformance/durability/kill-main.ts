@@ -1,0 +1,44 @@
+/**
+ * `npm run build && npx tsc -p conformance/durability && node dist/conformance/durability/kill-main.js
+ * [--cycles 100] [--seed N] [--url amqp://...]`: the kill test from the shell. Exit code 1 on any
+ * violation.
+ */
+import { parseArgs } from 'node:util';
+import { runKillTest } from './kill.ts';
+import { verdictLine, violationCount } from './ledger.ts';
+
+const { values } = parseArgs({
+  options: {
+    cycles: { type: 'string' },
+    seed: { type: 'string' },
+    url: { type: 'string' },
+    'data-dir': { type: 'string' },
+    quiet: { type: 'boolean' },
+  },
+});
+const seed = Number(values.seed ?? Date.now() % 1_000_000);
+const cycles = Number(values.cycles ?? 100);
+console.log(`seed ${seed}, ${cycles} cycles`);
+const report = await runKillTest({
+  cycles,
+  seed,
+  ...(values.url === undefined ? {} : { url: values.url }),
+  ...(values['data-dir'] === undefined ? {} : { dataDir: values['data-dir'] }),
+  onCycle: (cycle, text) => {
+    if (values.quiet !== true) console.log(`cycle ${cycle}: ${text}`);
+  },
+});
+for (const example of report.verdict.examples) console.log(`  ${example}`);
+for (const failure of report.integrityFailures) console.log(`  integrity: ${failure}`);
+for (const error of report.errors.slice(0, 20)) console.log(`  error: ${error}`);
+console.log(
+  `seed ${seed}, ${cycles} cycles in ${report.seconds.toFixed(0)} s: ` +
+    `${verdictLine(report.verdict)}, ` +
+    `integrity ${report.integrityFailures.length === 0 ? 'ok' : 'BROKEN'}, ` +
+    `errors ${report.errors.length}, slowest restart ${report.restartMaxMs.toFixed(0)} ms`,
+);
+const isGood =
+  violationCount(report.verdict) === 0 &&
+  report.integrityFailures.length === 0 &&
+  report.errors.length === 0;
+process.exitCode = isGood ? 0 : 1;

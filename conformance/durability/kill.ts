@@ -1,0 +1,308 @@
+/**
+ * The kill test: clients publish with confirms and in transactions, consume with acks, requeues
+ * and transactions; the server is killed with SIGKILL at a random moment and started again on the
+ * same data, many times; at the end everything is drained and the ledger gives its verdict.
+ *
+ * With a URL instead of our server, a cycle cuts the connections and nothing is killed: that
+ * checks the test itself against another broker.
+ */
+import { ServerProcess } from '../support/server-process.ts';
+import { CloseError, WireConnection } from '../support/wire-client.ts';
+import {
+  consume,
+  consumeInTransactions,
+  deliveryOrIdle,
+  forward,
+  publish,
+  publishInTransactions,
+  type Stage,
+} from './actors.ts';
+import { checkIntegrity } from './integrity.ts';
+import { Ledger, type Verdict } from './ledger.ts';
+import { Random } from './random.ts';
+
+export interface KillOptions {
+  readonly cycles: number;
+  readonly seed: number;
+  /** A broker to cut connections to instead of killing our server. */
+  readonly url?: string;
+  /** Where our server keeps its data; a temporary directory when not given. */
+  readonly dataDir?: string;
+  readonly onCycle?: (cycle: number, text: string) => void;
+}
+
+export interface KillReport {
+  readonly verdict: Verdict;
+  /** Cycles after which SQLite did not say ok, with what it said. */
+  readonly integrityFailures: readonly string[];
+  /** Errors other than the end of a killed connection. */
+  readonly errors: readonly string[];
+  /** From spawn to ready after a kill, in ms: the longest. */
+  readonly restartMaxMs: number;
+  readonly seconds: number;
+}
+
+/** Killed so long after the first confirm. */
+const KILL_AFTER_MS = { min: 5, max: 500 };
+const TRAFFIC_TIMEOUT_MS = 20_000;
+/** A queue that delivers nothing for so long is asked what it holds. */
+const DRAIN_IDLE_MS = 400;
+/** A queue that holds messages and delivers none for so long is stuck. */
+const DRAIN_STUCK_MS = 15_000;
+
+/** The thing that crashes. */
+interface Victim {
+  readonly url: string;
+  crash(stage: Stage): Promise<void>;
+  revive(): Promise<void>;
+  dispose(): Promise<void>;
+}
+
+class OurServer implements Victim {
+  readonly #server: ServerProcess;
+  readonly #integrityFailures: string[];
+  restartMaxMs = 0;
+
+  constructor(server: ServerProcess, integrityFailures: string[]) {
+    this.#server = server;
+    this.#integrityFailures = integrityFailures;
+  }
+
+  get url(): string {
+    return this.#server.url;
+  }
+
+  async crash(stage: Stage): Promise<void> {
+    await this.#server.kill();
+    await Promise.all(stage.connections.map((connection) => connection.ended(10_000)));
+    const verdict = await checkIntegrity(this.#server.dataDir);
+    if (verdict !== 'ok') this.#integrityFailures.push(`cycle ${stage.cycle}: ${verdict}`);
+  }
+
+  async revive(): Promise<void> {
+    const startedAtMs = performance.now();
+    await this.#server.restart();
+    this.restartMaxMs = Math.max(this.restartMaxMs, performance.now() - startedAtMs);
+  }
+
+  async dispose(): Promise<void> {
+    await this.#server.dispose();
+  }
+}
+
+class OtherBroker implements Victim {
+  readonly url: string;
+  readonly restartMaxMs = 0;
+
+  constructor(url: string) {
+    this.url = url;
+  }
+
+  async crash(stage: Stage): Promise<void> {
+    for (const connection of stage.connections) connection.destroy();
+    await pause(300);
+  }
+
+  async revive(): Promise<void> {}
+
+  async dispose(): Promise<void> {}
+}
+
+/** Names of the queues and exchanges of one run. */
+class Topology {
+  readonly direct: string;
+  readonly shared: string;
+  readonly fanLeft: string;
+  readonly fanRight: string;
+  readonly input: string;
+  readonly output: string;
+  readonly fanout: string;
+
+  constructor(prefix: string) {
+    this.direct = `${prefix}-direct`;
+    this.shared = `${prefix}-shared`;
+    this.fanLeft = `${prefix}-fan-left`;
+    this.fanRight = `${prefix}-fan-right`;
+    this.input = `${prefix}-input`;
+    this.output = `${prefix}-output`;
+    this.fanout = `${prefix}-fanout`;
+  }
+
+  get queues(): readonly string[] {
+    return [this.direct, this.shared, this.fanLeft, this.fanRight, this.input, this.output];
+  }
+
+  async declare(url: string): Promise<void> {
+    const connection = await WireConnection.open(url);
+    const channel = await connection.channel();
+    for (const queue of this.queues) await channel.queue(queue, { durable: true });
+    await channel.exchange(this.fanout, 'fanout', { durable: true });
+    await channel.bind(this.fanLeft, this.fanout);
+    await channel.bind(this.fanRight, this.fanout);
+    await connection.close();
+  }
+
+  async remove(url: string): Promise<void> {
+    const connection = await WireConnection.open(url);
+    const channel = await connection.channel();
+    for (const queue of this.queues) await channel.call('queue.delete', { queue });
+    await channel.call('exchange.delete', { exchange: this.fanout });
+    await connection.close();
+  }
+}
+
+/** Runs the whole test. Throws only when the server cannot be started or drained. */
+export async function runKillTest(options: KillOptions): Promise<KillReport> {
+  const startedAtMs = performance.now();
+  const integrityFailures: string[] = [];
+  const errors: string[] = [];
+  const ledger = new Ledger();
+  const random = new Random(options.seed);
+  const victim =
+    options.url === undefined
+      ? new OurServer(
+          await ServerProcess.start(
+            options.dataDir === undefined ? {} : { dataDir: options.dataDir },
+          ),
+          integrityFailures,
+        )
+      : new OtherBroker(options.url);
+  const topology = new Topology(`kill-${process.pid}-${options.seed}`);
+  try {
+    await topology.declare(victim.url);
+    for (let cycle = 1; cycle <= options.cycles; cycle += 1) {
+      const text = await runCycle(victim, topology, ledger, random, cycle, errors);
+      options.onCycle?.(cycle, text);
+      await victim.revive();
+    }
+    await drain(victim, topology, ledger, random, errors);
+    ledger.checkForwarded('-input');
+    await topology.remove(victim.url);
+  } finally {
+    await victim.dispose();
+  }
+  return {
+    verdict: ledger.verdict(),
+    integrityFailures,
+    errors,
+    restartMaxMs: victim.restartMaxMs,
+    seconds: (performance.now() - startedAtMs) / 1000,
+  };
+}
+
+async function runCycle(
+  victim: Victim,
+  topology: Topology,
+  ledger: Ledger,
+  random: Random,
+  cycle: number,
+  errors: string[],
+): Promise<string> {
+  let noteTraffic = (): void => {};
+  const traffic = new Promise<void>((resolve) => {
+    noteTraffic = resolve;
+  });
+  const connections: WireConnection[] = [];
+  const stage: Stage = {
+    url: victim.url, ledger, random, cycle, onTraffic: () => noteTraffic(), connections,
+  };
+  const attemptsBefore = ledger.attemptCount;
+  let isCrashed = false;
+  const actors = startActors(stage, topology).map((actor) =>
+    actor.catch((error: unknown) => {
+      const isEnd = isCrashed && (error instanceof CloseError ? error.level === 'socket' : true);
+      if (!isEnd) errors.push(`cycle ${cycle}: ${String(error)}`);
+    }),
+  );
+  await Promise.race([traffic, pause(TRAFFIC_TIMEOUT_MS)]);
+  const delayMs = random.between(KILL_AFTER_MS.min, KILL_AFTER_MS.max);
+  await pause(delayMs);
+  isCrashed = true;
+  await victim.crash(stage);
+  await Promise.all(actors);
+  ledger.endCycle();
+  return `killed after ${delayMs} ms, ${ledger.attemptCount - attemptsBefore} attempts`;
+}
+
+function startActors(stage: Stage, topology: Topology): Promise<void>[] {
+  const { direct, shared, fanLeft, fanRight, input, output, fanout } = topology;
+  const plain = { exchange: '', largeShare: 0.002 };
+  return [
+    publish(stage, { ...plain, name: 'pd', routingKey: direct, queues: [direct], window: 100 }),
+    publish(stage, { ...plain, name: 'ps', routingKey: shared, queues: [shared], window: 50 }),
+    publish(stage, { ...plain, name: 'p1', routingKey: shared, queues: [shared], window: 1 }),
+    publish(stage, { ...plain, name: 'pi', routingKey: input, queues: [input], window: 20 }),
+    publish(stage, {
+      name: 'pf', exchange: fanout, routingKey: '', queues: [fanLeft, fanRight], window: 30,
+      largeShare: 0.02,
+    }),
+    publishInTransactions(stage, { name: 'pt', queues: [direct, shared] }),
+    consume(stage, {
+      name: 'cd', queue: direct, prefetch: 50, ackEvery: 10, requeueShare: 0,
+    }),
+    consume(stage, {
+      name: 'cs1', queue: shared, prefetch: 20, ackEvery: 1, requeueShare: 0.05,
+    }),
+    consume(stage, {
+      name: 'cs2', queue: shared, prefetch: 7, ackEvery: 1, requeueShare: 0,
+    }),
+    consumeInTransactions(stage, { name: 'ct', queue: fanLeft, prefetch: 10 }),
+    forward(stage, { name: 'fw', from: input, to: output, idleMs: Infinity }),
+  ];
+}
+
+/** Takes everything that is left: first through the forwarder, then each queue by one consumer. */
+async function drain(
+  victim: Victim,
+  topology: Topology,
+  ledger: Ledger,
+  random: Random,
+  errors: string[],
+): Promise<void> {
+  ledger.beginDrain();
+  const stage: Stage = {
+    url: victim.url, ledger, random, cycle: 0, onTraffic: () => {}, connections: [],
+  };
+  try {
+    const { input, output } = topology;
+    await forward(stage, { name: 'fw', from: input, to: output, idleMs: 2_000 });
+    for (const connection of stage.connections) connection.destroy();
+    for (const queue of topology.queues) await drainQueue(stage, queue);
+  } catch (error) {
+    errors.push(`drain: ${String(error)}`);
+  } finally {
+    for (const connection of stage.connections) connection.destroy();
+  }
+}
+
+async function drainQueue(stage: Stage, queue: string): Promise<void> {
+  const connection = await WireConnection.open(stage.url);
+  stage.connections.push(connection);
+  const channel = await connection.channel();
+  const counter = await connection.channel();
+  await channel.call('basic.qos', { prefetchCount: 500 });
+  await channel.consume(queue);
+  let lastAtMs = performance.now();
+  for (;;) {
+    const delivery = await deliveryOrIdle(channel, DRAIN_IDLE_MS);
+    if (delivery === undefined) {
+      const { messages } = await counter.counts(queue);
+      if (messages === 0) break;
+      if (performance.now() - lastAtMs < DRAIN_STUCK_MS) continue;
+      throw new Error(`${queue} holds ${messages} messages and delivers none`);
+    }
+    lastAtMs = performance.now();
+    const { tag, body, redelivered } = delivery;
+    const attempt = stage.ledger.deliver(queue, 'drain', body, redelivered);
+    channel.ack(tag);
+    if (attempt === undefined) continue;
+    stage.ledger.acked(attempt, queue);
+    const original = body.split(' ')[1];
+    if (queue.endsWith('-output') && original !== undefined) stage.ledger.noteForwarded(attempt, original);
+  }
+  await connection.close();
+}
+
+function pause(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds));
+}
