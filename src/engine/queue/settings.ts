@@ -4,7 +4,6 @@
  * Arguments are fixed at declare; policies come and go at run time. So a queue keeps its
  * `DeclaredSettings` and computes `QueueSettings` anew whenever a policy changes.
  */
-import { QUORUM_DELIVERY_LIMIT_DEFAULT } from '../../base/limits.ts';
 import type { PolicyDefinition, PolicyValue } from '../policy.ts';
 import { QUEUE_ARGUMENTS, type QueueArgument } from './arguments.ts';
 
@@ -58,6 +57,14 @@ export interface QueueSettings extends DeclaredSettings {
   readonly delayedRetryType: DelayedRetryType;
 }
 
+/** Failed deliveries a quorum queue allows unless told otherwise (RabbitMQ since 4.0). */
+export const QUORUM_DELIVERY_LIMIT_DEFAULT = 20;
+
+/** A policy, as far as merging goes. */
+interface Defining {
+  readonly definition: PolicyDefinition;
+}
+
 /**
  * Merges arguments with the policy and operator policy that match the queue.
  *
@@ -66,8 +73,8 @@ export interface QueueSettings extends DeclaredSettings {
  */
 export function mergePolicy(
   declared: DeclaredSettings,
-  policy: PolicyDefinition | undefined,
-  operatorPolicy: PolicyDefinition | undefined,
+  policy: Defining | undefined,
+  operatorPolicy: Defining | undefined,
 ): QueueSettings {
   const merged: Record<string, unknown> = { ...declared };
   if (policy !== undefined || operatorPolicy !== undefined) {
@@ -76,8 +83,8 @@ export function mergePolicy(
       if (!row.types.includes(declared.queueType)) continue;
       const fromPolicies = mergeValues(
         row,
-        policyValue(row, policy),
-        policyValue(row, operatorPolicy),
+        policyValue(row, policy?.definition),
+        policyValue(row, operatorPolicy?.definition),
       );
       const value = mergeArgument(row, declared[row.field], fromPolicies);
       if (value !== undefined) merged[row.field] = value;
