@@ -79,7 +79,8 @@ export const ENTRY_DELAYED = 3;
 
 /** A message's place in one queue. */
 export class Entry {
-  readonly message: Message;
+  /** Replaced only by the same message under an edited header (delivery count). */
+  message: Message;
   /** 1-based, grows by one per entry of this queue, never reused. */
   readonly sequence: number;
   state: number;

@@ -1,0 +1,82 @@
+/**
+ * Every hard limit of the engine and the protocols: name, value, unit, why. Limits that an
+ * operator may change are defaults here and options in server/config.ts.
+ */
+
+/** Bytes. What a peer may send in one frame before it has logged in (RabbitMQ's initial_frame_max). */
+export const PRE_LOGIN_FRAME_BYTES_MAX = 8_192;
+
+/** Bytes. Smallest frame_max a client may ask for; the specification's own minimum (4.2.3). */
+export const FRAME_BYTES_MIN = 4_096;
+
+/** Bytes. Our frame_max offer, RabbitMQ's default: 128 KiB amortise the 8 bytes of framing. */
+export const FRAME_BYTES_DEFAULT = 131_072;
+
+/** Channels per connection; RabbitMQ's default, which clients' tests expect. */
+export const CHANNEL_COUNT_MAX = 2_047;
+
+/** Seconds between heartbeats we propose. */
+export const HEARTBEAT_SECONDS_DEFAULT = 60;
+
+/** Bytes. Default max message size; 64 MiB passes every stock client's large-message test. */
+export const MESSAGE_BYTES_DEFAULT = 64 * 1024 * 1024;
+
+/** Bytes. Largest max message size that can be configured. */
+export const MESSAGE_BYTES_MAX = 128 * 1024 * 1024;
+
+/** Bytes. A claimed body size above this is a framing lie (RabbitMQ's hard cap). */
+export const BODY_BYTES_HARD_CAP = 512 * 1024 * 1024;
+
+/** Levels of nesting in a field table: deeper ones only serve stack attacks. */
+export const TABLE_DEPTH_MAX = 32;
+
+/** Ms a peer has from connect to open-ok. */
+export const HANDSHAKE_MS_MAX = 10_000;
+
+/** Bytes in a short string or a name (one length octet on the wire). */
+export const NAME_BYTES_MAX = 255;
+
+/** Entries of one queue kept decoded at its head. 16 Ki entries of 256 B are some 8 MB. */
+export const HEAD_WINDOW_ENTRIES = 16_384;
+
+/** Bytes of bodies of one queue kept at its head: bounds the window when messages are large. */
+export const HEAD_WINDOW_BYTES = 8 * 1024 * 1024;
+
+/** Bytes of bodies kept in memory by all queues before every window shrinks to a sixteenth. */
+export const RESIDENT_BYTES_TIGHT = 128 * 1024 * 1024;
+
+/** Entries fetched by one read of paged backlog: large enough to amortise one SQLite read. */
+export const PAGE_IN_ENTRIES = 4_096;
+
+/** Bytes fetched by one read of paged backlog. */
+export const PAGE_IN_BYTES = 2 * 1024 * 1024;
+
+/** Deliveries of one queue in one turn; then other queues and sockets have theirs. */
+export const DELIVERIES_PER_TURN = 2_048;
+
+/**
+ * Entries by which the persisted "delivered below" mark runs ahead of delivery. Larger means fewer
+ * marks and more entries falsely marked redelivered after a crash (never the reverse).
+ */
+export const DELIVERED_MARK_AHEAD = 8_192;
+
+/** Bytes of commits buffered or at the disk above which publishing sockets are paused. */
+export const COMMIT_BACKLOG_BYTES_HIGH = 32 * 1024 * 1024;
+
+/** Bytes of commit backlog below which they are read again. */
+export const COMMIT_BACKLOG_BYTES_LOW = 8 * 1024 * 1024;
+
+/** Ms. Longest delay of x-delayed-message (2^32 - 1, as the plugin). */
+export const DELAY_MS_MAX = 0xffffffff;
+
+/** Queue heads read at once in the background after a start. */
+export const WARM_UP_READS_MAX = 8;
+
+/** Delayed messages kept in memory per exchange; beyond it only their due times are. */
+export const DELAYED_RESIDENT_ENTRIES = 16_384;
+
+/** Delayed messages released in one turn per exchange. */
+export const DELAYED_RELEASES_PER_TURN = 4_096;
+
+/** Bytes of a stream segment, the unit of retention (RabbitMQ's default). */
+export const STREAM_SEGMENT_BYTES_DEFAULT = 500_000_000;

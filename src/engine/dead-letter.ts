@@ -1,0 +1,137 @@
+/**
+ * Dead-lettering: what a dead message's header says, and where it may go.
+ *
+ * The record is RabbitMQ's: `x-death` is an array of tables, newest first, one per (queue, reason),
+ * with a count and the time of the first such death; `x-first-death-*` never change,
+ * `x-last-death-*` always do. The rest of the header passes through byte for byte.
+ *
+ * Cycles: a message that died only of automatic reasons since it was last in queue Q is not routed
+ * to Q again; a consumer's reject anywhere on the way breaks the cycle (RabbitMQ, dlx docs).
+ */
+import type { FieldTable, FieldValue } from '../base/field-value.ts';
+import { isTable } from '../base/field-value.ts';
+import { Message } from './message.ts';
+import type { MessageFormat } from './ports.ts';
+import type { DeathReason } from './queue/queue.ts';
+
+/** Where and why a message died. */
+export interface Death {
+  readonly queue: string;
+  readonly reason: DeathReason;
+  readonly atMs: number;
+}
+
+/** The extra routing keys of a message's CC header. */
+export function carbonCopies(headers: FieldTable | undefined): string[] {
+  const value = headers?.get('CC');
+  if (!Array.isArray(value)) return [];
+  return value.filter((key): key is string => typeof key === 'string');
+}
+
+/** True when routing the dead message to `queue` again would only repeat how it died. */
+export function isCycle(
+  headers: FieldTable | undefined,
+  reason: DeathReason,
+  queue: string,
+  diedIn: string,
+): boolean {
+  if (reason === 'rejected') return false;
+  if (queue === diedIn) return true;
+  for (const death of deathsOf(headers)) {
+    if (death.get('reason') === 'rejected') return false;
+    if (death.get('queue') === queue) return true;
+  }
+  return false;
+}
+
+/**
+ * The message as it is published to the dead-letter exchange.
+ *
+ * @param routingKeyOverride `x-dead-letter-routing-key`; the CC header goes with the original keys
+ */
+export function buildDeadLetter(
+  message: Message,
+  format: MessageFormat,
+  death: Death,
+  exchange: string,
+  routingKeyOverride: string | undefined,
+): Message {
+  const headers = format.headers(message);
+  const expiration = format.properties(message).expiration;
+  const edit = {
+    set: deathHeaders(message, headers, expiration, death),
+    remove: routingKeyOverride === undefined ? [] : ['CC'],
+    removeExpiration: true,
+  };
+  const header = format.edit(message, edit);
+  const bytes = Buffer.allocUnsafe(header.length + message.bodyBytes);
+  header.copy(bytes, 0);
+  const bodyStart = message.start + message.headerBytes;
+  message.bytes.copy(bytes, header.length, bodyStart, bodyStart + message.bodyBytes);
+  return new Message(
+    exchange,
+    routingKeyOverride ?? message.routingKey,
+    message.format,
+    bytes,
+    0,
+    header.length,
+    message.bodyBytes,
+    message.isPersistent,
+    message.priority,
+    -1,
+    death.atMs,
+  );
+}
+
+function deathsOf(headers: FieldTable | undefined): FieldTable[] {
+  const value = headers?.get('x-death');
+  if (!Array.isArray(value)) return [];
+  return value.filter((death): death is FieldTable => isTable(death as FieldValue));
+}
+
+function deathHeaders(
+  message: Message,
+  headers: FieldTable | undefined,
+  expiration: string | undefined,
+  death: Death,
+): Map<string, FieldValue> {
+  const set = new Map<string, FieldValue>();
+  set.set('x-death', updatedDeaths(message, headers, expiration, death));
+  if (headers?.get('x-first-death-queue') === undefined) {
+    set.set('x-first-death-exchange', message.exchange);
+    set.set('x-first-death-queue', death.queue);
+    set.set('x-first-death-reason', death.reason);
+  }
+  set.set('x-last-death-exchange', message.exchange);
+  set.set('x-last-death-queue', death.queue);
+  set.set('x-last-death-reason', death.reason);
+  return set;
+}
+
+function updatedDeaths(
+  message: Message,
+  headers: FieldTable | undefined,
+  expiration: string | undefined,
+  death: Death,
+): FieldValue[] {
+  const deaths = deathsOf(headers);
+  const known = deaths.findIndex(
+    (row) => row.get('queue') === death.queue && row.get('reason') === death.reason,
+  );
+  if (known >= 0) {
+    const again = new Map(deaths[known]!);
+    const count = again.get('count');
+    again.set('count', typeof count === 'number' || typeof count === 'bigint' ? BigInt(count) + 1n : 1n);
+    return [again, ...deaths.slice(0, known), ...deaths.slice(known + 1)];
+  }
+  const fresh = new Map<string, FieldValue>([
+    ['count', 1n],
+    ['reason', death.reason],
+    ['queue', death.queue],
+    ['time', { kind: 'timestamp', value: Math.floor(death.atMs / 1000) }],
+    ['exchange', message.exchange],
+    ['routing-keys', [message.routingKey, ...carbonCopies(headers)]],
+  ]);
+  if (expiration !== undefined) fresh.set('original-expiration', expiration);
+  return [fresh, ...deaths];
+}

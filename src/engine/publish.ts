@@ -1,0 +1,215 @@
+/**
+ * Publishing into one vhost: from exchange and routing key to queues.
+ *
+ * A `Route` is what a channel keeps per (exchange, routing key) so that the next publish with the
+ * same pair costs one comparison. It holds the target queues when these depend on the key alone,
+ * and is valid while `Publisher.isCurrent`; topology and access changes void every route at once.
+ */
+import type { FieldTable } from '../base/field-value.ts';
+import { DELAY_MS_MAX } from '../base/limits.ts';
+import type { Access } from './access/access.ts';
+import { buildDeadLetter, carbonCopies, isCycle } from './dead-letter.ts';
+import type { Destination, Exchange } from './exchange/exchange.ts';
+import { LazyRoutedMessage } from './exchange/routed-message.ts';
+import { route as routeThrough } from './exchange/router.ts';
+import { Message } from './message.ts';
+import type { MessageFormat, QueueId } from './ports.ts';
+import type { DelayQueue } from './queue/delay-queue.ts';
+import type { DeathReason, Queue } from './queue/queue.ts';
+import { isReplyKey } from './reply-target.ts';
+import type { ReplyTargets } from './reply-target.ts';
+import type { Topology } from './topology.ts';
+
+/** At least one queue or waiting requester took or refused it. */
+export const PUBLISH_ROUTED = 1;
+/** An overflow policy refused it: nack. Equals the queue's REFUSED. */
+export const PUBLISH_REJECTED = 2;
+/** The confirm must wait for the store's ticket as of now. Equals ENQUEUED_DURABLE. */
+export const PUBLISH_DURABLE = 4;
+
+/** Where publishes of one (exchange, routing key) go; made by `VHost.resolveRoute`. */
+export interface Route {
+  /** undefined: the default exchange. */
+  readonly exchange: Exchange | undefined;
+  readonly exchangeName: string;
+  readonly routingKey: string;
+  /** Targets when they depend on the key alone; undefined when each message must be matched. */
+  readonly queues: readonly Queue[] | undefined;
+  /** The key names a waiting requester (direct reply-to). */
+  readonly isReply: boolean;
+  readonly topologyRevision: number;
+  readonly accessRevision: number;
+}
+
+const NO_KEYS: readonly string[] = [];
+const DELAYED_TYPE = 'x-delayed-message';
+
+/** What a publisher needs from its vhost. */
+export interface PublishHost {
+  readonly topology: Topology;
+  readonly access: Access;
+  readonly formats: readonly MessageFormat[];
+  readonly replyTargets: ReplyTargets;
+  nowMs(): number;
+  /** Made on first use; with `id` when it is being restored. */
+  delayQueueOf(exchange: Exchange, id?: QueueId): DelayQueue;
+}
+
+export class Publisher {
+  readonly host: PublishHost;
+  readonly #view: LazyRoutedMessage;
+
+  constructor(host: PublishHost) {
+    this.host = host;
+    this.#view = new LazyRoutedMessage(undefined as never, undefined as never);
+  }
+
+  /** A route for an exchange that exists (undefined: the default one). */
+  resolve(exchange: Exchange | undefined, routingKey: string): Route {
+    const { topology, access } = this.host;
+    return {
+      exchange,
+      exchangeName: exchange?.name ?? '',
+      routingKey,
+      queues: this.#keyedQueues(exchange, routingKey),
+      isReply: exchange === undefined && isReplyKey(routingKey),
+      topologyRevision: topology.revision,
+      accessRevision: access.revision,
+    };
+  }
+
+  isCurrent(route: Route): boolean {
+    return (
+      route.topologyRevision === this.host.topology.revision &&
+      route.accessRevision === this.host.access.revision
+    );
+  }
+
+  /** Publishes; returns PUBLISH_* bits. `extraKeys` are those of CC and BCC. */
+  publish(route: Route, message: Message, extraKeys: readonly string[] = NO_KEYS): number {
+    if (route.isReply) {
+      return this.host.replyTargets.deliver(route.routingKey, message) ? PUBLISH_ROUTED : 0;
+    }
+    const exchange = route.exchange;
+    if (exchange !== undefined && exchange.type === DELAYED_TYPE) {
+      const delayMs = this.#delayOf(message);
+      if (delayMs > 0) return this.#delay(exchange, message, delayMs);
+    }
+    let queues = route.queues;
+    if (queues === undefined || extraKeys.length > 0) {
+      queues = this.#match(exchange, [route.routingKey, ...extraKeys], message);
+    }
+    return enqueue(queues, message);
+  }
+
+  /** Publishes what died in `queue`, to the exchange its settings name. */
+  deadLetter(queue: Queue, message: Message, reason: DeathReason): void {
+    const exchangeName = queue.settings.deadLetterExchange;
+    if (exchangeName === undefined) return;
+    const { topology, formats } = this.host;
+    const exchange = exchangeName === '' ? undefined : topology.exchanges.get(exchangeName);
+    if (exchange === undefined && exchangeName !== '') return;
+    const override = queue.settings.deadLetterRoutingKey;
+    const format = formats[message.format]!;
+    const headers = format.headers(message);
+    const death = { queue: queue.name, reason, atMs: this.host.nowMs() };
+    const dead = buildDeadLetter(message, format, death, exchangeName, override);
+    const keys = [dead.routingKey];
+    if (override === undefined) keys.push(...carbonCopies(headers));
+    const targets = this.#match(exchange, keys, dead).filter(
+      (target) => !isCycle(headers, reason, target.name, queue.name),
+    );
+    enqueue(targets, dead);
+  }
+
+  /** Publishes a message whose delay has passed: the header says so with a negative delay. */
+  publishDelayed(exchange: Exchange, message: Message): void {
+    const format = this.host.formats[message.format]!;
+    const delayMs = this.#delayOf(message);
+    const header = format.edit(message, { set: new Map([['x-delay', -delayMs]]) });
+    const due = withHeader(message, header, this.host.nowMs());
+    enqueue(this.#match(exchange, [message.routingKey], due), due);
+  }
+
+  #keyedQueues(exchange: Exchange | undefined, routingKey: string): Queue[] | undefined {
+    if (exchange === undefined) return this.#match(undefined, [routingKey], undefined);
+    if (exchange.needsMessage) return undefined;
+    const isWalk = exchange.exchangeBindingCount > 0 || exchange.alternateExchange !== undefined;
+    if (isWalk && this.#hasMessageExchange()) return undefined;
+    return this.#match(exchange, [routingKey], undefined);
+  }
+
+  /** True when a walk might meet an exchange whose answer depends on the message. */
+  #hasMessageExchange(): boolean {
+    for (const exchange of this.host.topology.exchanges.values()) {
+      if (exchange.needsMessage && exchange.bindingCount > 0) return true;
+    }
+    return false;
+  }
+
+  #match(
+    exchange: Exchange | undefined,
+    keys: readonly string[],
+    message: Message | undefined,
+  ): Queue[] {
+    const { topology, formats } = this.host;
+    const out: Destination[] = [];
+    if (exchange === undefined) {
+      for (const key of keys) {
+        const queue = topology.queues.get(key);
+        if (queue !== undefined && !out.includes(queue)) out.push(queue);
+      }
+      return out as Queue[];
+    }
+    const view =
+      message === undefined ? undefined : this.#view.aim(message, formats[message.format]!);
+    routeThrough(exchange, keys, view, (name) => topology.exchanges.get(name), out);
+    return out as Queue[];
+  }
+
+  #delayOf(message: Message): number {
+    const headers = this.host.formats[message.format]!.headers(message);
+    return delayFrom(headers);
+  }
+
+  #delay(exchange: Exchange, message: Message, delayMs: number): number {
+    const dueAtMs = message.publishedAtMs + delayMs;
+    const kept = this.host.delayQueueOf(exchange).publish(message, dueAtMs);
+    return kept | PUBLISH_ROUTED;
+  }
+}
+
+function enqueue(queues: readonly Queue[], message: Message): number {
+  let bits = queues.length > 0 ? PUBLISH_ROUTED : 0;
+  for (const queue of queues) bits |= queue.publish(message);
+  return bits;
+}
+
+/** The `x-delay` header in ms; 0 when it is absent, negative or not a number. */
+function delayFrom(headers: FieldTable | undefined): number {
+  const value = headers?.get('x-delay');
+  const delayMs = typeof value === 'string' ? Number(value) : Number(value ?? 0);
+  if (!Number.isFinite(delayMs) || delayMs <= 0) return 0;
+  return Math.min(Math.floor(delayMs), DELAY_MS_MAX);
+}
+
+/** The same message under another header. */
+export function withHeader(message: Message, header: Buffer, publishedAtMs: number): Message {
+  const bytes = Buffer.allocUnsafe(header.length + message.bodyBytes);
+  header.copy(bytes, 0);
+  const bodyStart = message.start + message.headerBytes;
+  message.bytes.copy(bytes, header.length, bodyStart, bodyStart + message.bodyBytes);
+  return new Message(
+    message.exchange,
+    message.routingKey,
+    message.format,
+    bytes,
+    0,
+    header.length,
+    message.bodyBytes,
+    message.isPersistent,
+    message.priority,
+    message.expirationMs,
+    publishedAtMs,
+  );
+}

@@ -1,0 +1,382 @@
+/**
+ * The ready entries of a queue, oldest first, of which the middle may lie only on disk.
+ *
+ *     returned        head ring          paged (on disk only)       tail ring
+ *     [3 7]           [12 13 14 ... ]    [ 5,000 .. 9,999,000 )     [ ... newest ]
+ *     requeued,       decoded, ready     a count and a range        uncommitted, or
+ *     by sequence     to deliver                                    not yet evicted
+ *
+ * Depth is free: the head holds at most a window, the tail is let go once it is committed, and the
+ * middle is three numbers. A queue with priorities has one backlog per level.
+ *
+ * Invariants
+ *  1. Sequences rise: every entry of `head` < every one paged < every one of `tail`.
+ *  2. `returned` holds what was delivered once; its sequences may lie anywhere below the tail's.
+ *  3. The paged range contains ready entries only: leased ones left the head before, and an entry
+ *     is evicted only from the tail.
+ *  4. An entry is evicted only when the commit holding it is complete, so that `store.read` of the
+ *     range finds it. `#evictableBelow` trails `store.committedTicket`.
+ *  5. `count` and `bodyBytes` are exact and include the paged part.
+ *
+ * Rejected: evicting from the head as well (a requeued entry would have to be found again by its
+ * flags); one object per paged journal row here (the store's run index already has it).
+ */
+import {
+  DELIVERED_MARK_AHEAD,
+  HEAD_WINDOW_BYTES,
+  HEAD_WINDOW_ENTRIES,
+  PAGE_IN_BYTES,
+  PAGE_IN_ENTRIES,
+} from '../../base/limits.ts';
+import { DeadlineHeap } from '../../base/deadline-heap.ts';
+import { Ring } from '../../base/ring.ts';
+import type { Message } from '../message.ts';
+import { Entry, STORE_NONE, STORE_PENDING, STORE_WRITTEN } from '../message.ts';
+import type { QueueId, RecoveredQueue, Store, Ticket } from '../ports.ts';
+
+/** What a backlog needs from its queue's surroundings. */
+export interface BacklogHost {
+  readonly store: Store;
+  /** True while all queues together hold more than RESIDENT_BYTES_TIGHT in memory. */
+  readonly isMemoryTight: boolean;
+  /** Counts body bytes that enter (positive) or leave (negative) memory. */
+  addResidentBytes(byteCount: number): void;
+}
+
+export class Backlog {
+  readonly id: QueueId;
+  readonly #host: BacklogHost;
+  /** Called when paged entries have arrived in the head. */
+  readonly #onPagedIn: () => void;
+  readonly #head: Ring<Entry>;
+  readonly #tail: Ring<Entry>;
+  readonly #returned: DeadlineHeap<Entry>;
+  #headBytes: number;
+  #bodyBytes: number;
+  #nextSequence: number;
+  #pagedFrom: number;
+  #pagedEnd: number;
+  #pagedCount: number;
+  #pagedBytes: number;
+  #isReading: boolean;
+  /** Grows when the paged range is emptied; a read under way then returns into nothing. */
+  #generation: number;
+  #evictableBelow: number;
+  #watermarkTicket: Ticket;
+  #watermarkSequence: number;
+  /** Entries recovered below this sequence may have been delivered before the crash. */
+  #redeliveredBelow: number;
+  /** True once anything was put into the store under this id. */
+  #isStored: boolean;
+  /** Entries below this may be handed over once `#markTicket` is committed. */
+  #mark: number;
+  #markTicket: Ticket;
+  /** Entries below this may be handed over: the mark is on disk. */
+  #markCommitted: number;
+  /** One above the highest sequence handed over. */
+  #deliveredBelow: number;
+  /** Sequences from here on arrived after the last `deliver` and are due one chance to be taken. */
+  freshFrom: number;
+
+  constructor(id: QueueId, host: BacklogHost, onPagedIn: () => void) {
+    this.id = id;
+    this.#host = host;
+    this.#onPagedIn = onPagedIn;
+    this.#head = new Ring();
+    this.#tail = new Ring();
+    this.#returned = new DeadlineHeap();
+    this.#headBytes = 0;
+    this.#bodyBytes = 0;
+    this.#nextSequence = 1;
+    this.#pagedFrom = 1;
+    this.#pagedEnd = 1;
+    this.#pagedCount = 0;
+    this.#pagedBytes = 0;
+    this.#isReading = false;
+    this.#generation = 0;
+    this.#evictableBelow = 0;
+    this.#watermarkTicket = 0;
+    this.#watermarkSequence = 0;
+    this.#redeliveredBelow = 0;
+    this.#isStored = false;
+    this.#mark = 0;
+    this.#markTicket = 0;
+    this.#markCommitted = 0;
+    this.#deliveredBelow = 0;
+    this.freshFrom = 1;
+  }
+
+  get count(): number {
+    return this.#head.length + this.#tail.length + this.#returned.length + this.#pagedCount;
+  }
+
+  /** Body bytes of everything counted by `count`. */
+  get bodyBytes(): number {
+    return this.#bodyBytes;
+  }
+
+  get nextSequence(): number {
+    return this.#nextSequence;
+  }
+
+  get isStored(): boolean {
+    return this.#isStored;
+  }
+
+  /** Takes over what the last process left. Before any push. */
+  restore(recovered: RecoveredQueue): void {
+    this.#isStored = true;
+    this.#nextSequence = Math.max(recovered.nextSequence, recovered.deliveredBelow);
+    this.#redeliveredBelow = recovered.deliveredBelow;
+    this.#mark = recovered.deliveredBelow;
+    this.#markCommitted = recovered.deliveredBelow;
+    this.#deliveredBelow = recovered.deliveredBelow;
+    this.freshFrom = this.#nextSequence;
+    this.#pagedFrom = recovered.firstSequence;
+    this.#pagedEnd = recovered.nextSequence;
+    this.#pagedCount = recovered.liveCount;
+    this.#pagedBytes = recovered.liveBodyBytes;
+    this.#bodyBytes = recovered.liveBodyBytes;
+  }
+
+  /**
+   * Appends a new entry; persists it when `isDurable`. A transient one beyond the window is put as
+   * well, marked not to survive a restart, so that it can leave memory. Puts happen here only: the
+   * store sees the sequences of a queue in rising order.
+   */
+  push(message: Message, expiresAtMs: number, isDurable: boolean): Entry {
+    const entry = new Entry(message, this.#nextSequence, expiresAtMs);
+    this.#nextSequence += 1;
+    const isBeyondWindow = !this.#headTakes();
+    if (isDurable || isBeyondWindow) {
+      this.#isStored = true;
+      this.#host.store.put(this.id, entry, isDurable);
+    }
+    this.#enter(message.bodyBytes);
+    if (isBeyondWindow) {
+      this.#tail.push(entry);
+    } else {
+      this.#head.push(entry);
+      this.#headBytes += message.bodyBytes;
+    }
+    return entry;
+  }
+
+  /** Oldest entry in memory; undefined when there is none or it must be paged in first. */
+  peek(): Entry | undefined {
+    if (this.#head.length === 0 && this.#pagedCount === 0 && this.#tail.length > 0) {
+      this.#refillFromTail();
+    }
+    const first = this.#head.peek();
+    const back = this.#returned.peek();
+    if (back === undefined) return first;
+    if (first === undefined) return back;
+    return back.sequence < first.sequence ? back : first;
+  }
+
+  /** Removes what `peek` returned. */
+  shift(): Entry | undefined {
+    const entry = this.peek();
+    if (entry === undefined) return undefined;
+    if (entry === this.#returned.peek()) {
+      this.#returned.pop();
+    } else {
+      this.#head.shift();
+      this.#headBytes -= entry.message.bodyBytes;
+    }
+    this.#leave(entry.message.bodyBytes);
+    return entry;
+  }
+
+  /**
+   * Asks whether `entry` may be handed over now without the risk that, after a crash, it comes
+   * again looking new. Returns 0 when it may, or the ticket to wait for.
+   *
+   * The disk holds a mark, ahead of delivery: whatever lies below it is redelivered after a crash.
+   * An entry that is not yet encoded shares its commit with a mark asked for now; one that is on
+   * disk already must wait until a mark above it is, which only the first delivery of an old
+   * backlog meets, because the mark is raised long before delivery reaches it.
+   */
+  ticketToHandOver(entry: Entry): Ticket {
+    if (entry.storeState === STORE_NONE) return 0;
+    const sequence = entry.sequence;
+    const store = this.#host.store;
+    if (sequence + DELIVERED_MARK_AHEAD / 2 >= this.#mark) {
+      if (this.#markTicket <= store.committedTicket) this.#markCommitted = this.#mark;
+      this.#mark = sequence + DELIVERED_MARK_AHEAD;
+      store.mark(this.id, this.#mark);
+      this.#markTicket = store.ticket;
+    }
+    if (sequence < this.#markCommitted || entry.storeState === STORE_PENDING) return 0;
+    if (this.#markTicket <= store.committedTicket) {
+      this.#markCommitted = this.#mark;
+      return 0;
+    }
+    return this.#markTicket;
+  }
+
+  /** Notes a hand-over, for the exact mark of an orderly stop. */
+  noteDelivered(sequence: number): void {
+    if (sequence >= this.#deliveredBelow) this.#deliveredBelow = sequence + 1;
+  }
+
+  /** On an orderly stop the mark is exact: nothing undelivered comes back redelivered. */
+  settleMark(): void {
+    if (this.#mark > this.#deliveredBelow) {
+      this.#mark = this.#deliveredBelow;
+      this.#host.store.mark(this.id, this.#mark);
+    }
+  }
+
+  /** Puts a delivered entry back at its place. */
+  putBack(entry: Entry): void {
+    this.#returned.push(entry.sequence, entry);
+    this.#enter(entry.message.bodyBytes);
+  }
+
+  /** True when the oldest entry lies on disk only. */
+  get needsPageIn(): boolean {
+    return this.#pagedCount > 0 && this.#head.length === 0;
+  }
+
+  /** Starts a read when the head runs low and there is more on disk. */
+  pageIn(): void {
+    if (this.#pagedCount === 0 || this.#isReading) return;
+    if (this.#head.length >= PAGE_IN_ENTRIES / 4) return;
+    this.#isReading = true;
+    const generation = this.#generation;
+    const count = this.#host.isMemoryTight ? PAGE_IN_ENTRIES / 16 : PAGE_IN_ENTRIES;
+    const bytes = this.#host.isMemoryTight ? PAGE_IN_BYTES / 16 : PAGE_IN_BYTES;
+    this.#host.store.read(this.id, this.#pagedFrom, count, bytes, (entries, end) => {
+      this.#isReading = false;
+      if (generation === this.#generation) this.#takePage(entries, end);
+      this.#onPagedIn();
+    });
+  }
+
+  /** Lets go of committed entries behind the window. Once per turn. */
+  maintain(): void {
+    const tail = this.#tail;
+    if (tail.length === 0) return;
+    if (this.#pagedCount === 0 && tail.length < HEAD_WINDOW_ENTRIES / 4) {
+      if (!this.#host.isMemoryTight && this.#bodyBytes < HEAD_WINDOW_BYTES * 2) return;
+    }
+    this.#advanceWatermark();
+    for (;;) {
+      const entry = tail.peek();
+      if (entry === undefined || entry.storeState !== STORE_WRITTEN) break;
+      if (entry.sequence >= this.#evictableBelow) break;
+      tail.shift();
+      this.#evict(entry);
+    }
+  }
+
+  /** Removes every ready entry; the caller has no more use for them. Returns how many. */
+  purge(): number {
+    const count = this.count;
+    const store = this.#host.store;
+    for (const ring of [this.#head, this.#tail]) {
+      for (let entry = ring.shift(); entry !== undefined; entry = ring.shift()) {
+        store.settle(this.id, entry);
+        this.#leave(entry.message.bodyBytes);
+      }
+    }
+    for (let e = this.#returned.pop(); e !== undefined; e = this.#returned.pop()) {
+      store.settle(this.id, e);
+      this.#leave(e.message.bodyBytes);
+    }
+    if (this.#pagedCount > 0) {
+      store.settleRange(this.id, this.#pagedFrom, this.#pagedEnd);
+      this.#bodyBytes -= this.#pagedBytes;
+      this.#clearPaged();
+    }
+    this.#headBytes = 0;
+    return count;
+  }
+
+  /** Forgets everything in memory and on disk. */
+  drop(): void {
+    this.#generation += 1;
+    this.#host.addResidentBytes(this.#pagedBytes - this.#bodyBytes);
+    this.#head.clear();
+    this.#tail.clear();
+    this.#returned.clear();
+    this.#bodyBytes = 0;
+    this.#headBytes = 0;
+    this.#pagedBytes = 0;
+    this.#pagedCount = 0;
+    if (this.#isStored) this.#host.store.dropQueue(this.id);
+  }
+
+  #headTakes(): boolean {
+    if (this.#pagedCount > 0 || this.#tail.length > 0) return false;
+    const shrink = this.#host.isMemoryTight ? 16 : 1;
+    if (this.#headBytes * shrink >= HEAD_WINDOW_BYTES) return false;
+    return this.#head.length * shrink < HEAD_WINDOW_ENTRIES;
+  }
+
+  #refillFromTail(): void {
+    const tail = this.#tail;
+    let entry = tail.peek();
+    while (entry !== undefined && this.#head.length < HEAD_WINDOW_ENTRIES) {
+      tail.shift();
+      this.#head.push(entry);
+      this.#headBytes += entry.message.bodyBytes;
+      entry = tail.peek();
+    }
+  }
+
+  #takePage(entries: Entry[], end: number): void {
+    let bytes = 0;
+    for (const entry of entries) {
+      if (entry.sequence >= this.#pagedEnd) break;
+      if (entry.sequence < this.#redeliveredBelow) entry.isRedelivered = true;
+      this.#head.push(entry);
+      bytes += entry.message.bodyBytes;
+      this.#pagedCount -= 1;
+    }
+    this.#headBytes += bytes;
+    this.#pagedBytes -= bytes;
+    this.#host.addResidentBytes(bytes);
+    this.#pagedFrom = end;
+    if (end >= this.#pagedEnd && this.#pagedCount !== 0) {
+      // The store set a damaged row aside: what it held cannot be counted on any longer.
+      this.#bodyBytes -= this.#pagedBytes;
+      this.#clearPaged();
+    }
+  }
+
+  #clearPaged(): void {
+    this.#generation += 1;
+    this.#pagedFrom = this.#pagedEnd;
+    this.#pagedCount = 0;
+    this.#pagedBytes = 0;
+  }
+
+  #advanceWatermark(): void {
+    const store = this.#host.store;
+    if (this.#watermarkTicket > store.committedTicket) return;
+    this.#evictableBelow = this.#watermarkSequence;
+    this.#watermarkTicket = store.ticket;
+    this.#watermarkSequence = this.#nextSequence;
+  }
+
+  #evict(entry: Entry): void {
+    const bytes = entry.message.bodyBytes;
+    if (this.#pagedCount === 0) this.#pagedFrom = entry.sequence;
+    this.#pagedEnd = entry.sequence + 1;
+    this.#pagedCount += 1;
+    this.#pagedBytes += bytes;
+    this.#host.addResidentBytes(-bytes);
+  }
+
+  #enter(byteCount: number): void {
+    this.#bodyBytes += byteCount;
+    this.#host.addResidentBytes(byteCount);
+  }
+
+  #leave(byteCount: number): void {
+    this.#bodyBytes -= byteCount;
+    this.#host.addResidentBytes(-byteCount);
+  }
+}

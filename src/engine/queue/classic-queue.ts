@@ -1,0 +1,428 @@
+/**
+ * The queue that forgets what is settled: classic and quorum.
+ *
+ *            publish                 deliver / get              acknowledge, reject
+ *   (none) ----------> READY ------------------------> LEASED ----------------------> SETTLED
+ *             |          ^ |                              |
+ *      REFUSED|          | +-- expired, maxlen --> dead   +-- requeue (original place)
+ *   (overflow)|          +--------------------------------+   or delivery_limit --> dead
+ *
+ * Invariants
+ *  1. readyCount + unackedCount = entries that are neither settled nor dead, on disk or not.
+ *  2. An entry is LEASED exactly while one delivery of it awaits settlement; settling anything
+ *     else is stale and does nothing.
+ *  3. Removal and dead-lettering happen in one synchronous run, hence in one commit.
+ *  4. First deliveries follow the order of publishing within a priority level.
+ *  5. An entry gets one chance to be delivered before its TTL or a length limit takes it, so that
+ *     a queue with a waiting consumer behaves as if delivery were immediate (`freshFrom`).
+ *
+ * Priorities are levels, each a backlog of its own under store id `id + level`; almost every queue
+ * has one. A quorum queue opens levels as priorities appear (0 to 31, absent means 4), a classic
+ * one with `x-max-priority` has 0 to that.
+ */
+import { DELIVERIES_PER_TURN } from '../../base/limits.ts';
+import { Ring } from '../../base/ring.ts';
+import type { Entry, Message } from '../message.ts';
+import { ENTRY_LEASED, ENTRY_READY, ENTRY_SETTLED, STORE_NONE } from '../message.ts';
+import type { QueueId, RecoveredQueue } from '../ports.ts';
+import { Backlog } from './backlog.ts';
+import type { Consumer } from './consumer.ts';
+import type { DeathReason, QueueHost, QueueOptions } from './queue.ts';
+import { ENQUEUED, ENQUEUED_DURABLE, Queue, REFUSED } from './queue.ts';
+
+type Getter = (entry: Entry | undefined, queue: Queue) => void;
+
+/** RabbitMQ's quorum queues have these levels whatever the arguments say. */
+const QUORUM_PRIORITY_MAX = 31;
+const QUORUM_PRIORITY_DEFAULT = 4;
+
+export class ClassicQueue extends Queue {
+  readonly #isQuorum: boolean;
+  /** By priority; holes where no message of that priority came yet. */
+  readonly #levels: (Backlog | undefined)[];
+  /** Highest level that may hold something; scanning starts there. */
+  #topLevel: number;
+  #levelMax: number;
+  #unackedCount: number;
+  readonly #getters: Ring<Getter>;
+  /** Some ready entry may have a TTL. */
+  #mayExpire: boolean;
+  #wakeAtMs: number;
+  #isDelivering: boolean;
+
+  constructor(options: QueueOptions, host: QueueHost) {
+    super(options, host);
+    this.#isQuorum = options.settings.queueType === 'quorum';
+    this.#levelMax = this.#isQuorum ? QUORUM_PRIORITY_MAX : (options.settings.maxPriority ?? 0);
+    this.#levels = [];
+    this.#topLevel = 0;
+    this.#unackedCount = 0;
+    this.#getters = new Ring();
+    this.#mayExpire = false;
+    this.#wakeAtMs = Infinity;
+    this.#isDelivering = false;
+    this.#level(0);
+  }
+
+  override restore(level: number, recovered: RecoveredQueue): void {
+    const backlog = this.#level(level);
+    backlog.restore(recovered);
+    // Whether a TTL waits in there is only known once its head is read.
+    this.#mayExpire = recovered.liveCount > 0;
+    if (this.#mayExpire) this.host.markDirty(this);
+  }
+
+  override get readyCount(): number {
+    let count = 0;
+    for (const backlog of this.#levels) if (backlog !== undefined) count += backlog.count;
+    return count;
+  }
+
+  override get readyBytes(): number {
+    let bytes = 0;
+    for (const backlog of this.#levels) if (backlog !== undefined) bytes += backlog.bodyBytes;
+    return bytes;
+  }
+
+  override get unackedCount(): number {
+    return this.#unackedCount;
+  }
+
+  override publish(message: Message): number {
+    const settings = this.settings;
+    const hasLimit = settings.maxLength !== undefined || settings.maxLengthBytes !== undefined;
+    if (hasLimit && settings.overflow !== 'drop-head') {
+      if (this.#isFullFor(message)) return this.#refuse(message);
+    }
+    let ttlMs = message.expirationMs;
+    const queueTtlMs = settings.messageTtlMs;
+    if (queueTtlMs !== undefined && (ttlMs < 0 || queueTtlMs < ttlMs)) ttlMs = queueTtlMs;
+    if (ttlMs >= 0) this.#mayExpire = true;
+    const expiresAtMs = ttlMs < 0 ? Infinity : message.publishedAtMs + ttlMs;
+    const isDurable = this.isDurable && (message.isPersistent || this.#isQuorum);
+    this.#backlogOf(message).push(message, expiresAtMs, isDurable);
+    if (!this.isDirty) this.host.markDirty(this);
+    if (hasLimit && this.#isOver()) this.#trim();
+    return isDurable ? ENQUEUED_DURABLE : ENQUEUED;
+  }
+
+  override deliver(): void {
+    if (this.isDeleted || this.#isDelivering) return;
+    this.#isDelivering = true;
+    const nowMs = this.host.nowMs();
+    if (this.#getters.length > 0) this.#serveGetters(nowMs);
+    let budget = DELIVERIES_PER_TURN;
+    while (budget > 0) {
+      const backlog = this.#top();
+      if (backlog === undefined) break;
+      const entry = this.#oldest(backlog, nowMs);
+      if (entry === undefined) {
+        if (backlog.count > 0) break;
+        continue;
+      }
+      const ticket = backlog.ticketToHandOver(entry);
+      if (ticket > 0) {
+        if (this.consumers.hasCredit()) this.host.wakeOnCommit(this, ticket);
+        break;
+      }
+      const consumer = this.consumers.next();
+      if (consumer === undefined) break;
+      backlog.shift();
+      this.#handOver(consumer, backlog, entry);
+      budget -= 1;
+    }
+    this.#isDelivering = false;
+    if (budget === 0) this.host.markDirty(this);
+    this.#afterDeliver(nowMs);
+  }
+
+  override get(done: Getter): void {
+    this.touch();
+    if (this.#getters.length === 0) {
+      const entry = this.#take(this.host.nowMs());
+      if (entry !== undefined || this.readyCount === 0) {
+        done(entry, this);
+        return;
+      }
+    }
+    this.#getters.push(done);
+    this.host.markDirty(this);
+  }
+
+  override acknowledge(entry: Entry): void {
+    if (entry.state !== ENTRY_LEASED) return;
+    entry.state = ENTRY_SETTLED;
+    this.#unackedCount -= 1;
+    if (entry.storeState !== STORE_NONE && !this.isDeleted) {
+      this.host.store.settle(this.#idOf(entry), entry);
+    }
+  }
+
+  override requeue(entry: Entry, countsAsFailure: boolean): void {
+    if (entry.state !== ENTRY_LEASED) return;
+    this.#unackedCount -= 1;
+    if (this.isDeleted) {
+      entry.state = ENTRY_SETTLED;
+      return;
+    }
+    entry.isRedelivered = true;
+    const backlog = this.#backlogOf(entry.message);
+    if (countsAsFailure && this.#countFailure(backlog, entry)) return;
+    entry.state = ENTRY_READY;
+    backlog.putBack(entry);
+    if (entry.expiresAtMs !== Infinity) this.#mayExpire = true;
+    this.host.markDirty(this);
+  }
+
+  override reject(entry: Entry): void {
+    if (entry.state !== ENTRY_LEASED) return;
+    this.#unackedCount -= 1;
+    if (this.isDeleted) {
+      entry.state = ENTRY_SETTLED;
+      return;
+    }
+    this.#die(this.#backlogOf(entry.message), entry, 'rejected');
+  }
+
+  override purge(): number {
+    let count = 0;
+    for (const backlog of this.#levels) if (backlog !== undefined) count += backlog.purge();
+    this.#endGetters();
+    return count;
+  }
+
+  override settleMark(): void {
+    for (const backlog of this.#levels) backlog?.settleMark();
+  }
+
+  protected override expire(nowMs: number): void {
+    this.#wakeAtMs = Infinity;
+    this.#mayExpire = true;
+    this.#expireHeads(nowMs);
+  }
+
+  protected override dropEntries(): void {
+    for (const backlog of this.#levels) backlog?.drop();
+    this.#endGetters();
+  }
+
+  protected override settingsChanged(): void {
+    if (this.settings.overflow === 'drop-head' && this.#isOver()) this.#trim();
+  }
+
+  #level(level: number): Backlog {
+    const existing = this.#levels[level];
+    if (existing !== undefined) return existing;
+    const id: QueueId = this.id + level;
+    const backlog = new Backlog(id, this.host, () => this.host.markDirty(this));
+    while (this.#levels.length < level) this.#levels.push(undefined);
+    this.#levels[level] = backlog;
+    if (level > this.#topLevel) this.#topLevel = level;
+    return backlog;
+  }
+
+  #backlogOf(message: Message): Backlog {
+    if (this.#levelMax === 0) return this.#levels[0]!;
+    const absent = this.#isQuorum ? QUORUM_PRIORITY_DEFAULT : 0;
+    const priority = message.priority < 0 ? absent : message.priority;
+    return this.#level(Math.min(priority, this.#levelMax));
+  }
+
+  #idOf(entry: Entry): QueueId {
+    return this.#levelMax === 0 ? this.id : this.#backlogOf(entry.message).id;
+  }
+
+  /** The highest level that holds anything. */
+  #top(): Backlog | undefined {
+    for (let level = this.#topLevel; level >= 0; level -= 1) {
+      const backlog = this.#levels[level];
+      if (backlog !== undefined && backlog.count > 0) return backlog;
+    }
+    return undefined;
+  }
+
+  /** The oldest entry of a level that is still worth delivering; drops expired ones before it. */
+  #oldest(backlog: Backlog, nowMs: number): Entry | undefined {
+    for (;;) {
+      const entry = backlog.peek();
+      if (entry === undefined) {
+        if (backlog.count > 0 && (this.consumers.hasCredit() || this.#getters.length > 0)) {
+          backlog.pageIn();
+        }
+        return undefined;
+      }
+      if (entry.expiresAtMs > nowMs || entry.sequence >= backlog.freshFrom) return entry;
+      backlog.shift();
+      this.#die(backlog, entry, 'expired');
+    }
+  }
+
+  #handOver(consumer: Consumer, backlog: Backlog, entry: Entry): void {
+    this.#stamp(backlog, entry);
+    if (consumer.noAck) {
+      entry.state = ENTRY_SETTLED;
+      consumer.deliver(this, entry);
+      if (entry.storeState !== STORE_NONE) this.host.store.settle(backlog.id, entry);
+      return;
+    }
+    entry.state = ENTRY_LEASED;
+    this.#unackedCount += 1;
+    consumer.deliver(this, entry);
+  }
+
+  /** Notes a hand-over; a message that failed before says how often. */
+  #stamp(backlog: Backlog, entry: Entry): void {
+    backlog.noteDelivered(entry.sequence);
+    entry.generation += 1;
+    if (entry.receiveCount > 0) {
+      const count: [string, bigint] = ['x-delivery-count', BigInt(entry.receiveCount)];
+      entry.message = this.host.withHeaders(entry.message, [count]);
+    }
+  }
+
+  /** Leases the oldest entry for a get; undefined when there is none in memory. */
+  #take(nowMs: number): Entry | undefined {
+    for (;;) {
+      const backlog = this.#top();
+      if (backlog === undefined) return undefined;
+      const entry = this.#oldest(backlog, nowMs);
+      if (entry === undefined) {
+        if (backlog.count > 0) return undefined;
+        continue;
+      }
+      const ticket = backlog.ticketToHandOver(entry);
+      if (ticket > 0) {
+        this.host.wakeOnCommit(this, ticket);
+        return undefined;
+      }
+      backlog.shift();
+      this.#stamp(backlog, entry);
+      entry.state = ENTRY_LEASED;
+      this.#unackedCount += 1;
+      return entry;
+    }
+  }
+
+  #serveGetters(nowMs: number): void {
+    while (this.#getters.length > 0) {
+      const entry = this.#take(nowMs);
+      if (entry === undefined && this.readyCount > 0) {
+        // Waits for a read or a commit, both of which mark the queue dirty again.
+        const backlog = this.#top();
+        if (backlog !== undefined && backlog.needsPageIn) backlog.pageIn();
+        return;
+      }
+      this.#getters.shift()!(entry, this);
+    }
+  }
+
+  #endGetters(): void {
+    for (let done = this.#getters.shift(); done !== undefined; done = this.#getters.shift()) {
+      done(undefined, this);
+    }
+  }
+
+  /** What must follow every pass: TTL, read-ahead, letting go of what is committed. */
+  #afterDeliver(nowMs: number): void {
+    if (this.#mayExpire) this.#expireHeads(nowMs);
+    const hasConsumers = this.consumers.count > 0;
+    for (const backlog of this.#levels) {
+      if (backlog === undefined) continue;
+      backlog.freshFrom = backlog.nextSequence;
+      backlog.maintain();
+      if (hasConsumers) backlog.pageIn();
+    }
+  }
+
+  #expireHeads(nowMs: number): void {
+    let nextMs = Infinity;
+    let hasReady = false;
+    for (const backlog of this.#levels) {
+      if (backlog === undefined) continue;
+      for (;;) {
+        const entry = backlog.peek();
+        if (entry === undefined) {
+          if (backlog.count > 0) backlog.pageIn();
+          break;
+        }
+        if (entry.expiresAtMs > nowMs) {
+          nextMs = Math.min(nextMs, entry.expiresAtMs);
+          break;
+        }
+        backlog.shift();
+        this.#die(backlog, entry, 'expired');
+      }
+      if (backlog.count > 0) hasReady = true;
+    }
+    this.#mayExpire = hasReady;
+    if (nextMs < this.#wakeAtMs) {
+      this.#wakeAtMs = nextMs;
+      this.host.wakeAt(this, nextMs);
+    }
+  }
+
+  #isOver(): boolean {
+    const { maxLength, maxLengthBytes } = this.settings;
+    if (maxLength !== undefined && this.readyCount > maxLength) return true;
+    return maxLengthBytes !== undefined && this.readyBytes > maxLengthBytes;
+  }
+
+  #isFullFor(message: Message): boolean {
+    if (!this.#wouldExceed(message)) return false;
+    this.deliver();
+    return this.#wouldExceed(message);
+  }
+
+  #wouldExceed(message: Message): boolean {
+    const { maxLength, maxLengthBytes } = this.settings;
+    if (maxLength !== undefined && this.readyCount >= maxLength) return true;
+    return maxLengthBytes !== undefined && this.readyBytes + message.bodyBytes > maxLengthBytes;
+  }
+
+  #refuse(message: Message): number {
+    if (this.settings.overflow === 'reject-publish-dlx') {
+      this.host.deadLetter(this, message, 'maxlen');
+    }
+    return REFUSED;
+  }
+
+  /** Drops from the head until the limits hold; consumers waiting take theirs first. */
+  #trim(): void {
+    this.deliver();
+    while (this.#isOver()) {
+      const backlog = this.#lowest();
+      const entry = backlog?.peek();
+      if (backlog === undefined || entry === undefined) {
+        backlog?.pageIn();
+        return;
+      }
+      backlog.shift();
+      this.#die(backlog, entry, 'maxlen');
+    }
+  }
+
+  /** The lowest level that holds anything: overflow drops the least urgent first. */
+  #lowest(): Backlog | undefined {
+    return this.#levels.find((backlog) => backlog !== undefined && backlog.count > 0);
+  }
+
+  /** Counts a failed delivery; true when the limit ended the entry. */
+  #countFailure(backlog: Backlog, entry: Entry): boolean {
+    const limit = this.settings.deliveryLimit ?? Infinity;
+    if (limit === Infinity && !this.#isQuorum) return false;
+    entry.receiveCount += 1;
+    if (entry.receiveCount > limit) {
+      this.#die(backlog, entry, 'delivery_limit');
+      return true;
+    }
+    if (entry.storeState !== STORE_NONE) this.host.store.update(backlog.id, entry);
+    return false;
+  }
+
+  /** Dead-letters and removes in one run. The entry has left the backlog already. */
+  #die(backlog: Backlog, entry: Entry, reason: DeathReason): void {
+    entry.state = ENTRY_SETTLED;
+    this.host.deadLetter(this, entry.message, reason);
+    if (entry.storeState !== STORE_NONE) this.host.store.settle(backlog.id, entry);
+  }
+}

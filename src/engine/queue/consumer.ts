@@ -1,0 +1,25 @@
+import type { FieldTable } from '../../base/field-value.ts';
+import type { Actor } from '../actor.ts';
+import type { Entry } from '../message.ts';
+import type { Queue } from './queue.ts';
+
+/** The port a protocol implements to be given deliveries: a subscription with credit on one queue. */
+export interface Consumer {
+  /** AMQP consumer tag or another protocol's name; unique within its channel only. */
+  readonly tag: string;
+  /** Deliveries are settled by the hand-over itself. */
+  readonly noAck: boolean;
+  readonly exclusive: boolean;
+  /** Higher ones are served first while they have credit. */
+  readonly priority: number;
+  readonly arguments: FieldTable;
+  /** Limit of unsettled deliveries it was opened with; 0 is none. Streams insist on one. */
+  readonly prefetchCount: number;
+  readonly actor: Actor;
+  /** Cheap: called once per delivery. Prefetch left, flow on, socket not full. */
+  hasCredit(): boolean;
+  /** Hands one entry over, in the turn. Must not throw. A noAck entry is settled by the queue after. */
+  deliver(queue: Queue, entry: Entry): void;
+  /** The queue went away or the right to read it: tell the client. */
+  cancelled(): void;
+}

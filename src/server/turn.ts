@@ -1,0 +1,80 @@
+/**
+ * The turn: what follows whenever sockets have been read or a commit is complete.
+ *
+ * The first request schedules one `setImmediate`, which runs after the poll phase, hence after
+ * everything readable in this iteration was parsed and applied. So batches form by themselves under
+ * load and an idle gateway does nothing. Between turns one timer waits for the engine's next due
+ * time (TTL, queue expiry, delay); it is coarse by `TIMER_SLACK_MS`, never early by design: a turn
+ * that comes early just finds nothing due.
+ */
+import type { Broker } from '../engine/broker.ts';
+import type { FlushSet } from '../net/flush-set.ts';
+
+/** Ms. Due times closer than this share one wake-up. */
+const TIMER_SLACK_MS = 1;
+/** Ms. setTimeout's own limit is 2^31 - 1; look again after a day at the latest. */
+const TIMER_MS_MAX = 86_400_000;
+
+export class Turn {
+  #broker: Broker | undefined;
+  #flushSet: FlushSet | undefined;
+  #isRequested: boolean;
+  #timer: NodeJS.Timeout | undefined;
+  #timerAtMs: number;
+  #isStopped: boolean;
+  readonly request: () => void;
+  readonly #run: () => void;
+
+  constructor() {
+    this.#broker = undefined;
+    this.#flushSet = undefined;
+    this.#isRequested = false;
+    this.#timer = undefined;
+    this.#timerAtMs = Infinity;
+    this.#isStopped = false;
+    this.#run = () => this.run();
+    this.request = () => {
+      if (this.#isRequested || this.#isStopped) return;
+      this.#isRequested = true;
+      setImmediate(this.#run);
+    };
+  }
+
+  /** Connects the parts; `request` may have been called before. */
+  start(broker: Broker, flushSet: FlushSet): void {
+    this.#broker = broker;
+    this.#flushSet = flushSet;
+    broker.store.onCommitted = (ticket) => {
+      broker.onCommitted(ticket);
+      flushSet.flushAll();
+    };
+    this.request();
+  }
+
+  /** One pass: expire, deliver, commit, confirm, then each socket is written once. */
+  run(): void {
+    this.#isRequested = false;
+    if (this.#broker === undefined || this.#isStopped) return;
+    this.#broker.turn();
+    this.#flushSet?.flushAll();
+    this.#schedule(this.#broker.nextDueMs);
+  }
+
+  /** No turn runs any more. */
+  stop(): void {
+    this.#isStopped = true;
+    clearTimeout(this.#timer);
+  }
+
+  #schedule(dueAtMs: number): void {
+    if (dueAtMs === Infinity || dueAtMs >= this.#timerAtMs) return;
+    clearTimeout(this.#timer);
+    const nowMs = this.#broker!.clock.wallMs();
+    const waitMs = Math.min(Math.max(dueAtMs - nowMs, TIMER_SLACK_MS), TIMER_MS_MAX);
+    this.#timerAtMs = nowMs + waitMs;
+    this.#timer = setTimeout(() => {
+      this.#timerAtMs = Infinity;
+      this.request();
+    }, waitMs);
+  }
+}
