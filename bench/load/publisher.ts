@@ -155,7 +155,8 @@ export class Publisher {
       this.#options.maxMessages - this.published,
     );
     if (room > 0) this.#send(room);
-    if (outstanding === 0 && this.published >= this.#options.maxMessages) this.#finish();
+    const settled = this.confirmed + this.refused;
+    if (settled === this.published && settled >= this.#options.maxMessages) this.#finish();
   }
 
   #finish(): void {
