@@ -1,0 +1,146 @@
+#!/usr/bin/env bash
+# Installs the stock clients that the conformance programs use: quiet, and quick when nothing is missing.
+# Debian packages need root; everything else goes to ${TRIBUTARY_CLIENTS_CACHE:-$HOME/.cache/tributary-clients}.
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/support/common.sh"
+mkdir -p "$CLIENTS_CACHE/log" "$CLIENTS_CACHE/stamp"
+export DEBIAN_FRONTEND=noninteractive
+
+die() { echo "install.sh: $*" >&2; exit 1; }
+
+# quietly LABEL COMMAND...: its output is shown only when it fails.
+quietly() {
+  local log=$CLIENTS_CACHE/log/$1.log
+  shift
+  "$@" >"$log" 2>&1 || { tail -n 20 "$log" >&2; die "failed: $*"; }
+}
+
+# A package that brings a service must not start it here.
+forbid_services() {
+  [[ -e /usr/sbin/policy-rc.d ]] && return
+  printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d
+  chmod +x /usr/sbin/policy-rc.d
+  trap 'rm -f /usr/sbin/policy-rc.d' EXIT
+}
+
+packages_updated=
+update_packages() {
+  [[ -n $packages_updated ]] && return
+  quietly apt-update apt-get update -qq
+  packages_updated=yes
+}
+
+packages() {
+  local missing=() name
+  for name in "$@"; do dpkg -s "$name" >/dev/null 2>&1 || missing+=("$name"); done
+  ((${#missing[@]} == 0)) && return
+  ((EUID == 0)) || die "these Debian packages are missing: ${missing[*]}"
+  forbid_services
+  update_packages
+  quietly "apt-${missing[0]}" apt-get install -y -qq --no-install-recommends "${missing[@]}"
+}
+
+# stale STAMP FILE...: true when the stamp is not of these files' contents.
+stale() {
+  local name=$1
+  shift
+  stamp=$CLIENTS_CACHE/stamp/$name
+  digest=$(cat "$@" "$CLIENTS_HOME/install.sh" | sha256sum)
+  [[ $(cat "$stamp" 2>/dev/null) != "$digest" ]]
+}
+fresh() { printf '%s\n' "$digest" >"$stamp"; }
+
+python_clients() {
+  stale python "$CLIENTS_HOME/python/requirements.txt" || return 0
+  python3 -c 'import ensurepip' 2>/dev/null || packages python3-venv
+  quietly venv python3 -m venv --clear "$CLIENTS_CACHE/python"
+  quietly pip "$PYTHON" -m pip install --quiet --disable-pip-version-check \
+    -r "$CLIENTS_HOME/python/requirements.txt"
+  fresh
+}
+
+java_client() {
+  command -v javac >/dev/null || packages default-jdk-headless
+  if stale java "$CLIENTS_HOME/java/pom.xml"; then
+    command -v mvn >/dev/null || packages maven
+    rm -rf "$CLIENTS_CACHE/java"
+    quietly maven mvn -q -B -f "$CLIENTS_HOME/java/pom.xml" dependency:copy-dependencies \
+      -DoutputDirectory="$CLIENTS_CACHE/java/lib"
+    fresh
+  fi
+  if stale java-classes "$CLIENTS_HOME"/java/*.java "$CLIENTS_HOME"/platform/*.java; then
+    rm -rf "$CLIENTS_CACHE/java/classes"
+    quietly javac javac -cp "$CLIENTS_CACHE/java/lib/*" -d "$CLIENTS_CACHE/java/classes" \
+      "$CLIENTS_HOME"/java/*.java "$CLIENTS_HOME"/platform/*.java
+    fresh
+  fi
+}
+
+# Only the client libraries of the server's package are taken; the server is never installed.
+erlang_client() {
+  packages erlang-base erlang-crypto erlang-ssl erlang-public-key erlang-asn1 erlang-xmerl \
+    erlang-tools erlang-syntax-tools
+  local work plugins library
+  if stale erlang /dev/null; then
+    update_packages
+    work=$(mktemp -d)
+    chmod 755 "$work"
+    (cd "$work" && quietly amqp-client apt-get download -qq -o APT::Sandbox::User=root rabbitmq-server)
+    dpkg -x "$work"/rabbitmq-server_*.deb "$work/tree"
+    plugins=$(echo "$work"/tree/usr/lib/rabbitmq/lib/rabbitmq_server-*/plugins)
+    rm -rf "$ERLANG_LIBRARIES"
+    mkdir -p "$ERLANG_LIBRARIES/lib"
+    for library in amqp_client rabbit_common credentials_obfuscation recon jsx ranch; do
+      cp -r "$plugins/$library"-* "$ERLANG_LIBRARIES/lib/$library"
+    done
+    rm -rf "$work"
+    fresh
+  fi
+  if stale erlang-beams "$CLIENTS_HOME"/erlang/*.erl "$CLIENTS_HOME"/platform/*.erl; then
+    mkdir -p "$ERLANG_LIBRARIES/ebin"
+    ERL_LIBS=$ERLANG_LIBRARIES/lib quietly erlc erlc -o "$ERLANG_LIBRARIES/ebin" \
+      "$CLIENTS_HOME"/erlang/*.erl "$CLIENTS_HOME"/platform/*.erl
+    fresh
+  fi
+}
+
+# The program of ours, and the module's own integration tests as one binary beside their sources.
+go_client() {
+  command -v go >/dev/null || packages golang-go
+  if stale go "$CLIENTS_HOME"/go/*; then
+    mkdir -p "$CLIENTS_CACHE/go"
+    (cd "$CLIENTS_HOME/go" && quietly go-build go build -o "$CLIENTS_CACHE/go/checks" .)
+    fresh
+  fi
+  if stale go-suite "$CLIENTS_HOME/support/common.sh"; then
+    local source
+    source=$(cd "$CLIENTS_HOME/go" && go mod download -json "github.com/rabbitmq/amqp091-go@$GO_SUITE_VERSION" |
+      sed -n 's/.*"Dir": "\(.*\)".*/\1/p')
+    [[ -d $source ]] || die "the Go client's module could not be downloaded"
+    if [[ -d $GO_SUITE ]]; then chmod -R u+w "$GO_SUITE" && rm -rf "$GO_SUITE"; fi
+    cp -r "$source" "$GO_SUITE"
+    chmod -R u+w "$GO_SUITE"
+    (cd "$GO_SUITE" && quietly go-suite go test -c -tags integration -o integration.test .)
+    fresh
+  fi
+}
+
+c_tools() { command -v amqp-publish >/dev/null || packages amqp-tools; }
+
+# amqplib's own tutorials, as published, with the one package more that they name.
+tutorials() {
+  stale tutorials "$CLIENTS_HOME/tutorials/package.json" || return 0
+  rm -rf "$CLIENTS_CACHE/tutorials"
+  mkdir -p "$CLIENTS_CACHE/tutorials"
+  cp "$CLIENTS_HOME/tutorials/package.json" "$CLIENTS_CACHE/tutorials/"
+  (cd "$CLIENTS_CACHE/tutorials" &&
+    quietly npm npm install --silent --no-audit --no-fund --ignore-scripts)
+  fresh
+}
+
+python_clients
+java_client
+erlang_client
+go_client
+c_tools
+tutorials
