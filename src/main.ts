@@ -1,0 +1,108 @@
+#!/usr/bin/env node
+/**
+ * The process: arguments, configuration, start, and the ways it ends.
+ *
+ * Exit codes: 0 stopped in order, 1 could not start or had to stop, with the reason on stderr
+ * (before the log exists) or in the log.
+ */
+import { resolve } from 'node:path';
+import { env, stderr, stdout } from 'node:process';
+import { formatBanner } from './server/banner.ts';
+import { type CommandLine, parseCommandLine } from './server/command-line.ts';
+import { type Config, formatConfig, type LoadedConfig } from './server/config.ts';
+import { ConfigError, loadConfig } from './server/config-loader.ts';
+import { createProcessLog } from './server/process-log.ts';
+import { readProductVersion } from './server/product.ts';
+import { limitRegexpBacktracking } from './server/regexp-safety.ts';
+import { Server } from './server/server.ts';
+import { stopOnSignals } from './server/shutdown.ts';
+import { readTlsFiles } from './server/tls-files.ts';
+import { SqliteStore } from './store/sqlite/sqlite-store.ts';
+
+type ProcessLog = ReturnType<typeof createProcessLog>;
+
+async function main(argv: readonly string[]): Promise<void> {
+  limitRegexpBacktracking();
+  const version = readProductVersion();
+  let commandLine: CommandLine;
+  let loaded: LoadedConfig;
+  try {
+    commandLine = parseCommandLine(argv, version);
+    if (commandLine.command === 'exit') return;
+    loaded = loadConfig({ ...commandLine, environment: env });
+    if (loaded.config.tlsCert !== undefined) checkTls(loaded.config);
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    for (const problem of error.problems) stderr.write(`tributary: ${problem}\n`);
+    process.exitCode = 1;
+    return;
+  }
+  if (commandLine.command === 'check-config') {
+    stdout.write(formatConfig(loaded));
+    return;
+  }
+  await serve(loaded.config, version);
+}
+
+function checkTls(config: Config): void {
+  try {
+    readTlsFiles(config);
+  } catch (error) {
+    throw new ConfigError([(error as Error).message]);
+  }
+}
+
+async function serve(config: Config, version: string): Promise<void> {
+  const startedAtMs = performance.now();
+  const log = createProcessLog(config.logLevel);
+  exitOnSurprise(log);
+  const dataDirectory = resolve(config.dataDir);
+  let server: Server;
+  try {
+    const store = await SqliteStore.open({
+      directory: dataDirectory,
+      durability: config.durability,
+    });
+    server = await Server.start({
+      config,
+      logger: log,
+      store,
+      onFatal: (error) => exitWith(log, error, 'storage failed, nothing more is confirmed'),
+    });
+  } catch (error) {
+    exitUnstarted(log, error as Error);
+  }
+  stopOnSignals(server, log, config.shutdownTimeout);
+  const { listeners } = server;
+  const startMs = performance.now() - startedAtMs;
+  const { durability } = config;
+  log.info({ listeners, version, dataDirectory, durability, startMs, pid: process.pid }, 'ready');
+  if (stderr.isTTY) {
+    stderr.write(formatBanner({ version, listeners, dataDirectory, durability, startMs }));
+  }
+}
+
+/** A broken invariant must not become a lost message: log it and let a supervisor restart. */
+function exitOnSurprise(log: ProcessLog): void {
+  process.on('uncaughtException', (error) => exitWith(log, error, 'unexpected failure'));
+  process.on('unhandledRejection', (reason) => {
+    const error = reason instanceof Error ? reason : new Error(String(reason));
+    exitWith(log, error, 'unexpected failure');
+  });
+}
+
+/** The reasons are an operator's: a port or directory in use, a bad file. A stack would hide them. */
+function exitUnstarted(log: ProcessLog, error: Error): never {
+  log.error({ error: error.message }, 'start failed');
+  log.debug({ stack: error.stack }, 'start failed here');
+  stderr.write(`tributary: ${error.message}\n`);
+  process.exit(1);
+}
+
+function exitWith(log: ProcessLog, error: Error, message: string): never {
+  log.error({ error: error.message, stack: error.stack }, message);
+  stderr.write(`tributary: ${message}: ${error.message}\n`);
+  process.exit(1);
+}
+
+await main(process.argv.slice(2));

@@ -1,0 +1,86 @@
+import { Command, CommanderError, Option as Flag } from 'commander';
+import { ConfigError, suggest } from './config-loader.ts';
+import { environmentName, OPTION_KEYS, type OptionKey, optionOf } from './options.ts';
+import { camelCase } from './config.ts';
+
+/** What the process was asked to do. */
+export interface CommandLine {
+  readonly command: 'serve' | 'check-config' | 'exit';
+  /** Values of the flags that were given, by option key. */
+  readonly flags: ReadonlyMap<OptionKey, unknown>;
+  readonly file: string | undefined;
+}
+
+const COMMANDS = ['serve', 'check-config'] as const;
+const DESCRIPTION = `Message broker: AMQP 0-9-1 clients, durable queues on SQLite.
+
+Commands:
+  serve           serve clients until SIGTERM (the default)
+  check-config    print the effective configuration and exit: 0 when it is sound, else 1
+
+Every option is also an environment variable (TRIBUTARY_AMQP_PORT) and a key of the
+configuration file (amqp-port). A flag wins over the environment, that over the file.`;
+
+/**
+ * Reads the arguments after the program's name. Help and version are printed here.
+ *
+ * @throws ConfigError with every unknown flag and word
+ */
+export function parseCommandLine(argv: readonly string[], version: string): CommandLine {
+  const program = makeProgram(version);
+  try {
+    program.parse(argv, { from: 'user' });
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    if (error.exitCode === 0) return { command: 'exit', flags: new Map(), file: undefined };
+    throw new ConfigError([error.message.replace(/^error: /, '')]);
+  }
+  const [word = 'serve', ...rest] = program.args;
+  const command = COMMANDS.find((name) => name === word);
+  const unknown = command === undefined ? program.args : rest;
+  if (unknown.length > 0 || command === undefined) throw new ConfigError(unknown.map(describe));
+  return { command, ...readFlags(program) };
+}
+
+function makeProgram(version: string): Command {
+  const program = new Command('tributary')
+    .description(DESCRIPTION)
+    .usage('[command] [options]')
+    .version(version)
+    .argument('[command...]')
+    .helpOption('-h, --help', 'print this and exit')
+    .allowUnknownOption()
+    .exitOverride()
+    .configureOutput({ writeErr: () => undefined });
+  program.addOption(new Flag('-c, --config <file>', 'configuration file, .toml or .conf'));
+  for (const key of OPTION_KEYS) {
+    const { type, doc, default: text } = optionOf(key);
+    const shown = text === '' ? '' : ` (default ${text})`;
+    const flag = new Flag(`--${key} <${type.hint}>`, `${doc.replaceAll('`', '')}${shown}`);
+    if (type.isList) flag.argParser<unknown[]>((value, earlier = []) => [...earlier, value]);
+    program.addOption(flag);
+  }
+  return program;
+}
+
+function readFlags(program: Command): Pick<CommandLine, 'flags' | 'file'> {
+  const given = program.opts<Record<string, unknown>>();
+  const flags = new Map<OptionKey, unknown>();
+  for (const key of OPTION_KEYS) {
+    const raw = given[camelCase(key)];
+    if (raw !== undefined) flags.set(key, raw);
+  }
+  return { flags, file: given['config'] as string | undefined };
+}
+
+function describe(word: string): string {
+  const [name = ''] = word.split('=');
+  if (!name.startsWith('-')) return `${name}: no such command${suggest(name, COMMANDS)}`;
+  const names = ['--config', '--help', '--version', ...OPTION_KEYS.map((key) => `--${key}`)];
+  return `${name}: no such option${suggest(name, names)}`;
+}
+
+/** The environment variables that are options, for the documentation. */
+export function environmentNames(): readonly string[] {
+  return ['TRIBUTARY_CONFIG', ...OPTION_KEYS.map(environmentName)];
+}

@@ -1,0 +1,296 @@
+/**
+ * Every option, once: its name, type, default and meaning. Flags, environment variables, file
+ * keys, help and docs/CONFIG.md all come from this table:
+ *
+ *     amqp-port      file key (or `port` in a section `[amqp]`)
+ *     --amqp-port    flag
+ *     TRIBUTARY_AMQP_PORT
+ */
+import { totalmem } from 'node:os';
+import {
+  CHANNEL_COUNT_MAX,
+  FRAME_BYTES_DEFAULT,
+  FRAME_BYTES_MIN,
+  HANDSHAKE_MS_MAX,
+  HEARTBEAT_SECONDS_DEFAULT,
+  MESSAGE_BYTES_DEFAULT,
+  MESSAGE_BYTES_MAX,
+} from '../base/limits.ts';
+import {
+  bytes,
+  bytesOrShare,
+  CIDR,
+  choice,
+  duration,
+  formatBytes,
+  integer,
+  listOf,
+  type OptionType,
+  optionalText,
+  PORT,
+  SWITCH,
+  text,
+} from './option-types.ts';
+
+/** One option. */
+export interface Option<T> {
+  readonly type: OptionType<T>;
+  /** As one would write it in a file. */
+  readonly default: string;
+  /** One or two sentences for operators. */
+  readonly doc: string;
+  /** Group heading in help and documentation. */
+  readonly group: OptionGroup;
+  /** Never printed. */
+  readonly isSecret: boolean;
+  /** Why the option can only be `off` in this version. */
+  readonly unavailable?: string;
+}
+
+export type OptionGroup = 'General' | 'Listeners' | 'TLS' | 'AMQP' | 'Users' | 'Limits';
+
+type Traits = { readonly isSecret?: true; readonly unavailable?: string };
+
+function option<T>(
+  group: OptionGroup,
+  type: OptionType<T>,
+  defaultText: string,
+  doc: string,
+  traits: Traits = {},
+): Option<T> {
+  return { type, default: defaultText, doc, group, isSecret: false, ...traits };
+}
+
+/** Memory this process may use: the container's limit when there is one. */
+const TOTAL_MEMORY_BYTES = Math.min(totalmem(), process.constrainedMemory() || Infinity);
+
+export const OPTIONS = {
+  'data-dir': option(
+    'General',
+    text('dir'),
+    './data',
+    'Directory of the database. One process at a time may use it; it is created when missing.',
+  ),
+  durability: option(
+    'General',
+    choice('full', 'relaxed'),
+    'full',
+    '`full`: a confirm follows an fsync and survives power loss. `relaxed`: it follows the write ' +
+      'and survives the death of the process only.',
+  ),
+  'log-level': option(
+    'General',
+    choice('trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'),
+    'info',
+    'Least severe lines that are logged.',
+  ),
+  'shutdown-timeout': option(
+    'General',
+    duration(0, 300_000),
+    '10s',
+    'How long clients have to answer the close of their connections when the process stops.',
+  ),
+  host: option(
+    'Listeners',
+    listOf(text('host')),
+    'none',
+    'Addresses to listen on. Without one: 127.0.0.1 and ::1, or all addresses once a user ' +
+      'other than `guest` exists.',
+  ),
+  'amqp-port': option('Listeners', PORT, '5672', 'AMQP 0-9-1.'),
+  'amqps-port': option(
+    'Listeners',
+    PORT,
+    'off',
+    'AMQP 0-9-1 over TLS, usually 5671; needs `tls-cert` and `tls-key`.',
+  ),
+  'mqtt-port': option('Listeners', PORT, 'off', 'MQTT, usually 1883.', {
+    unavailable: 'this version does not speak MQTT yet',
+  }),
+  'http-port': option('Listeners', PORT, 'off', 'HTTP and WebSocket, usually 15672.', {
+    unavailable: 'this version does not speak HTTP yet',
+  }),
+  'metrics-port': option(
+    'Listeners',
+    PORT,
+    'off',
+    'Prometheus metrics at /metrics and health at /healthz, usually 15692. No login: keep it ' +
+      'on a trusted network.',
+  ),
+  backlog: option(
+    'Listeners',
+    integer(1, 65_535),
+    '1024',
+    'Connections the kernel holds until they are accepted.',
+  ),
+  'max-connections': option(
+    'Listeners',
+    integer(1, 1_000_000),
+    '65536',
+    'Connections open at a time, over all listeners; more are dropped as they come.',
+  ),
+  'proxy-protocol': option(
+    'Listeners',
+    SWITCH,
+    'false',
+    'Expect a PROXY protocol header (v1 or v2) at the start of each connection.',
+  ),
+  'proxy-trusted': option(
+    'Listeners',
+    listOf(CIDR),
+    'none',
+    'Address blocks of the balancers whose PROXY headers are believed; others are dropped.',
+  ),
+  'tls-cert': option(
+    'TLS',
+    optionalText('file'),
+    '',
+    'Server certificate chain, PEM. Read again when it changes and on SIGHUP; a bad new one ' +
+      'leaves the old one in service.',
+  ),
+  'tls-key': option('TLS', optionalText('file'), '', 'Private key of the certificate, PEM.'),
+  'tls-ca': option(
+    'TLS',
+    optionalText('file'),
+    '',
+    'Authorities that client certificates are verified against, PEM.',
+  ),
+  'tls-passphrase': option('TLS', optionalText('text'), '', 'Passphrase of the private key.', {
+    isSecret: true,
+  }),
+  'tls-passphrase-file': option(
+    'TLS',
+    optionalText('file'),
+    '',
+    'File that holds the passphrase; a line end after it is ignored.',
+  ),
+  'tls-client-certificate': option(
+    'TLS',
+    choice('none', 'optional', 'required'),
+    'none',
+    'Whether clients are asked for a certificate. A verified one gives the user name for SASL ' +
+      'EXTERNAL.',
+  ),
+  'tls-client-name': option(
+    'TLS',
+    choice('distinguished-name', 'common-name'),
+    'distinguished-name',
+    'Part of a verified client certificate that is its user name.',
+  ),
+  'tls-min-version': option(
+    'TLS',
+    choice('1.2', '1.3'),
+    '1.2',
+    'Oldest TLS version accepted.',
+  ),
+  'server-product': option(
+    'AMQP',
+    text('text'),
+    'RabbitMQ',
+    '`product` in server-properties. Clients switch on it: kombu picks per-consumer prefetch ' +
+      'only for RabbitMQ 4, so this says RabbitMQ by default.',
+  ),
+  'server-version': option(
+    'AMQP',
+    text('version'),
+    '4.3.6',
+    '`version` in server-properties: the RabbitMQ version whose behaviour is served.',
+  ),
+  'cluster-name': option(
+    'AMQP',
+    text('text'),
+    'tributary@localhost',
+    '`cluster_name` in server-properties.',
+  ),
+  heartbeat: option(
+    'AMQP',
+    duration(0, 65_535_000),
+    `${HEARTBEAT_SECONDS_DEFAULT}s`,
+    'Interval proposed to clients; 0 proposes none. The client has the last word.',
+  ),
+  'frame-max': option(
+    'AMQP',
+    bytes(FRAME_BYTES_MIN, 16 * 1024 * 1024),
+    formatBytes(FRAME_BYTES_DEFAULT),
+    'Largest frame proposed to clients.',
+  ),
+  'channel-max': option(
+    'AMQP',
+    integer(1, 65_535),
+    String(CHANNEL_COUNT_MAX),
+    'Channels per connection proposed to clients.',
+  ),
+  'max-message-size': option(
+    'AMQP',
+    bytes(1_024, MESSAGE_BYTES_MAX),
+    formatBytes(MESSAGE_BYTES_DEFAULT),
+    'Largest message body accepted.',
+  ),
+  'handshake-timeout': option(
+    'AMQP',
+    duration(100, 600_000),
+    `${HANDSHAKE_MS_MAX / 1000}s`,
+    'Time a client has from connect to login.',
+  ),
+  'auth-mechanisms': option(
+    'Users',
+    listOf(choice('PLAIN', 'AMQPLAIN', 'EXTERNAL', 'ANONYMOUS')),
+    'PLAIN, AMQPLAIN',
+    'SASL mechanisms offered. EXTERNAL needs verified client certificates.',
+  ),
+  'anonymous-user': option(
+    'Users',
+    text('name'),
+    'guest',
+    'User that SASL ANONYMOUS logs in as, when it is offered.',
+  ),
+  'loopback-users': option(
+    'Users',
+    listOf(text('name')),
+    'guest',
+    'Users who may log in from this machine only; `none` lifts that.',
+  ),
+  'default-user': option('Users', text('name'), 'guest', 'User created on the first start.'),
+  'default-password': option('Users', text('text'), 'guest', 'Password of that user.', {
+    isSecret: true,
+  }),
+  'default-password-file': option(
+    'Users',
+    optionalText('file'),
+    '',
+    'File that holds that password; a line end after it is ignored.',
+  ),
+  'default-vhost': option(
+    'Users',
+    text('name'),
+    '/',
+    'Virtual host created on the first start, where the default user may do everything.',
+  ),
+  'memory-limit': option(
+    'Limits',
+    bytesOrShare(TOTAL_MEMORY_BYTES),
+    '60%',
+    'Resident memory above which publishers are blocked until it falls again. Independently, ' +
+      'they are blocked when the JavaScript heap is nearly full.',
+  ),
+  'disk-free-limit': option(
+    'Limits',
+    bytes(0, Number.MAX_SAFE_INTEGER),
+    '256MiB',
+    'Free space of the data directory below which publishers are blocked.',
+  ),
+} as const;
+
+export type OptionKey = keyof typeof OPTIONS;
+
+export const OPTION_KEYS = Object.keys(OPTIONS) as OptionKey[];
+
+/** The environment variable of an option. */
+export function environmentName(key: string): string {
+  return `TRIBUTARY_${key.toUpperCase().replaceAll('-', '_')}`;
+}
+
+/** The table row of `key`, with its value type erased. */
+export function optionOf(key: OptionKey): Option<unknown> {
+  return OPTIONS[key] as Option<unknown>;
+}

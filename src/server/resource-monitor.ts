@@ -1,0 +1,132 @@
+/**
+ * Watches memory and disk, and raises the alarms that block publishers while consumers drain.
+ * Coarse on purpose: a sample costs microseconds, and what happens between two is bounded by the
+ * limits on connections and the commit backlog.
+ */
+import { statfs } from 'node:fs/promises';
+import { getHeapStatistics } from 'node:v8';
+import type { Logger } from '../base/logger.ts';
+
+/** Where the figures come from; replaced in tests. */
+export interface ResourceProbe {
+  residentBytes(): number;
+  /** Used share of what the JavaScript heap may grow to, 0 to 1. */
+  heapShare(): number;
+  diskFreeBytes(directory: string): Promise<number>;
+}
+
+export interface ResourceLimits {
+  readonly directory: string;
+  readonly memoryLimitBytes: number;
+  readonly diskFreeLimitBytes: number;
+}
+
+/** Told about every change. */
+export type SetAlarm = (name: 'memory' | 'disk', isOn: boolean) => void;
+
+const MEMORY_INTERVAL_MS = 500;
+const DISK_INTERVAL_MS = 5_000;
+/** Near the limit a fast disk fills 256 MiB in half a second. */
+const DISK_NEAR_INTERVAL_MS = 250;
+const DISK_NEAR_FACTOR = 8;
+/** An alarm ends this far below its limit, so that it does not flap. */
+const RELEASE_SHARE = 0.95;
+/** V8 spends ever more time collecting above this, and dies at 1. */
+const HEAP_SHARE_LIMIT = 0.8;
+
+export const systemProbe: ResourceProbe = {
+  residentBytes: () => process.memoryUsage.rss(),
+  heapShare: () => {
+    const { used_heap_size: used, heap_size_limit: limit } = getHeapStatistics();
+    return used / limit;
+  },
+  diskFreeBytes: async (directory) => {
+    const { bavail, bsize } = await statfs(directory);
+    return bavail * bsize;
+  },
+};
+
+/** Samples until stopped; see above. */
+export class ResourceMonitor {
+  readonly #limits: ResourceLimits;
+  readonly #setAlarm: SetAlarm;
+  readonly #logger: Logger;
+  readonly #probe: ResourceProbe;
+  readonly #active: Set<'memory' | 'disk'>;
+  #memoryTimer: NodeJS.Timeout | undefined;
+  #diskTimer: NodeJS.Timeout | undefined;
+  #isStopped: boolean;
+
+  constructor(
+    limits: ResourceLimits,
+    setAlarm: SetAlarm,
+    logger: Logger,
+    probe: ResourceProbe = systemProbe,
+  ) {
+    this.#limits = limits;
+    this.#setAlarm = setAlarm;
+    this.#logger = logger;
+    this.#probe = probe;
+    this.#active = new Set();
+    this.#memoryTimer = undefined;
+    this.#diskTimer = undefined;
+    this.#isStopped = false;
+  }
+
+  /** Samples once, so that a start with a full disk is blocked from the beginning, and goes on. */
+  async start(): Promise<void> {
+    this.sampleMemory();
+    this.#memoryTimer = setInterval(() => this.sampleMemory(), MEMORY_INTERVAL_MS).unref();
+    await this.#watchDisk();
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+    clearInterval(this.#memoryTimer);
+    clearTimeout(this.#diskTimer);
+  }
+
+  sampleMemory(): void {
+    const limitBytes = this.#limits.memoryLimitBytes;
+    const isOn = this.#active.has('memory');
+    const scale = isOn ? RELEASE_SHARE : 1;
+    const residentBytes = this.#probe.residentBytes();
+    const heapShare = this.#probe.heapShare();
+    const isOver = residentBytes > limitBytes * scale || heapShare > HEAP_SHARE_LIMIT * scale;
+    if (isOver !== isOn) this.#change('memory', isOver, { residentBytes, limitBytes, heapShare });
+  }
+
+  /** @returns ms after which the next sample is due */
+  async sampleDisk(): Promise<number> {
+    const limitBytes = this.#limits.diskFreeLimitBytes;
+    let freeBytes: number;
+    try {
+      freeBytes = await this.#probe.diskFreeBytes(this.#limits.directory);
+    } catch (error) {
+      this.#logger.warn({ error: (error as Error).message }, 'free disk space is unknown');
+      return DISK_INTERVAL_MS;
+    }
+    const isOn = this.#active.has('disk');
+    const isShort = isOn ? freeBytes < limitBytes / RELEASE_SHARE : freeBytes < limitBytes;
+    if (isShort !== isOn) this.#change('disk', isShort, { freeBytes, limitBytes });
+    return freeBytes < limitBytes * DISK_NEAR_FACTOR ? DISK_NEAR_INTERVAL_MS : DISK_INTERVAL_MS;
+  }
+
+  async #watchDisk(): Promise<void> {
+    const waitMs = await this.sampleDisk();
+    if (this.#isStopped) return;
+    this.#diskTimer = setTimeout(() => void this.#watchDisk(), waitMs).unref();
+  }
+
+  #change(name: 'memory' | 'disk', isOn: boolean, figures: object): void {
+    if (this.#isStopped) return;
+    if (isOn) {
+      this.#active.add(name);
+      this.#logger.warn({ alarm: name, ...figures }, 'alarm raised, publishers are blocked');
+    } else {
+      this.#active.delete(name);
+      this.#logger.info({ alarm: name, ...figures }, 'alarm cleared');
+    }
+    this.#setAlarm(name, isOn);
+  }
+}

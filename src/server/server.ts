@@ -1,0 +1,182 @@
+/**
+ * The composition root: makes every part, connects them, starts and stops them in order.
+ *
+ *     start:  store -> broker (recovery) -> turn -> monitors -> acceptor -> listeners -> ready
+ *     stop:   listeners -> connections (close 320) -> monitors -> turn -> store (clean mark)
+ *
+ * Nothing is reachable before recovery is complete, and nothing can be confirmed after the store
+ * began to close.
+ */
+import { AmqpMessageFormat } from '../../protocols/amqp/amqp-message-format.ts';
+import { createAmqpAcceptor } from '../../protocols/amqp/listener.ts';
+import { systemClock } from '../base/clock.ts';
+import type { Logger } from '../base/logger.ts';
+import type { Broker } from '../engine/broker.ts';
+import type { Store } from '../engine/ports.ts';
+import { recoverBroker } from '../engine/recover.ts';
+import { FlushSet } from '../net/flush-set.ts';
+import type { AcceptTransport, TransportHandler } from '../net/transport.ts';
+import { amqpSettings } from './amqp-settings.ts';
+import type { Config } from './config.ts';
+import { chooseHosts, type ListenerInfo, listenOnAll, type OpenListener } from './listeners.ts';
+import { ResourceMonitor } from './resource-monitor.ts';
+import { systemRandom } from './system-random.ts';
+import { readTlsFiles, watchTlsFiles } from './tls-files.ts';
+import { Turn } from './turn.ts';
+
+type AmqpAcceptor = ReturnType<typeof createAmqpAcceptor>;
+
+export interface ServerDeps {
+  readonly config: Config;
+  readonly logger: Logger;
+  /** Opened, not yet recovered; the server closes it. */
+  readonly store: Store;
+  /** Called once when the process must not go on: what is on disk is no longer known. */
+  readonly onFatal: (error: Error) => void;
+}
+
+const CLOSE_TEXT = 'broker forced connection closure with reason \'shutdown\'';
+
+const REFUSED_HANDLER: TransportHandler = {
+  onChunk: () => undefined,
+  onDrain: () => undefined,
+  onClosed: () => undefined,
+};
+
+/** A serving broker. */
+export class Server {
+  readonly broker: Broker;
+  readonly #config: Config;
+  readonly #logger: Logger;
+  readonly #turn: Turn;
+  readonly #acceptor: AmqpAcceptor;
+  readonly #monitor: ResourceMonitor;
+  readonly #listeners: OpenListener[];
+  #stopWatchingTls: (() => void) | undefined;
+  #stopping: Promise<void> | undefined;
+
+  private constructor(deps: ServerDeps, broker: Broker, turn: Turn, flushSet: FlushSet) {
+    const { config, logger } = deps;
+    this.broker = broker;
+    this.#config = config;
+    this.#logger = logger;
+    this.#turn = turn;
+    const settings = amqpSettings(config);
+    this.#acceptor = createAmqpAcceptor({ broker, flushSet, settings, logger });
+    const limits = {
+      directory: config.dataDir,
+      memoryLimitBytes: config.memoryLimit,
+      diskFreeLimitBytes: config.diskFreeLimit,
+    };
+    const setAlarm = (name: 'memory' | 'disk', isOn: boolean) => broker.setAlarm(name, isOn);
+    this.#monitor = new ResourceMonitor(limits, setAlarm, logger);
+    this.#listeners = [];
+    this.#stopWatchingTls = undefined;
+    this.#stopping = undefined;
+  }
+
+  /**
+   * Recovers, and serves once this resolves.
+   *
+   * @throws Error with a sentence for the operator; everything is closed again then
+   */
+  static async start(deps: ServerDeps): Promise<Server> {
+    const { config, store, onFatal } = deps;
+    store.onFailure = onFatal;
+    const turn = new Turn();
+    const flushSet = new FlushSet(turn.request);
+    const { broker } = await recoverBroker(
+      {
+        clock: systemClock,
+        random: systemRandom,
+        store,
+        formats: [new AmqpMessageFormat()],
+        requestTurn: turn.request,
+        settings: { loopbackUsers: config.loopbackUsers },
+      },
+      { vhost: config.defaultVhost, user: config.defaultUser, password: config.defaultPassword },
+    );
+    turn.start(broker, flushSet);
+    // What the first start created is on disk before anyone can rely on it.
+    await new Promise<void>((resolve) => broker.hold(broker.ticket, resolve));
+    const server = new Server(deps, broker, turn, flushSet);
+    try {
+      await server.#monitor.start();
+      await server.#listen();
+    } catch (error) {
+      await server.stop();
+      throw error;
+    }
+    return server;
+  }
+
+  /** What is reachable, for the ready line. */
+  get listeners(): readonly ListenerInfo[] {
+    return this.#listeners.map(({ protocol, listener }) => ({ protocol, ...listener.address }));
+  }
+
+  /** Client connections that are open. */
+  get connectionCount(): number {
+    return this.#acceptor.connectionCount;
+  }
+
+  /** Reads the certificates again; bad ones are logged and change nothing. */
+  reloadTls(): void {
+    const tlsListeners = this.#listeners.filter(({ protocol }) => protocol === 'amqps');
+    if (tlsListeners.length === 0) return;
+    try {
+      const options = readTlsFiles(this.#config);
+      for (const { listener } of tlsListeners) listener.replaceTls(options);
+      this.#logger.info({ certificate: this.#config.tlsCert }, 'certificate reloaded');
+    } catch (error) {
+      const { message } = error as Error;
+      this.#logger.error({ error: message }, 'new certificate is unusable, the old one stays');
+    }
+  }
+
+  /** Closes everything in order. Further calls wait for the first. */
+  stop(): Promise<void> {
+    this.#stopping ??= this.#stop();
+    return this.#stopping;
+  }
+
+  async #stop(): Promise<void> {
+    this.#stopWatchingTls?.();
+    for (const { listener } of this.#listeners) await listener.close();
+    await this.#acceptor.closeAll(CLOSE_TEXT);
+    this.#monitor.stop();
+    this.broker.settleMarks();
+    this.#turn.stop();
+    await this.broker.store.close();
+  }
+
+  async #listen(): Promise<void> {
+    const config = this.#config;
+    const logger = this.#logger;
+    const userNames = [...this.broker.access.users()].map(({ name }) => name);
+    const hosts = chooseHosts(config.host, userNames);
+    const accept = this.#limitConnections(this.#acceptor.accept);
+    const base = { ...hosts, config, logger };
+    if (config.amqpPort !== 'off') {
+      const request = { ...base, protocol: 'amqp', port: config.amqpPort };
+      this.#listeners.push(...(await listenOnAll(request, accept)));
+    }
+    if (config.amqpsPort !== 'off') {
+      const tls = readTlsFiles(config);
+      const request = { ...base, protocol: 'amqps', port: config.amqpsPort, tls };
+      this.#listeners.push(...(await listenOnAll(request, accept)));
+      this.#stopWatchingTls = watchTlsFiles(config, () => this.reloadTls());
+    }
+  }
+
+  #limitConnections(accept: AcceptTransport): AcceptTransport {
+    const max = this.#config.maxConnections;
+    return (transport) => {
+      if (this.#acceptor.connectionCount < max) return accept(transport);
+      const { remoteAddress } = transport.peer;
+      this.#logger.warn({ reason: 'max-connections', remoteAddress }, 'connection refused');
+      transport.destroy();
+      return REFUSED_HANDLER;
+    };
+  }
+}

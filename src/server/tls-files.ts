@@ -1,0 +1,60 @@
+import { readFileSync, unwatchFile, watchFile } from 'node:fs';
+import { createSecureContext } from 'node:tls';
+import type { TlsOptions } from '../net/tls.ts';
+import type { Config } from './config.ts';
+
+/** Certificates change a few times a year; what counts is that a renewal needs no restart. */
+const WATCH_INTERVAL_MS = 5_000;
+
+/**
+ * Reads the TLS files of a configuration that has `tls-cert` and `tls-key`.
+ *
+ * @throws Error with a sentence that names the file, or what does not fit together
+ */
+export function readTlsFiles(config: Config): TlsOptions {
+  const options: TlsOptions = {
+    cert: readPem('tls-cert', config.tlsCert ?? ''),
+    key: readPem('tls-key', config.tlsKey ?? ''),
+    clientCertificate: config.tlsClientCertificate,
+    clientName: config.tlsClientName,
+    minVersion: `TLSv${config.tlsMinVersion}`,
+    ...(config.tlsCa === undefined ? {} : { ca: readPem('tls-ca', config.tlsCa) }),
+    ...(config.tlsPassphrase === undefined ? {} : { passphrase: config.tlsPassphrase }),
+  };
+  try {
+    createSecureContext({
+      cert: options.cert,
+      key: options.key,
+      ca: options.ca,
+      passphrase: options.passphrase,
+    });
+  } catch (error) {
+    const text = (error as Error).message;
+    throw new Error(`tls-cert, tls-key, tls-ca: unusable: ${text}`, { cause: error });
+  }
+  return options;
+}
+
+function readPem(key: string, fileName: string): Buffer {
+  try {
+    return readFileSync(fileName);
+  } catch (error) {
+    const text = (error as Error).message;
+    throw new Error(`${key}: cannot be read: ${text}`, { cause: error });
+  }
+}
+
+/** Calls `onChange` when one of the TLS files was replaced or rewritten; returns how to stop. */
+export function watchTlsFiles(config: Config, onChange: () => void): () => void {
+  const files = [config.tlsCert, config.tlsKey, config.tlsCa].filter((name) => name !== undefined);
+  // Polling sees renewals by rename and by symbolic link alike, unlike a watch on the file.
+  const options = { interval: WATCH_INTERVAL_MS, persistent: false };
+  const listeners = files.map((name) => {
+    const listener = (): void => onChange();
+    watchFile(name, options, listener);
+    return () => unwatchFile(name, listener);
+  });
+  return () => {
+    for (const stop of listeners) stop();
+  };
+}
