@@ -23,8 +23,8 @@ export interface ServerOptions {
   readonly dataDir?: string;
   /** More command-line arguments. */
   readonly args?: readonly string[];
-  /** Written to a file and passed as --config. */
-  readonly config?: unknown;
+  /** TOML text, written to a file and passed as --config. */
+  readonly config?: string;
   readonly env?: Readonly<Record<string, string>>;
 }
 
@@ -60,8 +60,8 @@ export class ServerProcess {
     if (!fs.existsSync(MAIN)) throw new Error('no built server: run `npm run build` first');
     const args = [MAIN, '--data-dir', this.dataDir, '--amqp-port', '0', '--log-level', 'info'];
     if (this.#options.config !== undefined) {
-      const file = path.join(this.dataDir, 'conformance-config.json');
-      fs.writeFileSync(file, JSON.stringify(this.#options.config));
+      const file = `${this.dataDir}.toml`;
+      fs.writeFileSync(file, this.#options.config);
       args.push('--config', file);
     }
     args.push(...(this.#options.args ?? []));
@@ -170,6 +170,7 @@ export class ServerProcess {
   /** Kills what still runs and removes the temporary data directory. */
   async dispose(): Promise<void> {
     if (this.isRunning) await this.kill();
+    fs.rmSync(`${this.dataDir}.toml`, { force: true });
     if (this.#ownsDataDir) fs.rmSync(this.dataDir, { recursive: true, force: true });
   }
 }
