@@ -5,13 +5,13 @@ import type { Consumer } from '../../src/engine/queue/consumer.ts';
 import type { Queue } from '../../src/engine/queue/queue.ts';
 import type { Outbound } from '../../src/net/outbound.ts';
 import { DeliverTemplate } from './delivery-writer.ts';
-import type { PrefetchLimit } from './prefetch-limit.ts';
+import { PrefetchLimit } from './prefetch-limit.ts';
 
 /** What a consumer needs of its channel. */
 export interface ConsumerHost {
   readonly id: number;
   readonly actor: Actor;
-  readonly outbound: Outbound;
+  readonly host: { readonly outbound: Outbound };
   /** The limit all consumers of the channel share (basic.qos with global). */
   readonly sharedLimit: PrefetchLimit;
   deliver(consumer: AmqpConsumer, queue: Queue, entry: Entry): void;
@@ -35,6 +35,7 @@ export class AmqpConsumer implements Consumer {
   readonly noAck: boolean;
   readonly exclusive: boolean;
   readonly priority: number;
+  readonly prefetchCount: number;
   readonly arguments: FieldTable;
   readonly actor: Actor;
   readonly template: DeliverTemplate;
@@ -44,23 +45,26 @@ export class AmqpConsumer implements Consumer {
   /** False until consume-ok is written and after cancel: then there are no deliveries. */
   isActive: boolean;
   readonly #host: ConsumerHost;
+  readonly #outbound: Outbound;
 
-  constructor(host: ConsumerHost, options: ConsumerOptions, limit: PrefetchLimit) {
+  constructor(host: ConsumerHost, options: ConsumerOptions) {
     this.tag = options.tag;
     this.noAck = options.noAck;
     this.exclusive = options.exclusive;
     this.priority = options.priority;
+    this.prefetchCount = options.prefetchCount;
     this.arguments = options.arguments;
     this.actor = host.actor;
     this.template = new DeliverTemplate(host.id, options.tag);
-    this.limit = limit;
+    this.limit = new PrefetchLimit(options.prefetchCount);
     this.queue = undefined;
     this.isActive = false;
     this.#host = host;
+    this.#outbound = host.host.outbound;
   }
 
   hasCredit(): boolean {
-    if (!this.isActive || this.#host.outbound.isFull) return false;
+    if (!this.isActive || this.#outbound.isFull) return false;
     return this.noAck || (this.limit.hasRoom && this.#host.sharedLimit.hasRoom);
   }
 

@@ -81,8 +81,8 @@ export class UnackedRing {
     this.#liveCount += 1;
   }
 
-  /** Index (0 = oldest) of the outstanding delivery `tag`, or -1 when there is none. */
-  find(tag: number): number {
+  /** Index (0 = oldest) of the delivery `tag` if it is in `state`, else -1. */
+  find(tag: number, state: number): number {
     if (this.#length === 0) return -1;
     const guess = tag - this.#tags[this.#head]!;
     if (guess < 0) return -1;
@@ -91,7 +91,7 @@ export class UnackedRing {
       index = this.#search(tag, Math.min(guess, this.#length - 1));
       if (index < 0) return -1;
     }
-    return this.stateAt(index) === SLOT_OUTSTANDING ? index : -1;
+    return this.stateAt(index) === state ? index : -1;
   }
 
   tagAt(index: number): number {

@@ -23,38 +23,38 @@ function liveTags(ring: UnackedRing): number[] {
 describe('UnackedRing', () => {
   test('finds what was delivered and nothing else', () => {
     const ring = ringOf([1, 2, 3]);
-    expect(ring.find(2)).toBe(1);
-    expect(ring.find(0)).toBe(-1);
-    expect(ring.find(4)).toBe(-1);
+    expect(ring.find(2, SLOT_OUTSTANDING)).toBe(1);
+    expect(ring.find(0, SLOT_OUTSTANDING)).toBe(-1);
+    expect(ring.find(4, SLOT_OUTSTANDING)).toBe(-1);
   });
 
   test('finds tags behind gaps that no-ack deliveries left', () => {
     const ring = ringOf([5, 9, 10, 40]);
-    expect([5, 9, 10, 40].map((tag) => ring.find(tag))).toEqual([0, 1, 2, 3]);
-    expect([4, 6, 11, 39, 41].map((tag) => ring.find(tag))).toEqual([-1, -1, -1, -1, -1]);
+    expect([5, 9, 10, 40].map((tag) => ring.find(tag, SLOT_OUTSTANDING))).toEqual([0, 1, 2, 3]);
+    expect([4, 6, 11, 39, 41].map((tag) => ring.find(tag, SLOT_OUTSTANDING))).toEqual([-1, -1, -1, -1, -1]);
   });
 
   test('a removed tag is unknown, and the head moves over holes', () => {
     const ring = ringOf([1, 2, 3, 4]);
-    ring.remove(ring.find(2));
-    ring.remove(ring.find(1));
+    ring.remove(ring.find(2, SLOT_OUTSTANDING));
+    ring.remove(ring.find(1, SLOT_OUTSTANDING));
     expect(ring.length).toBe(2);
-    expect(ring.find(1)).toBe(-1);
-    expect(ring.find(2)).toBe(-1);
-    expect(ring.find(3)).toBe(0);
+    expect(ring.find(1, SLOT_OUTSTANDING)).toBe(-1);
+    expect(ring.find(2, SLOT_OUTSTANDING)).toBe(-1);
+    expect(ring.find(3, SLOT_OUTSTANDING)).toBe(0);
   });
 
   test('removes a prefix', () => {
     const ring = ringOf([1, 2, 3, 4]);
-    ring.removeThrough(ring.find(3), SLOT_OUTSTANDING);
+    ring.removeThrough(ring.find(3, SLOT_OUTSTANDING), SLOT_OUTSTANDING);
     expect(liveTags(ring)).toEqual([4]);
     expect(ring.liveCount).toBe(1);
   });
 
   test('slots of an open transaction stay and cannot be settled again', () => {
     const ring = ringOf([1, 2, 3]);
-    ring.setState(ring.find(2), SLOT_IN_TX);
-    expect(ring.find(2)).toBe(-1);
+    ring.setState(ring.find(2, SLOT_OUTSTANDING), SLOT_IN_TX);
+    expect(ring.find(2, SLOT_OUTSTANDING)).toBe(-1);
     ring.removeThrough(2, SLOT_OUTSTANDING);
     expect(liveTags(ring)).toEqual([2]);
   });
@@ -63,10 +63,10 @@ describe('UnackedRing', () => {
     const ring = ringOf([1]);
     for (let tag = 2; tag < 100_000; tag += 1) {
       ring.push(tag, new Entry(message, tag, Infinity), queue, undefined);
-      ring.remove(ring.find(tag));
+      ring.remove(ring.find(tag, SLOT_OUTSTANDING));
     }
     expect(ring.length).toBeLessThanOrEqual(16);
-    expect(ring.find(1)).toBe(0);
+    expect(ring.find(1, SLOT_OUTSTANDING)).toBe(0);
   });
 
   test('notices an entry that was handed over again', () => {
@@ -93,7 +93,7 @@ describe('UnackedRing', () => {
         model.set(tag, entry);
       } else {
         const wanted = random(tag + 2);
-        const index = ring.find(wanted);
+        const index = ring.find(wanted, SLOT_OUTSTANDING);
         expect(index >= 0).toBe(model.has(wanted));
         if (index >= 0) {
           expect(ring.entryAt(index)).toBe(model.get(wanted));

@@ -1,0 +1,237 @@
+/**
+ * Receiving: basic.qos, consume, cancel, get and the deliveries themselves (spec 1.8.3.1-6,
+ * 1.8.3.9-12).
+ *
+ * Invariants:
+ *   1. No delivery precedes its consume-ok and none follows cancel-ok: a consumer is active exactly
+ *      from the one to the other.
+ *   2. Delivery tags are given in the order in which the frames are written, so that a client's
+ *      `multiple` means the same to both sides.
+ *   3. A consumer enters the table once the engine has taken it, and leaves it with its cancel.
+ */
+import { BrokerError } from '../../src/base/errors.ts';
+import type { FieldTable } from '../../src/base/field-value.ts';
+import type { Entry, Message } from '../../src/engine/message.ts';
+import type { Queue } from '../../src/engine/queue/queue.ts';
+import { REPLY_TO_NAME } from '../../src/engine/reply-target.ts';
+import { AmqpConsumer } from './amqp-consumer.ts';
+import type { Channel } from './channel.ts';
+import {
+  writeBasicCancel,
+  writeBasicCancelOk,
+  writeBasicConsumeOk,
+  writeBasicGetEmpty,
+} from './codec.generated.ts';
+import { ReplyConsumer } from './reply-consumer.ts';
+
+/** What basic.consume asked for. */
+export interface Consume {
+  readonly noAck: boolean;
+  readonly exclusive: boolean;
+  readonly noWait: boolean;
+  readonly arguments: FieldTable;
+}
+
+/** Random bytes of a generated consumer tag, as many as RabbitMQ uses. */
+const TAG_RANDOM_BYTES = 16;
+
+/** The consumers of one channel. */
+export class ChannelConsume {
+  readonly #channel: Channel;
+  readonly #consumers: Map<string, AmqpConsumer>;
+  #replyConsumer: ReplyConsumer | undefined;
+  /** Prefetch count that consumers made from now on get. */
+  #prefetchCount: number;
+  #lastTag: number;
+
+  constructor(channel: Channel) {
+    this.#channel = channel;
+    this.#consumers = new Map();
+    this.#replyConsumer = undefined;
+    this.#prefetchCount = 0;
+    this.#lastTag = 0;
+  }
+
+  /** Routing key under which this channel is given direct replies, if it asked for any. */
+  get replyKey(): string | undefined {
+    return this.#replyConsumer?.key;
+  }
+
+  /** @throws BrokerError NOT_IMPLEMENTED (connection) for a limit in bytes */
+  setPrefetch(prefetchSize: number, prefetchCount: number, isShared: boolean): void {
+    if (prefetchSize !== 0) {
+      throw new BrokerError('NOT_IMPLEMENTED', `prefetch_size!=0 (${prefetchSize})`);
+    }
+    if (!isShared) {
+      this.#prefetchCount = prefetchCount;
+      return;
+    }
+    const limit = this.#channel.sharedLimit;
+    const hadRoom = limit.hasRoom;
+    limit.max = prefetchCount;
+    if (!hadRoom && limit.hasRoom) this.wakeAll();
+  }
+
+  /**
+   * @throws BrokerError NOT_ALLOWED (connection) for a tag in use; what the engine refuses
+   */
+  consume(queueName: string, requestedTag: string, options: Consume): void {
+    const tag = requestedTag === '' ? this.#channel.generateName('amq.ctag-', TAG_RANDOM_BYTES)
+      : requestedTag;
+    if (this.#consumers.has(tag) || this.#replyConsumer?.tag === tag) {
+      throw new BrokerError('NOT_ALLOWED', `attempt to reuse consumer tag '${tag}'`);
+    }
+    if (queueName === REPLY_TO_NAME) this.#consumeReplies(tag, options);
+    else this.#consumeQueue(queueName, tag, options);
+  }
+
+  #consumeQueue(queueName: string, tag: string, options: Consume): void {
+    const channel = this.#channel;
+    const priority = priorityOf(options.arguments);
+    const consumer = new AmqpConsumer(channel, {
+      tag,
+      noAck: options.noAck,
+      exclusive: options.exclusive,
+      priority,
+      arguments: options.arguments,
+      prefetchCount: this.#prefetchCount,
+    });
+    const mayStart = options.noWait || channel.canReplyNow;
+    consumer.isActive = mayStart;
+    channel.vhost.consume(channel.actor, queueName, consumer);
+    consumer.queue = channel.vhost.topology.queues.get(queueName);
+    this.#consumers.set(tag, consumer);
+    if (options.noWait) return;
+    channel.reply(0, (out, id) => {
+      writeBasicConsumeOk(out, id, tag);
+      if (mayStart || this.#consumers.get(tag) !== consumer) return;
+      consumer.isActive = true;
+      consumer.wake();
+    });
+  }
+
+  #consumeReplies(tag: string, options: Consume): void {
+    if (this.#replyConsumer !== undefined) {
+      throw new BrokerError('PRECONDITION_FAILED', 'reply consumer already set');
+    }
+    if (!options.noAck) {
+      throw new BrokerError('PRECONDITION_FAILED', 'reply consumer cannot acknowledge');
+    }
+    const { vhost } = this.#channel;
+    this.#replyConsumer = new ReplyConsumer(tag, this.#channel.id, vhost.replyTargets, this);
+    if (!options.noWait) {
+      this.#channel.reply(0, (out, id) => writeBasicConsumeOk(out, id, tag));
+    }
+  }
+
+  /** An unknown tag is answered like a known one (RabbitMQ). */
+  cancel(tag: string, noWait: boolean): void {
+    const consumer = this.#consumers.get(tag);
+    if (consumer !== undefined) {
+      this.#consumers.delete(tag);
+      consumer.isActive = false;
+      this.#channel.vhost.cancel(consumer);
+    } else if (this.#replyConsumer?.tag === tag) {
+      this.#replyConsumer.close();
+      this.#replyConsumer = undefined;
+    }
+    if (!noWait) this.#channel.reply(0, (out, id) => writeBasicCancelOk(out, id, tag));
+  }
+
+  /** The engine took the queue or the right away from `consumer`. */
+  cancelled(consumer: AmqpConsumer): void {
+    if (this.#consumers.get(consumer.tag) !== consumer) return;
+    this.#consumers.delete(consumer.tag);
+    consumer.isActive = false;
+    if (!this.#channel.host.capabilities.consumerCancelNotify) return;
+    this.#channel.reply(0, (out, id) => writeBasicCancel(out, id, consumer.tag, true));
+  }
+
+  /** basic.get; the reply keeps its place even when the entry must come from disk first. */
+  get(queueName: string, noAck: boolean): void {
+    const channel = this.#channel;
+    const slot = channel.replies.open();
+    channel.vhost.get(channel.actor, queueName, (entry, queue) => {
+      if (entry === undefined) {
+        channel.replies.complete(slot, () => writeBasicGetEmpty(channel.host.outbound, channel.id));
+        return;
+      }
+      const remaining = queue.readyCount;
+      slot.abandon = () => queue.requeue(entry, false);
+      channel.replies.complete(slot, () => {
+        if (channel.isEnded) queue.requeue(entry, false);
+        else this.#getOk(entry, queue, noAck, remaining);
+      });
+    });
+  }
+
+  #getOk(entry: Entry, queue: Queue, noAck: boolean, remaining: number): void {
+    const channel = this.#channel;
+    const tag = this.nextTag();
+    channel.host.writer.getOk(channel.id, tag, entry.isRedelivered, entry.message, remaining);
+    if (noAck) queue.acknowledge(entry);
+    else channel.settle.delivered(tag, entry, queue, undefined);
+  }
+
+  /** Writes one delivery. Hot: called by the engine in the turn. */
+  deliver(consumer: AmqpConsumer, queue: Queue, entry: Entry): void {
+    const channel = this.#channel;
+    const tag = this.nextTag();
+    if (!consumer.noAck) channel.settle.delivered(tag, entry, queue, consumer);
+    const { writer, heartbeat } = channel.host;
+    heartbeat.didWrite = true;
+    writer.deliver(channel.id, consumer.template, tag, entry.isRedelivered, entry.message);
+  }
+
+  /** Writes one direct reply. */
+  deliverReply(consumer: ReplyConsumer, message: Message): void {
+    const { id, host } = this.#channel;
+    host.writer.deliver(id, consumer.template, this.nextTag(), false, message);
+  }
+
+  nextTag(): number {
+    this.#lastTag += 1;
+    return this.#lastTag;
+  }
+
+  /** The socket drained, or the shared limit has room: tells the engine. */
+  wakeAll(): void {
+    for (const consumer of this.#consumers.values()) consumer.wake();
+  }
+
+  /** Ends the consumers whose user may not read their queue any more, and tells the client. */
+  recheckRights(): void {
+    const { actor, vhost, host } = this.#channel;
+    const { access } = host.broker;
+    for (const consumer of [...this.#consumers.values()]) {
+      const name = consumer.queue?.name ?? '';
+      if (access.isAuthorized(actor.user, vhost.name, 'read', 'queue', name)) continue;
+      vhost.cancel(consumer);
+      this.cancelled(consumer);
+    }
+  }
+
+  /** Ends every subscription without telling the client. */
+  close(): void {
+    const consumers = [...this.#consumers.values()];
+    this.#consumers.clear();
+    for (const consumer of consumers) {
+      consumer.isActive = false;
+      this.#channel.vhost.cancel(consumer);
+    }
+    this.#replyConsumer?.close();
+    this.#replyConsumer = undefined;
+  }
+}
+
+/** `x-priority`: any integer, 0 when absent. @throws BrokerError PRECONDITION_FAILED */
+function priorityOf(args: FieldTable): number {
+  const value = args.get('x-priority');
+  if (value === undefined) return 0;
+  if (typeof value === 'number') return value;
+  if (typeof value === 'bigint') return Number(value);
+  throw new BrokerError(
+    'PRECONDITION_FAILED',
+    "invalid arg 'x-priority' for consumer: expected an integer",
+  );
+}

@@ -1,0 +1,155 @@
+/**
+ * Settling deliveries: basic.ack, reject, nack, recover (spec 1.8.3.13-17 and basic.nack).
+ *
+ * Owns the unacked ring. Inside a transaction a settlement only marks its slot, so that a rollback
+ * is clearing marks; the effect and the returned credit come with the commit.
+ */
+import { BrokerError } from '../../src/base/errors.ts';
+import type { Entry } from '../../src/engine/message.ts';
+import type { Queue } from '../../src/engine/queue/queue.ts';
+import type { AmqpConsumer } from './amqp-consumer.ts';
+import type { PrefetchLimit } from './prefetch-limit.ts';
+import { SLOT_IN_TX, SLOT_OUTSTANDING, UnackedRing } from './unacked-ring.ts';
+
+/** How a delivery ends. */
+export const SETTLE_ACK = 0;
+/** Dead-lettered or dropped: reject or nack without requeue. */
+export const SETTLE_REJECT = 1;
+/** Back to its place: nack with requeue, recover. */
+export const SETTLE_REQUEUE = 2;
+/** Back to its place, and counted as a failed delivery: reject with requeue, loss of the channel. */
+export const SETTLE_FAIL = 3;
+
+/** A settlement that waits for tx.commit. */
+interface BufferedSettlement {
+  readonly tag: number;
+  readonly how: number;
+}
+
+/** The deliveries of one channel that are not settled. */
+export class ChannelSettle {
+  readonly #unacked: UnackedRing;
+  readonly #sharedLimit: PrefetchLimit;
+  readonly #wakeConsumers: () => void;
+  /** Settlements of the open transaction; undefined on a channel without transactions. */
+  #transaction: BufferedSettlement[] | undefined;
+
+  /** @param wakeConsumers called when the limit shared by the channel's consumers has room again */
+  constructor(sharedLimit: PrefetchLimit, wakeConsumers: () => void) {
+    this.#unacked = new UnackedRing();
+    this.#sharedLimit = sharedLimit;
+    this.#wakeConsumers = wakeConsumers;
+    this.#transaction = undefined;
+  }
+
+  get unackedCount(): number {
+    return this.#unacked.liveCount;
+  }
+
+  /** Enters a delivery that the client will settle. */
+  delivered(tag: number, entry: Entry, queue: Queue, consumer: AmqpConsumer | undefined): void {
+    this.#unacked.push(tag, entry, queue, consumer);
+    if (consumer === undefined) return;
+    consumer.limit.used += 1;
+    this.#sharedLimit.used += 1;
+  }
+
+  /**
+   * Settles one delivery, or all up to `tag` when `multiple`; tag 0 with `multiple` is everything.
+   *
+   * @throws BrokerError PRECONDITION_FAILED when the tag is unknown or settled already
+   */
+  settle(tag: number, multiple: boolean, how: number): void {
+    const unacked = this.#unacked;
+    let index = unacked.find(tag, SLOT_OUTSTANDING);
+    if (index < 0) {
+      if (!multiple || tag !== 0) {
+        throw new BrokerError('PRECONDITION_FAILED', `unknown delivery tag ${tag}`);
+      }
+      index = unacked.length - 1;
+    }
+    if (this.#transaction !== undefined) {
+      this.#buffer(multiple ? 0 : index, index, how);
+      return;
+    }
+    if (!multiple) {
+      this.#settleAt(index, how);
+      unacked.remove(index);
+      return;
+    }
+    for (let at = 0; at <= index; at += 1) {
+      if (unacked.stateAt(at) === SLOT_OUTSTANDING) this.#settleAt(at, how);
+    }
+    unacked.removeThrough(index, SLOT_OUTSTANDING);
+  }
+
+  /** Gives every unsettled delivery back (basic.recover, or the end of the channel). */
+  requeueAll(how: number): void {
+    const unacked = this.#unacked;
+    for (let at = 0; at < unacked.length; at += 1) {
+      if (unacked.stateAt(at) === SLOT_OUTSTANDING) this.#settleAt(at, how);
+    }
+    unacked.removeThrough(unacked.length - 1, SLOT_OUTSTANDING);
+  }
+
+  /** Ends everything: deliveries settled in an open transaction go back as well. */
+  close(): void {
+    this.rollback();
+    this.requeueAll(SETTLE_FAIL);
+    this.#unacked.clear();
+  }
+
+  /** From now on settlements wait for `commit`. */
+  beginTransaction(): void {
+    this.#transaction = [];
+  }
+
+  /** Applies what the transaction settled, in order; returns how many. */
+  commit(): number {
+    const settlements = this.#transaction!;
+    this.#transaction = [];
+    for (const { tag, how } of settlements) {
+      const index = this.#unacked.find(tag, SLOT_IN_TX);
+      this.#settleAt(index, how);
+      this.#unacked.remove(index);
+    }
+    return settlements.length;
+  }
+
+  /** Makes what the transaction settled outstanding again; nothing is redelivered. */
+  rollback(): void {
+    if (this.#transaction === undefined) return;
+    for (const { tag } of this.#transaction) {
+      this.#unacked.setState(this.#unacked.find(tag, SLOT_IN_TX), SLOT_OUTSTANDING);
+    }
+    this.#transaction = [];
+  }
+
+  #buffer(first: number, last: number, how: number): void {
+    const unacked = this.#unacked;
+    for (let at = first; at <= last; at += 1) {
+      if (unacked.stateAt(at) !== SLOT_OUTSTANDING) continue;
+      unacked.setState(at, SLOT_IN_TX);
+      this.#transaction!.push({ tag: unacked.tagAt(at), how });
+    }
+  }
+
+  /** Tells the queue and returns the credit; the slot itself is the caller's. */
+  #settleAt(index: number, how: number): void {
+    const unacked = this.#unacked;
+    const consumer = unacked.consumerAt(index);
+    // A lease that ran out was taken back by the queue: this settle is late, and harmless.
+    if (!unacked.isStaleAt(index)) {
+      const queue = unacked.queueAt(index);
+      const entry = unacked.entryAt(index);
+      if (how === SETTLE_ACK) queue.acknowledge(entry);
+      else if (how === SETTLE_REJECT) queue.reject(entry);
+      else queue.requeue(entry, how === SETTLE_FAIL);
+    }
+    if (consumer === undefined) return;
+    const hadOwnShortage = consumer.limit.release();
+    if (this.#sharedLimit.release()) this.#wakeConsumers();
+    else if (hadOwnShortage) consumer.wake();
+  }
+}
+

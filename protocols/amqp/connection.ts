@@ -1,0 +1,476 @@
+/**
+ * One AMQP connection: frames in, frames out, and its life from accept to close (spec 2.2, 1.4).
+ *
+ *     HANDSHAKE ---open-ok---> RUNNING ---close (theirs)------------------> ENDED
+ *         |                       |                                           ^
+ *         |                       +---error or shutdown---> CLOSING ----------+
+ *         +---anything wrong: close or a dropped socket                close-ok or deadline
+ *
+ * Invariants:
+ *   1. Whatever ends the connection, `#teardown` runs once: consumers cancelled, deliveries given
+ *      back, exclusive queues deleted. It runs before close-ok, since clients reconnect at once
+ *      and declare the same names.
+ *   2. After a close of ours only close and close-ok are looked at.
+ *   3. No exception leaves a frame handler: `#onError` turns it into a close.
+ *   4. No timer of its own: `tick` is called by the acceptor's.
+ *
+ * The hot path is `onFrame` -> channel, without an object between socket and engine.
+ */
+import type { MessageArena } from '../../src/base/arena.ts';
+import { readU32 } from '../../src/base/byte-reader.ts';
+import type { Clock } from '../../src/base/clock.ts';
+import { BrokerError } from '../../src/base/errors.ts';
+import type { FieldTable } from '../../src/base/field-value.ts';
+import { PRE_LOGIN_FRAME_BYTES_MAX } from '../../src/base/limits.ts';
+import type { ProtocolLogger } from '../../src/base/logger.ts';
+import type { User } from '../../src/engine/access/user.ts';
+import type { Actor } from '../../src/engine/actor.ts';
+import type { Broker } from '../../src/engine/broker.ts';
+import type { FlushSet } from '../../src/net/flush-set.ts';
+import { Outbound } from '../../src/net/outbound.ts';
+import type { Transport, TransportHandler } from '../../src/net/transport.ts';
+import { type CloseReason, closeReason } from './amqp-errors.ts';
+import type { ChannelHost, ClientCapabilities } from './channel-host.ts';
+import { ChannelTable } from './channel-table.ts';
+import {
+  type ConnectionMethodSink,
+  dispatchConnectionMethod,
+  writeConnectionBlocked,
+  writeConnectionClose,
+  writeConnectionCloseOk,
+  writeConnectionOpenOk,
+  writeConnectionStart,
+  writeConnectionTune,
+  writeConnectionUnblocked,
+  writeConnectionUpdateSecretOk,
+} from './codec.generated.ts';
+import { DeliveryWriter } from './delivery-writer.ts';
+import { type FrameHandler, FrameParser } from './frame-parser.ts';
+import { writeHeartbeat } from './frame-writer.ts';
+import { Handshake, type LoginOutcome } from './handshake.ts';
+import { Heartbeat, HEARTBEAT_DEAD, HEARTBEAT_SEND } from './heartbeat.ts';
+import type { MethodReader } from './method-reader.ts';
+import { PROTOCOL_HEADER_0_9_1, type ProtocolHeader } from './protocol-header.ts';
+import { PublisherGate } from './publisher-gate.ts';
+import { encodeMechanisms } from './sasl.ts';
+import { serverProperties } from './server-properties.ts';
+import type { AmqpSettings } from './settings.ts';
+import {
+  CLASS_CONNECTION,
+  FRAME_HEARTBEAT,
+  FRAME_METHOD,
+  METHOD_BASIC_PUBLISH,
+  METHOD_CONNECTION_CLOSE,
+  METHOD_CONNECTION_CLOSE_OK,
+} from './spec/constants.ts';
+import type { UserQuotas } from './user-quotas.ts';
+
+/** What all connections of an acceptor share. */
+export interface ConnectionDeps {
+  readonly broker: Broker;
+  readonly flushSet: FlushSet;
+  readonly settings: AmqpSettings;
+  readonly logger: ProtocolLogger;
+  readonly clock: Clock;
+  readonly reader: MethodReader;
+  readonly arena: MessageArena;
+  readonly quotas: UserQuotas;
+  onEnded(connection: AmqpConnection): void;
+}
+
+const HANDSHAKE = 0;
+const RUNNING = 1;
+/** We sent connection.close and wait for close-ok. */
+const CLOSING = 2;
+const ENDED = 3;
+
+const LOCALES = Buffer.from('en_US');
+const VERSION_MAJOR = 0;
+const VERSION_MINOR = 9;
+
+export class AmqpConnection
+  implements TransportHandler, FrameHandler, ConnectionMethodSink, ChannelHost
+{
+  readonly id: number;
+  readonly broker: Broker;
+  readonly settings: AmqpSettings;
+  readonly reader: MethodReader;
+  readonly arena: MessageArena;
+  readonly outbound: Outbound;
+  readonly writer: DeliveryWriter;
+  heartbeat: Heartbeat;
+  chunkAtMs: number;
+  readonly #deps: ConnectionDeps;
+  readonly #transport: Transport;
+  readonly #parser: FrameParser;
+  readonly #handshake: Handshake;
+  readonly #gate: PublisherGate;
+  #stage: number;
+  #user: User | undefined;
+  #actor: Actor | undefined;
+  #channels: ChannelTable | undefined;
+  #channelMax: number;
+  /** Monotonic ms at which the socket is dropped: handshake or close took too long. */
+  #deadlineAtMs: number;
+
+  constructor(transport: Transport, deps: ConnectionDeps) {
+    const { broker, settings, clock } = deps;
+    this.id = broker.nextConnectionId();
+    this.broker = broker;
+    this.settings = settings;
+    this.reader = deps.reader;
+    this.arena = deps.arena;
+    this.outbound = new Outbound(transport, deps.flushSet);
+    this.writer = new DeliveryWriter(this.outbound);
+    this.heartbeat = new Heartbeat(0, clock.monotonicMs());
+    this.chunkAtMs = 0;
+    this.#deps = deps;
+    this.#transport = transport;
+    this.#parser = new FrameParser(this, PRE_LOGIN_FRAME_BYTES_MAX);
+    this.#handshake = new Handshake(broker, settings, transport.peer);
+    this.#gate = new PublisherGate(broker, transport, {
+      blocked: (reason) => this.#tellBlocked(reason),
+      unblocked: () => this.#tellUnblocked(),
+    });
+    this.#stage = HANDSHAKE;
+    this.#user = undefined;
+    this.#actor = undefined;
+    this.#channels = undefined;
+    this.#channelMax = 0;
+    this.#deadlineAtMs = clock.monotonicMs() + settings.handshakeTimeoutMs;
+  }
+
+  /** Valid from open-ok on. */
+  get actor(): Actor {
+    return this.#actor!;
+  }
+
+  get capabilities(): ClientCapabilities {
+    return this.#handshake.capabilities;
+  }
+
+  // Transport
+
+  onChunk(chunk: Buffer): void {
+    this.chunkAtMs = this.#deps.clock.wallMs();
+    this.heartbeat.didRead = true;
+    try {
+      this.#parser.push(chunk);
+    } catch (error) {
+      this.#onFramingError(error);
+    }
+  }
+
+  onDrain(): void {
+    if (this.#stage !== RUNNING) return;
+    for (const channel of this.#channels!.all()) channel.onDrain();
+  }
+
+  onClosed(error: Error | undefined): void {
+    if (this.#stage === ENDED) return;
+    if (this.#stage === RUNNING) {
+      const reason = error === undefined ? 'closed without a handshake' : error.message;
+      this.#deps.logger.warn({ connection: this.id, reason }, 'amqp connection lost');
+    }
+    this.#finish();
+  }
+
+  // Acceptor
+
+  /** Once per tick of the acceptor: deadlines and heartbeats. */
+  tick(nowMs: number): void {
+    if (nowMs >= this.#deadlineAtMs) {
+      this.#drop(this.#stage === HANDSHAKE ? 'handshake timeout' : 'close timeout');
+      return;
+    }
+    if (this.#stage !== RUNNING) return;
+    const due = this.heartbeat.tick(nowMs, this.#gate.isReading);
+    if (due === HEARTBEAT_SEND) writeHeartbeat(this.outbound);
+    else if (due === HEARTBEAT_DEAD) this.#drop('missed heartbeats from client');
+  }
+
+  /** Alarms or overload changed. */
+  onPressureChange(): void {
+    if (this.#stage === RUNNING) this.#gate.update();
+  }
+
+  /** Closes in order: an operator or the end of the process wants it (320). */
+  shutdown(replyText: string): void {
+    if (this.#stage === RUNNING) {
+      this.#close(closeReason(new BrokerError('CONNECTION_FORCED', replyText), 0));
+    } else if (this.#stage === HANDSHAKE) {
+      this.#drop('shutdown');
+    }
+  }
+
+  // Frames
+
+  onProtocolHeader(header: ProtocolHeader): void {
+    if (header !== 'amqp-0-9-1') {
+      const pos = this.outbound.reserve(PROTOCOL_HEADER_0_9_1.length);
+      PROTOCOL_HEADER_0_9_1.copy(this.outbound.slab, pos);
+      this.#hangUp();
+      return;
+    }
+    this.#handshake.stage = 'start-ok';
+    const mechanisms = encodeMechanisms(this.settings.mechanisms);
+    const properties = serverProperties(this.settings);
+    writeConnectionStart(
+      this.outbound, 0, VERSION_MAJOR, VERSION_MINOR, properties, mechanisms, LOCALES,
+    );
+  }
+
+  onFrame(type: number, channelId: number, buf: Buffer, start: number, end: number): void {
+    try {
+      if (channelId !== 0 && this.#stage === RUNNING) {
+        const channel = this.#channels!.get(channelId);
+        if (channel !== undefined) channel.onFrame(type, buf, start, end);
+        else this.#channels!.onStrayFrame(channelId, type, buf, start, end);
+      } else {
+        this.#onControlFrame(type, channelId, buf, start, end);
+      }
+    } catch (error) {
+      const isMethod = type === FRAME_METHOD && end - start >= 4;
+      this.#onError(error, channelId, isMethod ? readU32(buf, start) : METHOD_BASIC_PUBLISH);
+    }
+  }
+
+  #onControlFrame(type: number, channelId: number, buf: Buffer, start: number, end: number): void {
+    if (this.#stage === ENDED) return;
+    const method = type === FRAME_METHOD && end - start >= 4 ? readU32(buf, start) : 0;
+    if (this.#stage === CLOSING) {
+      if (channelId !== 0) return;
+      if (method === METHOD_CONNECTION_CLOSE) this.#answerClose();
+      else if (method === METHOD_CONNECTION_CLOSE_OK) this.#hangUp();
+      return;
+    }
+    if (channelId !== 0) {
+      throw new BrokerError('CHANNEL_ERROR', `frame on channel ${channelId} before open-ok`);
+    }
+    if (type === FRAME_HEARTBEAT) return;
+    if (type !== FRAME_METHOD) {
+      throw new BrokerError('UNEXPECTED_FRAME', `frame of type ${type} on channel 0`);
+    }
+    if (this.#stage === RUNNING && method >>> 16 !== CLASS_CONNECTION) {
+      throw new BrokerError('CHANNEL_ERROR', 'unexpected method in connection state running');
+    }
+    dispatchConnectionMethod(this, this.reader, buf, start, end);
+  }
+
+  // Class connection
+
+  onConnectionStartOk(
+    clientProperties: FieldTable,
+    mechanism: string,
+    response: Buffer,
+    _locale: string,
+  ): void {
+    this.#handshake.expect('start-ok');
+    this.#parser.pause();
+    this.#handshake.login(clientProperties, mechanism, response, (outcome) => {
+      if (this.#stage !== HANDSHAKE) return;
+      this.#loggedIn(outcome, mechanism);
+      // Within this call the parser only notes it; from a later turn it goes on at once.
+      this.#resumeParser();
+    });
+  }
+
+  /** Our mechanisms ask no second question. */
+  onConnectionSecureOk(): void {
+    this.#handshake.expect('login');
+  }
+
+  onConnectionTuneOk(channelMax: number, frameMax: number, heartbeat: number): void {
+    this.#handshake.expect('tune-ok');
+    const tuning = this.#handshake.tune(channelMax, frameMax, heartbeat);
+    this.#channelMax = tuning.channelMax;
+    this.#parser.setFrameMax(tuning.frameMaxBytes);
+    this.writer.setFrameMaxBytes(tuning.frameMaxBytes);
+    this.heartbeat = new Heartbeat(tuning.heartbeatSeconds, this.#deps.clock.monotonicMs());
+    this.#handshake.stage = 'open';
+  }
+
+  onConnectionOpen(virtualHost: string): void {
+    this.#handshake.expect('open');
+    const user = this.#user!;
+    const vhost = this.#handshake.open(virtualHost, user);
+    this.#deps.quotas.takeConnection(user, virtualHost);
+    this.#actor = { user, vhost, connectionId: this.id };
+    this.#channels = new ChannelTable(this, this.#deps.quotas.channels(user), this.#channelMax);
+    this.#handshake.stage = 'done';
+    this.#stage = RUNNING;
+    this.#deadlineAtMs = Infinity;
+    writeConnectionOpenOk(this.outbound, 0);
+    const { remoteAddress, remotePort } = this.#transport.peer;
+    this.#deps.logger.info(
+      {
+        connection: this.id,
+        peer: `${remoteAddress}:${remotePort}`,
+        user: user.name,
+        vhost: virtualHost,
+        name: this.#handshake.connectionName,
+      },
+      'amqp connection opened',
+    );
+  }
+
+  onConnectionClose(replyCode: number, replyText: string): void {
+    if (this.#stage === RUNNING && replyCode !== 200) {
+      this.#deps.logger.info({ connection: this.id, replyCode, replyText }, 'amqp client closed');
+    }
+    this.#answerClose();
+  }
+
+  onConnectionCloseOk(): void {
+    throw new BrokerError('CHANNEL_ERROR', 'unexpected connection.close-ok');
+  }
+
+  /** New credentials: rights are looked at again (RabbitMQ: a password user is always told ok). */
+  onConnectionUpdateSecret(): void {
+    if (this.#stage !== RUNNING) {
+      throw new BrokerError('CHANNEL_ERROR', 'unexpected connection.update-secret');
+    }
+    const { user, vhost } = this.actor;
+    this.broker.access.authorizeVhost(user, vhost.name);
+    for (const channel of this.#channels!.all()) channel.consume.recheckRights();
+    writeConnectionUpdateSecretOk(this.outbound, 0);
+  }
+
+  // ChannelHost
+
+  becamePublisher(): void {
+    this.#gate.becamePublisher();
+  }
+
+  channelEnded(id: number): void {
+    this.#channels?.remove(id);
+  }
+
+  // Endings
+
+  #loggedIn(outcome: LoginOutcome, mechanism: string): void {
+    if (outcome.user === undefined) {
+      this.#refuseLogin(mechanism, outcome.refusal);
+      return;
+    }
+    this.#user = outcome.user;
+    this.#handshake.stage = 'tune-ok';
+    const { channelMax, frameMaxBytes, heartbeatSeconds } = this.settings;
+    writeConnectionTune(this.outbound, 0, channelMax, frameMaxBytes, heartbeatSeconds);
+  }
+
+  #refuseLogin(mechanism: string, refusal: string): void {
+    const { remoteAddress } = this.#transport.peer;
+    this.#deps.logger.warn(
+      { connection: this.id, peer: remoteAddress, mechanism, refusal },
+      'amqp login refused',
+    );
+    if (!this.capabilities.authenticationFailureClose) {
+      this.#drop('login refused');
+      return;
+    }
+    const text =
+      `Login was refused using authentication mechanism ${mechanism}. ` +
+      'For details see the broker logfile.';
+    this.#close(closeReason(new BrokerError('ACCESS_REFUSED', text, 'connection'), 0));
+  }
+
+  #resumeParser(): void {
+    try {
+      this.#parser.resume();
+    } catch (error) {
+      this.#onFramingError(error);
+    }
+  }
+
+  #onError(error: unknown, channelId: number, method: number): void {
+    const reason = closeReason(error, method);
+    if (reason.isFault) {
+      this.#deps.logger.error({ connection: this.id, err: error }, 'fault while serving a method');
+    }
+    const channel = channelId === 0 ? undefined : this.#channels?.get(channelId);
+    if (channel !== undefined && !reason.endsConnection) {
+      channel.fail(reason);
+      return;
+    }
+    this.#failConnection(reason);
+  }
+
+  #failConnection(reason: CloseReason): void {
+    const { replyCode, replyText } = reason;
+    this.#deps.logger.warn({ connection: this.id, replyCode, replyText }, 'amqp connection error');
+    // Who has not logged in, or breaks the handshake's order, is told nothing.
+    const isTold = this.#stage === RUNNING || reason.code === 'NOT_ALLOWED';
+    if (isTold) this.#close(reason);
+    else this.#drop(replyText);
+  }
+
+  /** The byte stream cannot be followed any more: say why, then hang up. */
+  #onFramingError(error: unknown): void {
+    if (this.#stage === ENDED) return;
+    const wasRunning = this.#stage === RUNNING;
+    this.#onError(error, 0, 0);
+    if (wasRunning) this.#hangUp();
+    else this.#drop('framing error');
+  }
+
+  /** Sends connection.close and waits for close-ok, discarding the rest. */
+  #close(reason: CloseReason): void {
+    if (this.#stage === CLOSING || this.#stage === ENDED) return;
+    this.#teardown();
+    this.#stage = CLOSING;
+    this.#gate.open();
+    this.#deadlineAtMs = this.#deps.clock.monotonicMs() + this.settings.closeTimeoutMs;
+    const { replyCode, replyText, classId, methodId } = reason;
+    writeConnectionClose(this.outbound, 0, replyCode, replyText, classId, methodId);
+  }
+
+  #answerClose(): void {
+    this.#teardown();
+    writeConnectionCloseOk(this.outbound, 0);
+    this.#hangUp();
+  }
+
+  /** Sends what is buffered, then FIN. */
+  #hangUp(): void {
+    if (this.#stage === ENDED) return;
+    this.outbound.flush();
+    this.#transport.end();
+    this.#finish();
+  }
+
+  /** Closes the socket without a word. */
+  #drop(reason: string): void {
+    if (this.#stage === ENDED) return;
+    this.#deps.logger.info({ connection: this.id, reason }, 'amqp connection dropped');
+    this.#transport.destroy();
+    this.#finish();
+  }
+
+  #finish(): void {
+    this.#teardown();
+    this.#stage = ENDED;
+    this.#deadlineAtMs = Infinity;
+    this.#parser.stop();
+    this.outbound.close();
+    this.#deps.onEnded(this);
+  }
+
+  #teardown(): void {
+    const channels = this.#channels;
+    if (channels === undefined) return;
+    this.#channels = undefined;
+    const { user, vhost } = this.actor;
+    channels.abortAll();
+    vhost.connectionClosed(this.id);
+    this.#deps.quotas.giveConnection(user);
+  }
+
+  #tellBlocked(reason: string): void {
+    if (this.capabilities.connectionBlocked) writeConnectionBlocked(this.outbound, 0, reason);
+  }
+
+  #tellUnblocked(): void {
+    if (this.capabilities.connectionBlocked) writeConnectionUnblocked(this.outbound, 0);
+  }
+}

@@ -1,0 +1,108 @@
+/**
+ * The AMQP side of a listener: takes transports, keeps the connections, drives their clock.
+ *
+ * One interval serves the deadlines and heartbeats of every connection; it runs only while there
+ * are connections. A tick costs some 20 ns a connection, so ten thousand cost 0.2 ms twice a
+ * second.
+ */
+import { MessageArena } from '../../src/base/arena.ts';
+import { type Clock, systemClock } from '../../src/base/clock.ts';
+import type { ProtocolLogger } from '../../src/base/logger.ts';
+import type { Broker } from '../../src/engine/broker.ts';
+import type { FlushSet } from '../../src/net/flush-set.ts';
+import type { AcceptTransport } from '../../src/net/transport.ts';
+import { AmqpConnection, type ConnectionDeps } from './connection.ts';
+import { MethodReader } from './method-reader.ts';
+import type { AmqpSettings } from './settings.ts';
+import { UserQuotas } from './user-quotas.ts';
+
+/** Ms between ticks: half of the shortest heartbeat's half. */
+const TICK_MS = 250;
+
+export interface AmqpAcceptorDeps {
+  readonly broker: Broker;
+  readonly flushSet: FlushSet;
+  readonly settings: AmqpSettings;
+  readonly logger: ProtocolLogger;
+  /** Defaults to the operating system's. */
+  readonly clock?: Clock;
+}
+
+export interface AmqpAcceptor {
+  readonly accept: AcceptTransport;
+  readonly connectionCount: number;
+  /** Runs deadlines and heartbeats that are due; the acceptor's own timer does it regularly. */
+  tick(): void;
+  /**
+   * Closes every connection with 320 and `replyText`; resolves when all have answered or run into
+   * `closeTimeoutMs`. The caller has stopped accepting.
+   */
+  closeAll(replyText: string): Promise<void>;
+}
+
+/** Makes the acceptor of one or more AMQP listeners. */
+export function createAmqpAcceptor(deps: AmqpAcceptorDeps): AmqpAcceptor {
+  return new Acceptor(deps);
+}
+
+class Acceptor implements AmqpAcceptor {
+  readonly accept: AcceptTransport;
+  readonly #connections: Set<AmqpConnection>;
+  readonly #clock: Clock;
+  #timer: NodeJS.Timeout | undefined;
+  #onEmpty: (() => void) | undefined;
+
+  constructor(deps: AmqpAcceptorDeps) {
+    this.#connections = new Set();
+    this.#clock = deps.clock ?? systemClock;
+    this.#timer = undefined;
+    this.#onEmpty = undefined;
+    const connectionDeps: ConnectionDeps = {
+      broker: deps.broker,
+      flushSet: deps.flushSet,
+      settings: deps.settings,
+      logger: deps.logger,
+      clock: this.#clock,
+      reader: new MethodReader(),
+      arena: new MessageArena(),
+      quotas: new UserQuotas(),
+      onEnded: (connection) => this.#remove(connection),
+    };
+    this.accept = (transport) => {
+      const connection = new AmqpConnection(transport, connectionDeps);
+      this.#connections.add(connection);
+      this.#timer ??= setInterval(() => this.tick(), TICK_MS).unref();
+      return connection;
+    };
+    deps.broker.addPressureListener({
+      onPressureChange: () => {
+        for (const connection of this.#connections) connection.onPressureChange();
+      },
+    });
+  }
+
+  get connectionCount(): number {
+    return this.#connections.size;
+  }
+
+  tick(): void {
+    const nowMs = this.#clock.monotonicMs();
+    for (const connection of this.#connections) connection.tick(nowMs);
+  }
+
+  closeAll(replyText: string): Promise<void> {
+    return new Promise((resolve) => {
+      this.#onEmpty = resolve;
+      for (const connection of this.#connections) connection.shutdown(replyText);
+      if (this.#connections.size === 0) resolve();
+    });
+  }
+
+  #remove(connection: AmqpConnection): void {
+    this.#connections.delete(connection);
+    if (this.#connections.size > 0) return;
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+    this.#onEmpty?.();
+  }
+}
