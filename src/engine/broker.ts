@@ -198,7 +198,7 @@ export class Broker {
 
   /** Runs `release` once `ticket` is on disk; at once when it is. Control plane only. */
   hold(ticket: Ticket, release: () => void): void {
-    if (ticket <= this.store.committedTicket || (this.#isNothingBuffered(ticket))) {
+    if (ticket <= this.store.committedTicket) {
       release();
       return;
     }
@@ -290,15 +290,6 @@ export class Broker {
     const exchange = vhost.topology.exchanges.get(exchangeName);
     if (exchange === undefined) return;
     vhost.publisher.host.delayQueueOf(exchange, id).restore(recovered);
-  }
-
-  /** The store holds nothing for `ticket` yet, so there is nothing to wait for but older commits. */
-  #isNothingBuffered(ticket: Ticket): boolean {
-    return (
-      !this.store.isDirty &&
-      ticket === this.store.ticket &&
-      ticket - 1 <= this.store.committedTicket
-    );
   }
 
   #runDue(nowMs: number): void {

@@ -56,13 +56,15 @@ export function checkArguments(
   requested: FieldTable,
 ): void {
   for (const name of names) {
-    const a = current.get(name);
-    const b = requested.get(name);
-    if (a === undefined && b === undefined) continue;
-    if (a !== undefined && b !== undefined && valuesEqual(a, b)) continue;
-    if (name === 'x-queue-type' && (a ?? 'classic') === 'classic' && (b ?? 'classic') === 'classic')
-      continue;
-    failInequivalent(resource, name, argumentText(b), argumentText(a));
+    const defaultValue = name === 'x-queue-type' ? 'classic' : undefined;
+    const a = current.get(name) ?? defaultValue;
+    const b = requested.get(name) ?? defaultValue;
+    if (a !== undefined && b !== undefined) {
+      if (valuesEqual(a, b)) continue;
+      failInequivalent(resource, name, `'${plainText(b)}'`, `'${plainText(a)}'`);
+    } else if (a !== undefined || b !== undefined) {
+      failInequivalent(resource, name, argumentText(b), argumentText(a));
+    }
   }
 }
 

@@ -78,7 +78,10 @@ export interface Store {
   /** Records changed state of a stored entry (receiveCount, notBeforeMs, leaseUntilMs, expiresAtMs). */
   update(queueId: QueueId, entry: Entry): void;
 
-  /** Records that entries below `deliveredBelow` may be delivered from now on. */
+  /**
+   * Records that entries below `deliveredBelow` may be delivered from now on. Replaces the last
+   * value, be it higher: an orderly stop takes back what was reserved and not used.
+   */
   mark(queueId: QueueId, deliveredBelow: number): void;
 
   /** Forgets a queue and everything in it, pending puts included. */
@@ -90,7 +93,7 @@ export interface Store {
   /** Removes a definition; missing is fine. */
   undefine(kind: string, key: string): void;
 
-  /** Ticket of the commit that will hold what is buffered now. */
+  /** Ticket whose commit makes everything buffered so far durable; known ones when nothing is. */
   readonly ticket: Ticket;
   /** Every ticket up to this one is on disk. */
   readonly committedTicket: Ticket;

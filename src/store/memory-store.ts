@@ -318,8 +318,7 @@ export class MemoryStore implements Store, CommitSink {
           break;
         }
         case 'mark': {
-          const queue = disk.queue(operation.queueId);
-          queue.deliveredBelow = Math.max(queue.deliveredBelow, operation.below);
+          disk.queue(operation.queueId).deliveredBelow = operation.below;
           break;
         }
         case 'drop':

@@ -5,8 +5,6 @@
  * `items` once. Removing swaps the last item in, so order is not kept. Up to `SCAN_MAX` items are
  * found by scanning, beyond that by an index: most lists hold one item, some hold 50,000.
  */
-import { assert } from '../../base/assert.ts';
-
 const SCAN_MAX = 8;
 
 export class CountedList<V> {
@@ -27,14 +25,14 @@ export class CountedList<V> {
     if (this.#index === undefined && this.items.length > SCAN_MAX) this.#buildIndex();
   }
 
-  /** Takes one occurrence away; the value is in the list. */
-  remove(value: V): void {
+  /** Takes one occurrence away; false when there is none. */
+  remove(value: V): boolean {
     const at = this.#find(value);
-    assert(at >= 0, 'value is not in the list');
+    if (at < 0) return false;
     const count = this.#counts[at] ?? 0;
     if (count > 1) {
       this.#counts[at] = count - 1;
-      return;
+      return true;
     }
     const last = this.items.length - 1;
     const moved = this.items[last];
@@ -46,6 +44,7 @@ export class CountedList<V> {
     this.items.pop();
     this.#counts.pop();
     this.#index?.delete(value);
+    return true;
   }
 
   #find(value: V): number {

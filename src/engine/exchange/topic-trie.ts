@@ -96,8 +96,7 @@ export class TopicTrie<V> {
   /** Takes one occurrence of a value away; returns false when it was not there. */
   remove(pattern: string, value: V): boolean {
     let node = this.#find(pattern);
-    if (node?.values === undefined || !node.values.items.includes(value)) return false;
-    node.values.remove(value);
+    if (node?.values === undefined || !node.values.remove(value)) return false;
     if (node.values.items.length === 0) node.values = undefined;
     while (node !== undefined && node.parent !== undefined && node.isEmpty) {
       this.#detach(node, node.parent);
