@@ -57,8 +57,8 @@ export function checkArguments(
 ): void {
   for (const name of names) {
     const defaultValue = name === 'x-queue-type' ? 'classic' : undefined;
-    const a = current.get(name) ?? defaultValue;
-    const b = requested.get(name) ?? defaultValue;
+    const a = current.has(name) ? current.get(name) : defaultValue;
+    const b = requested.has(name) ? requested.get(name) : defaultValue;
     if (a !== undefined && b !== undefined) {
       if (valuesEqual(a, b)) continue;
       failInequivalent(resource, name, `'${plainText(b)}'`, `'${plainText(a)}'`);
