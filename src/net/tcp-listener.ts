@@ -4,7 +4,14 @@
  *
  *     accept -> [PROXY header] -> [TLS handshake] -> AcceptTransport
  */
-import { type AddressInfo, type BlockList, createServer, isIP, type Server, Socket } from 'node:net';
+import {
+  type AddressInfo,
+  type BlockList,
+  createServer,
+  isIP,
+  type Server,
+  Socket,
+} from 'node:net';
 import { assert } from '../base/assert.ts';
 import { isLoopbackAddress } from './loopback.ts';
 import { PROXY_HEADER_MAX_BYTES, parseProxyHeader, type ProxyAddresses } from './proxy-header.ts';
@@ -28,6 +35,8 @@ export interface TcpListenerOptions {
    * addresses; others are dropped.
    */
   readonly trustedProxies?: BlockList;
+  /** An IPv6 wildcard takes no IPv4 connections. */
+  readonly isV6Only?: boolean;
   /** Connections the kernel holds until they are accepted. */
   readonly backlog?: number;
   /** Gets the reason why a connection ended before a protocol saw it. */
@@ -67,8 +76,8 @@ export class TcpListener {
     server.on('connection', (socket) => gate.enter(socket));
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject);
-      const { host, port, backlog } = options;
-      server.listen({ host, port, ...(backlog === undefined ? {} : { backlog }) }, () => {
+      const { host, port, backlog, isV6Only: ipv6Only = false } = options;
+      server.listen({ host, port, ipv6Only, ...(backlog && { backlog }) }, () => {
         server.off('error', reject);
         resolve();
       });

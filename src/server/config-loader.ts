@@ -67,11 +67,7 @@ export function loadConfig(input: ConfigInput): LoadedConfig {
   return { config: withSecretFiles(config), origins };
 }
 
-function parseValue(
-  key: OptionKey,
-  candidate: Candidate | undefined,
-  problems: string[],
-): unknown {
+function parseValue(key: OptionKey, candidate: Candidate | undefined, problems: string[]): unknown {
   const option = optionOf(key);
   const fallback = option.type.parse(option.default);
   if (candidate === undefined) return fallback;
@@ -94,7 +90,8 @@ function takeEnvironment(
 ): void {
   const keysByName = new Map(OPTION_KEYS.map((key) => [environmentName(key), key]));
   for (const [name, raw] of Object.entries(environment)) {
-    if (!name.startsWith('TRIBUTARY_') || raw === undefined || name === 'TRIBUTARY_CONFIG') continue;
+    if (!name.startsWith('TRIBUTARY_') || raw === undefined || name === 'TRIBUTARY_CONFIG')
+      continue;
     const key = keysByName.get(name);
     if (key !== undefined) candidates.set(key, { raw, origin: 'environment', name });
     else if (!isServiceLink(name)) {

@@ -14,7 +14,10 @@ export function checkConfig(
   if (config.amqpPort !== 0 && config.amqpPort !== 'off' && config.amqpPort === config.amqpsPort) {
     problems.push(`amqp-port, amqps-port: both are ${config.amqpPort}`);
   }
-  if (config.amqpsPort !== 'off' && !(config.tlsCert !== undefined && config.tlsKey !== undefined)) {
+  if (
+    config.amqpsPort !== 'off' &&
+    !(config.tlsCert !== undefined && config.tlsKey !== undefined)
+  ) {
     problems.push('amqps-port: needs tls-cert and tls-key');
   }
   if ((config.tlsCert === undefined) !== (config.tlsKey === undefined)) {

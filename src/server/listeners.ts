@@ -37,7 +37,10 @@ export interface ListenHosts {
 }
 
 /** `host` of the configuration, or the default that is safe for the users there are. */
-export function chooseHosts(configured: readonly string[], userNames: Iterable<string>): ListenHosts {
+export function chooseHosts(
+  configured: readonly string[],
+  userNames: Iterable<string>,
+): ListenHosts {
   if (configured.length > 0) return { hosts: configured, isExplicit: true };
   for (const name of userNames) {
     if (name !== 'guest') return { hosts: ALL_HOSTS, isExplicit: false };

@@ -90,7 +90,11 @@ function parseBytes(text: string): number | undefined {
 
 /** Bytes in the largest binary unit that divides them. */
 export function formatBytes(byteCount: number): string {
-  for (const [unit, size] of [['GiB', 2 ** 30], ['MiB', 2 ** 20], ['KiB', 2 ** 10]] as const) {
+  for (const [unit, size] of [
+    ['GiB', 2 ** 30],
+    ['MiB', 2 ** 20],
+    ['KiB', 2 ** 10],
+  ] as const) {
     if (byteCount >= size && byteCount % size === 0) return `${byteCount / size}${unit}`;
   }
   return String(byteCount);
@@ -98,8 +102,10 @@ export function formatBytes(byteCount: number): string {
 
 /** A size: bytes, or with a unit such as `64MiB`. */
 export function bytes(min: number, max: number): OptionType<number> {
-  const range = max === Number.MAX_SAFE_INTEGER ? `at least ${formatBytes(min)}` :
-    `from ${formatBytes(min)} to ${formatBytes(max)}`;
+  const range =
+    max === Number.MAX_SAFE_INTEGER
+      ? `at least ${formatBytes(min)}`
+      : `from ${formatBytes(min)} to ${formatBytes(max)}`;
   const expectation = `a size ${range}, such as 1048576 or 64MiB`;
   return {
     hint: 'size',

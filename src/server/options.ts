@@ -177,12 +177,7 @@ export const OPTIONS = {
     'distinguished-name',
     'Part of a verified client certificate that is its user name.',
   ),
-  'tls-min-version': option(
-    'TLS',
-    choice('1.2', '1.3'),
-    '1.2',
-    'Oldest TLS version accepted.',
-  ),
+  'tls-min-version': option('TLS', choice('1.2', '1.3'), '1.2', 'Oldest TLS version accepted.'),
   'server-product': option(
     'AMQP',
     text('text'),

@@ -35,7 +35,7 @@ export interface ServerDeps {
   readonly onFatal: (error: Error) => void;
 }
 
-const CLOSE_TEXT = 'broker forced connection closure with reason \'shutdown\'';
+const CLOSE_TEXT = "broker forced connection closure with reason 'shutdown'";
 
 const REFUSED_HANDLER: TransportHandler = {
   onChunk: () => undefined,

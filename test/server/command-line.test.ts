@@ -1,0 +1,49 @@
+import { describe, expect, test } from 'vitest';
+import { parseCommandLine } from '../../src/server/command-line.ts';
+import { ConfigError } from '../../src/server/config-loader.ts';
+
+function problemsOf(...argv: string[]): readonly string[] {
+  try {
+    parseCommandLine(argv, '1.2.3');
+  } catch (error) {
+    if (error instanceof ConfigError) return error.problems;
+    throw error;
+  }
+  return [];
+}
+
+describe('parseCommandLine', () => {
+  test('serves by default', () => {
+    expect(parseCommandLine([], '1.2.3')).toEqual({
+      command: 'serve',
+      flags: new Map(),
+      file: undefined,
+    });
+  });
+
+  test('takes flags before and after the command, and repeated ones', () => {
+    const argv = '--config a.toml check-config --host ::1 --host=127.0.0.1 --amqp-port 0';
+    expect(parseCommandLine(argv.split(' '), '1.2.3')).toEqual({
+      command: 'check-config',
+      flags: new Map<string, unknown>([
+        ['host', ['::1', '127.0.0.1']],
+        ['amqp-port', '0'],
+      ]),
+      file: 'a.toml',
+    });
+  });
+
+  test('reports every unknown word and flag, with the nearest one', () => {
+    expect(problemsOf('serve', '--ampq-port=1', '--zzz')).toEqual([
+      '--ampq-port: no such option; did you mean `--amqp-port`?',
+      '--zzz: no such option',
+    ]);
+    expect(problemsOf('chek-config')).toEqual([
+      'chek-config: no such command; did you mean `check-config`?',
+    ]);
+  });
+
+  test('reports a flag without its value', () => {
+    expect(problemsOf('--amqp-port')[0]).toContain('--amqp-port');
+  });
+});
