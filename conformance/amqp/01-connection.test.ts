@@ -17,11 +17,14 @@ specTest(
   },
 );
 
-specTest({ section: 'connection.start', rule: 'accepts the 0-9 header AMQP 1 1 0 9' }, async (t) => {
-  const connection = await t.dial();
-  connection.write(Buffer.from('AMQP\x01\x01\x00\x09', 'latin1'));
-  await connection.control.expect('connection.start');
-});
+specTest(
+  { section: 'connection.start', rule: 'accepts the 0-9 header AMQP 1 1 0 9' },
+  async (t) => {
+    const connection = await t.dial();
+    connection.write(Buffer.from('AMQP\x01\x01\x00\x09', 'latin1'));
+    await connection.control.expect('connection.start');
+  },
+);
 
 specTest(
   { section: 'connection.start', rule: 'server-properties name the product and capabilities' },
@@ -134,7 +137,11 @@ specTest(
 );
 
 specTest(
-  { section: 'connection.start-ok', rule: 'an unknown mechanism is never let in', timeoutMs: 30_000 },
+  {
+    section: 'connection.start-ok',
+    rule: 'an unknown mechanism is never let in',
+    timeoutMs: 30_000,
+  },
   async (t) => {
     const connection = await t.dial();
     await connection.authenticate({ mechanism: 'NO-SUCH' });

@@ -18,11 +18,14 @@ specTest({ section: 'channel.open', rule: 'opening twice gets 504' }, async (t) 
   await connection.expectClose(504, "CHANNEL_ERROR - second 'channel.open' seen");
 });
 
-specTest({ section: 'channel.open', rule: 'a method on an unopened channel gets 504' }, async (t) => {
-  const connection = await t.connect();
-  connection.bareChannel(5).send('queue.declare', { queue: 'x' });
-  await connection.expectClose(504, "CHANNEL_ERROR - expected 'channel.open'");
-});
+specTest(
+  { section: 'channel.open', rule: 'a method on an unopened channel gets 504' },
+  async (t) => {
+    const connection = await t.connect();
+    connection.bareChannel(5).send('queue.declare', { queue: 'x' });
+    await connection.expectClose(504, "CHANNEL_ERROR - expected 'channel.open'");
+  },
+);
 
 specTest({ section: 'channel.open', rule: 'more channels than channel_max get 530' }, async (t) => {
   const connection = await t.connect({ channelMax: 10 });
@@ -36,14 +39,17 @@ specTest({ section: 'channel.open', rule: 'numbers need not be consecutive' }, a
   for (const id of [2047, 3, 1000]) await (await connection.channel(id)).sync();
 });
 
-specTest({ section: 'channel.close', rule: 'the number can be used again after close-ok' }, async (t) => {
-  const connection = await t.connect();
-  for (let round = 0; round < 20; round += 1) {
-    const channel = await connection.channel(7);
-    await channel.queue('', { exclusive: true });
-    await channel.close();
-  }
-});
+specTest(
+  { section: 'channel.close', rule: 'the number can be used again after close-ok' },
+  async (t) => {
+    const connection = await t.connect();
+    for (let round = 0; round < 20; round += 1) {
+      const channel = await connection.channel(7);
+      await channel.queue('', { exclusive: true });
+      await channel.close();
+    }
+  },
+);
 
 specTest({ section: 'channel.close', rule: 'close of an unopened channel' }, async (t) => {
   const connection = await t.connect();
@@ -154,15 +160,18 @@ specTest({ section: 'channel.flow', rule: 'active=false gets 540' }, async (t) =
   await connection.expectClose(540, 'NOT_IMPLEMENTED - active=false');
 });
 
-specTest({ section: 'channel', rule: 'an error on one channel leaves the others alone' }, async (t) => {
-  const connection = await t.connect();
-  const good = await connection.channel();
-  const queue = await good.queue('', { exclusive: true });
-  const bad = await connection.channel();
-  await bad.refused('basic.consume', { queue: t.name() }, 404);
-  good.publish('', queue, 'still here');
-  expect((await good.getSoon(queue)).body).toBe('still here');
-});
+specTest(
+  { section: 'channel', rule: 'an error on one channel leaves the others alone' },
+  async (t) => {
+    const connection = await t.connect();
+    const good = await connection.channel();
+    const queue = await good.queue('', { exclusive: true });
+    const bad = await connection.channel();
+    await bad.refused('basic.consume', { queue: t.name() }, 404);
+    good.publish('', queue, 'still here');
+    expect((await good.getSoon(queue)).body).toBe('still here');
+  },
+);
 
 specTest({ section: 'channel', rule: 'two hundred channels on one connection' }, async (t) => {
   const connection = await t.connect();

@@ -11,21 +11,24 @@ specTest({ section: 'exchange.declare', rule: 'the four standard types' }, async
   }
 });
 
-specTest({ section: 'exchange.declare', rule: 'predeclared exchanges exist, durable' }, async (t) => {
-  const channel = await t.channel();
-  for (const [exchange, type] of [
-    ['amq.direct', 'direct'],
-    ['amq.fanout', 'fanout'],
-    ['amq.topic', 'topic'],
-    ['amq.headers', 'headers'],
-    ['amq.match', 'headers'],
-  ] as const) {
-    await channel.call('exchange.declare', { exchange, type, durable: true });
-    await channel.call('exchange.declare', { exchange, passive: true });
-  }
-  const trace = { exchange: 'amq.rabbitmq.trace', type: 'topic', durable: true, internal: true };
-  await channel.call('exchange.declare', trace);
-});
+specTest(
+  { section: 'exchange.declare', rule: 'predeclared exchanges exist, durable' },
+  async (t) => {
+    const channel = await t.channel();
+    for (const [exchange, type] of [
+      ['amq.direct', 'direct'],
+      ['amq.fanout', 'fanout'],
+      ['amq.topic', 'topic'],
+      ['amq.headers', 'headers'],
+      ['amq.match', 'headers'],
+    ] as const) {
+      await channel.call('exchange.declare', { exchange, type, durable: true });
+      await channel.call('exchange.declare', { exchange, passive: true });
+    }
+    const trace = { exchange: 'amq.rabbitmq.trace', type: 'topic', durable: true, internal: true };
+    await channel.call('exchange.declare', trace);
+  },
+);
 
 specTest({ section: 'exchange.declare', rule: 'an unknown type gets 406' }, async (t) => {
   const channel = await t.channel();
@@ -38,11 +41,14 @@ specTest({ section: 'exchange.declare', rule: 'an unknown type gets 406' }, asyn
   );
 });
 
-specTest({ section: 'exchange.declare', rule: 'the type is checked before the name' }, async (t) => {
-  const channel = await t.channel();
-  const args = { exchange: 'amq.direct', type: 'no-such' };
-  await channel.refused('exchange.declare', args, 406, 'unknown exchange type');
-});
+specTest(
+  { section: 'exchange.declare', rule: 'the type is checked before the name' },
+  async (t) => {
+    const channel = await t.channel();
+    const args = { exchange: 'amq.direct', type: 'no-such' };
+    await channel.refused('exchange.declare', args, 406, 'unknown exchange type');
+  },
+);
 
 specTest({ section: 'exchange.declare', rule: 'passive: a missing one gets 404' }, async (t) => {
   const channel = await t.channel();
@@ -143,15 +149,23 @@ specTest({ section: 'exchange.declare', rule: 'no-wait errors still close' }, as
   await channel.refused('exchange.declare', args, 406);
 });
 
-specTest({ section: 'exchange.declare', rule: 'alternate-exchange must be a string' }, async (t) => {
-  const channel = await t.channel();
-  const args = {
-    exchange: t.name('x'),
-    type: 'direct',
-    arguments: { 'alternate-exchange': 5 },
-  };
-  await channel.refused('exchange.declare', args, 406, /invalid type 'signedint' for arg 'alternate-exchange' in exchange '/);
-});
+specTest(
+  { section: 'exchange.declare', rule: 'alternate-exchange must be a string' },
+  async (t) => {
+    const channel = await t.channel();
+    const args = {
+      exchange: t.name('x'),
+      type: 'direct',
+      arguments: { 'alternate-exchange': 5 },
+    };
+    await channel.refused(
+      'exchange.declare',
+      args,
+      406,
+      /invalid type 'signedint' for arg 'alternate-exchange' in exchange '/,
+    );
+  },
+);
 
 specTest({ section: 'exchange.declare', rule: 'names of 127 bytes work' }, async (t) => {
   const channel = await t.channel();
@@ -190,13 +204,16 @@ specTest({ section: 'exchange.delete', rule: 'if-unused with bindings gets 406' 
   await (await connection.channel()).call('exchange.delete', { exchange });
 });
 
-specTest({ section: 'exchange.delete', rule: 'if-unused counts bindings as source only' }, async (t) => {
-  const channel = await t.channel();
-  const exchange = await channel.exchange(t.name('x'), 'direct');
-  const args = { destination: exchange, source: 'amq.direct', routingKey: t.name('k') };
-  await channel.call('exchange.bind', args);
-  await channel.call('exchange.delete', { exchange, ifUnused: true });
-});
+specTest(
+  { section: 'exchange.delete', rule: 'if-unused counts bindings as source only' },
+  async (t) => {
+    const channel = await t.channel();
+    const exchange = await channel.exchange(t.name('x'), 'direct');
+    const args = { destination: exchange, source: 'amq.direct', routingKey: t.name('k') };
+    await channel.call('exchange.bind', args);
+    await channel.call('exchange.delete', { exchange, ifUnused: true });
+  },
+);
 
 specTest({ section: 'exchange.delete', rule: 'bindings go with it' }, async (t) => {
   const channel = await t.channel();

@@ -131,37 +131,46 @@ specTest({ section: 'queue.declare', rule: 'an exclusive queue of another is 405
   }
 });
 
-specTest({ section: 'queue.declare', rule: 'redeclaring with another exclusive is 405' }, async (t) => {
-  const channel = await t.channel();
-  const connection = channel.connection;
-  const queue = await channel.queue(t.name(), { durable: true });
-  const args = { queue, durable: true, exclusive: true };
-  await channel.refused('queue.declare', args, 405, 'RESOURCE_LOCKED');
-  await (await connection.channel()).call('queue.delete', { queue });
-});
+specTest(
+  { section: 'queue.declare', rule: 'redeclaring with another exclusive is 405' },
+  async (t) => {
+    const channel = await t.channel();
+    const connection = channel.connection;
+    const queue = await channel.queue(t.name(), { durable: true });
+    const args = { queue, durable: true, exclusive: true };
+    await channel.refused('queue.declare', args, 405, 'RESOURCE_LOCKED');
+    await (await connection.channel()).call('queue.delete', { queue });
+  },
+);
 
-specTest({ section: 'queue.declare', rule: 'an exclusive queue dies with its connection' }, async (t) => {
-  const owner = await t.channel();
-  const queue = await owner.queue(t.name(), { exclusive: true });
-  owner.connection.destroy();
-  const other = await t.connect();
-  for (let attempt = 0; ; attempt += 1) {
-    const channel = await other.channel();
-    channel.send('queue.declare', { queue, passive: true });
-    const error = await channel.inbox.next(3000, 'a close').catch((reason: unknown) => reason);
-    if ((error as { code?: number }).code === 404) break;
-    if (attempt === 50) throw error;
-  }
-});
+specTest(
+  { section: 'queue.declare', rule: 'an exclusive queue dies with its connection' },
+  async (t) => {
+    const owner = await t.channel();
+    const queue = await owner.queue(t.name(), { exclusive: true });
+    owner.connection.destroy();
+    const other = await t.connect();
+    for (let attempt = 0; ; attempt += 1) {
+      const channel = await other.channel();
+      channel.send('queue.declare', { queue, passive: true });
+      const error = await channel.inbox.next(3000, 'a close').catch((reason: unknown) => reason);
+      if ((error as { code?: number }).code === 404) break;
+      if (attempt === 50) throw error;
+    }
+  },
+);
 
-specTest({ section: 'queue.declare', rule: 'an exclusive queue outlives its channel' }, async (t) => {
-  const connection = await t.connect();
-  const first = await connection.channel();
-  const queue = await first.queue('', { exclusive: true });
-  await first.close();
-  const second = await connection.channel();
-  await second.call('queue.declare', { queue, passive: true });
-});
+specTest(
+  { section: 'queue.declare', rule: 'an exclusive queue outlives its channel' },
+  async (t) => {
+    const connection = await t.connect();
+    const first = await connection.channel();
+    const queue = await first.queue('', { exclusive: true });
+    await first.close();
+    const second = await connection.channel();
+    await second.call('queue.declare', { queue, passive: true });
+  },
+);
 
 specTest({ section: 'queue.declare', rule: 'no-wait sends no reply' }, async (t) => {
   const channel = await t.channel();
@@ -220,24 +229,30 @@ for (const [what, options] of [
   });
 }
 
-specTest({ section: 'queue.declare', rule: 'x-queue-mode and x-queue-version are accepted' }, async (t) => {
-  const channel = await t.channel();
-  for (const args of [{ 'x-queue-mode': 'lazy' }, { 'x-queue-version': 2 }]) {
-    await channel.queue('', { exclusive: true, arguments: args });
-  }
-});
+specTest(
+  { section: 'queue.declare', rule: 'x-queue-mode and x-queue-version are accepted' },
+  async (t) => {
+    const channel = await t.channel();
+    for (const args of [{ 'x-queue-mode': 'lazy' }, { 'x-queue-version': 2 }]) {
+      await channel.queue('', { exclusive: true, arguments: args });
+    }
+  },
+);
 
-specTest({ section: 'queue.declare', rule: '"" is the last declared queue elsewhere' }, async (t) => {
-  const channel = await t.channel();
-  const queue = await channel.queue('', { exclusive: true });
-  await channel.call('queue.bind', { queue: '', exchange: 'amq.direct', routingKey: '' });
-  channel.publish('amq.direct', queue, 'by its own name');
-  expect((await channel.getSoon('')).body).toBe('by its own name');
-  expect((await channel.call('queue.purge', { queue: '' })).messageCount).toBe(0);
-  await channel.consume('');
-  expect((await channel.call('queue.delete', { queue: '' })).messageCount).toBe(0);
-  await channel.refused('queue.declare', { queue, passive: true }, 404);
-});
+specTest(
+  { section: 'queue.declare', rule: '"" is the last declared queue elsewhere' },
+  async (t) => {
+    const channel = await t.channel();
+    const queue = await channel.queue('', { exclusive: true });
+    await channel.call('queue.bind', { queue: '', exchange: 'amq.direct', routingKey: '' });
+    channel.publish('amq.direct', queue, 'by its own name');
+    expect((await channel.getSoon('')).body).toBe('by its own name');
+    expect((await channel.call('queue.purge', { queue: '' })).messageCount).toBe(0);
+    await channel.consume('');
+    expect((await channel.call('queue.delete', { queue: '' })).messageCount).toBe(0);
+    await channel.refused('queue.declare', { queue, passive: true }, 404);
+  },
+);
 
 specTest({ section: 'queue.bind', rule: 'queue "" with a key keeps the key' }, async (t) => {
   const channel = await t.channel();

@@ -3,13 +3,16 @@ import { useBroker } from '../support/spec-test.ts';
 
 const { specTest } = useBroker();
 
-specTest({ section: 'basic.publish', rule: 'the default exchange routes by queue name' }, async (t) => {
-  const channel = await t.channel();
-  const queue = await channel.queue('', { exclusive: true });
-  channel.publish('', queue, 'hello');
-  const message = await channel.getSoon(queue);
-  expect([message.body, message.exchange, message.routingKey]).toEqual(['hello', '', queue]);
-});
+specTest(
+  { section: 'basic.publish', rule: 'the default exchange routes by queue name' },
+  async (t) => {
+    const channel = await t.channel();
+    const queue = await channel.queue('', { exclusive: true });
+    channel.publish('', queue, 'hello');
+    const message = await channel.getSoon(queue);
+    expect([message.body, message.exchange, message.routingKey]).toEqual(['hello', '', queue]);
+  },
+);
 
 specTest({ section: 'basic.publish', rule: 'an empty body arrives as such' }, async (t) => {
   const channel = await t.channel();
@@ -19,12 +22,15 @@ specTest({ section: 'basic.publish', rule: 'an empty body arrives as such' }, as
   expect([message.body, message.properties]).toEqual(['', { messageId: 'empty' }]);
 });
 
-specTest({ section: 'basic.publish', rule: 'an unroutable message is dropped silently' }, async (t) => {
-  const channel = await t.channel();
-  channel.publish('', t.name(), 'lost');
-  channel.publish('amq.direct', t.name('k'), 'lost');
-  await channel.sync();
-});
+specTest(
+  { section: 'basic.publish', rule: 'an unroutable message is dropped silently' },
+  async (t) => {
+    const channel = await t.channel();
+    channel.publish('', t.name(), 'lost');
+    channel.publish('amq.direct', t.name('k'), 'lost');
+    await channel.sync();
+  },
+);
 
 specTest({ section: 'basic.publish', rule: 'a missing exchange gets 404' }, async (t) => {
   const channel = await t.channel();
@@ -56,15 +62,18 @@ specTest({ section: 'basic.publish', rule: 'immediate=true gets 540' }, async (t
   await connection.expectClose(540, 'NOT_IMPLEMENTED - immediate=true');
 });
 
-specTest({ section: 'basic.publish', rule: 'order is kept from one channel to a queue' }, async (t) => {
-  const channel = await t.channel();
-  const queue = await channel.queue('', { exclusive: true });
-  await channel.consume(queue, { noAck: true });
-  const count = 2_000;
-  for (let index = 0; index < count; index += 1) channel.publish('', queue, `${index}`);
-  const bodies = (await channel.deliveries(count)).map((message) => Number(message.body));
-  expect(bodies).toEqual(Array.from({ length: count }, (_, index) => index));
-});
+specTest(
+  { section: 'basic.publish', rule: 'order is kept from one channel to a queue' },
+  async (t) => {
+    const channel = await t.channel();
+    const queue = await channel.queue('', { exclusive: true });
+    await channel.consume(queue, { noAck: true });
+    const count = 2_000;
+    for (let index = 0; index < count; index += 1) channel.publish('', queue, `${index}`);
+    const bodies = (await channel.deliveries(count)).map((message) => Number(message.body));
+    expect(bodies).toEqual(Array.from({ length: count }, (_, index) => index));
+  },
+);
 
 specTest({ section: 'basic.publish', rule: 'channels of one connection interleave' }, async (t) => {
   const connection = await t.connect();

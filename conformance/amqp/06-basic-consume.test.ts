@@ -12,17 +12,20 @@ specTest({ section: 'basic.consume', rule: 'the server makes tags up' }, async (
   expect(second).not.toBe(first);
 });
 
-specTest({ section: 'basic.consume', rule: 'consume-ok comes before the first delivery' }, async (t) => {
-  const channel = await t.channel();
-  const queue = await channel.queue('', { exclusive: true });
-  for (let index = 0; index < 50; index += 1) channel.publish('', queue, `${index}`);
-  await channel.settled(queue, 50);
-  channel.send('basic.consume', { queue, consumerTag: 'me' });
-  expect((await channel.expect('basic.consume-ok')).consumerTag).toBe('me');
-  const messages = await channel.deliveries(50);
-  expect(messages.map((message) => message.tag)).toEqual(messages.map((_, index) => index + 1));
-  expect(messages.every((message) => message.consumerTag === 'me')).toBe(true);
-});
+specTest(
+  { section: 'basic.consume', rule: 'consume-ok comes before the first delivery' },
+  async (t) => {
+    const channel = await t.channel();
+    const queue = await channel.queue('', { exclusive: true });
+    for (let index = 0; index < 50; index += 1) channel.publish('', queue, `${index}`);
+    await channel.settled(queue, 50);
+    channel.send('basic.consume', { queue, consumerTag: 'me' });
+    expect((await channel.expect('basic.consume-ok')).consumerTag).toBe('me');
+    const messages = await channel.deliveries(50);
+    expect(messages.map((message) => message.tag)).toEqual(messages.map((_, index) => index + 1));
+    expect(messages.every((message) => message.consumerTag === 'me')).toBe(true);
+  },
+);
 
 specTest({ section: 'basic.consume', rule: 'a missing queue gets 404' }, async (t) => {
   const channel = await t.channel();
@@ -45,13 +48,16 @@ specTest({ section: 'basic.consume', rule: 'a used tag on the channel gets 530' 
   await connection.expectClose(530, "NOT_ALLOWED - attempt to reuse consumer tag 'same'");
 });
 
-specTest({ section: 'basic.consume', rule: 'the same tag on another channel is fine' }, async (t) => {
-  const connection = await t.connect();
-  const first = await connection.channel();
-  const queue = await first.queue('', { exclusive: true });
-  await first.consume(queue, { consumerTag: 'same' });
-  await (await connection.channel()).consume(queue, { consumerTag: 'same' });
-});
+specTest(
+  { section: 'basic.consume', rule: 'the same tag on another channel is fine' },
+  async (t) => {
+    const connection = await t.connect();
+    const first = await connection.channel();
+    const queue = await first.queue('', { exclusive: true });
+    await first.consume(queue, { consumerTag: 'same' });
+    await (await connection.channel()).consume(queue, { consumerTag: 'same' });
+  },
+);
 
 specTest({ section: 'basic.consume', rule: 'no-wait: no reply, deliveries come' }, async (t) => {
   const channel = await t.channel();
@@ -85,14 +91,17 @@ specTest({ section: 'basic.consume', rule: 'exclusive refuses a second consumer'
   );
 });
 
-specTest({ section: 'basic.consume', rule: 'exclusive fails beside another consumer' }, async (t) => {
-  const connection = await t.connect();
-  const channel = await connection.channel();
-  const queue = await channel.queue('', { exclusive: true });
-  await channel.consume(queue);
-  const other = await connection.channel();
-  await other.refused('basic.consume', { queue, exclusive: true }, 403, 'in exclusive use');
-});
+specTest(
+  { section: 'basic.consume', rule: 'exclusive fails beside another consumer' },
+  async (t) => {
+    const connection = await t.connect();
+    const channel = await connection.channel();
+    const queue = await channel.queue('', { exclusive: true });
+    await channel.consume(queue);
+    const other = await connection.channel();
+    await other.refused('basic.consume', { queue, exclusive: true }, 403, 'in exclusive use');
+  },
+);
 
 specTest({ section: 'basic.consume', rule: 'exclusive use ends with a cancel' }, async (t) => {
   const connection = await t.connect();
@@ -187,35 +196,41 @@ specTest({ section: 'basic.cancel', rule: 'no-wait sends no reply' }, async (t) 
   await channel.expectNothing(20);
 });
 
-specTest({ section: 'basic.deliver', rule: 'carries exchange, key, tag and properties' }, async (t) => {
-  const channel = await t.channel();
-  const queue = await channel.queue('', { exclusive: true });
-  const routingKey = t.name('k');
-  await channel.bind(queue, 'amq.direct', routingKey);
-  const consumerTag = await channel.consume(queue);
-  channel.publish('amq.direct', routingKey, 'body', { contentType: 'text/plain', priority: 3 });
-  const message = await channel.delivery();
-  expect(message).toMatchObject({
-    consumerTag,
-    tag: 1,
-    redelivered: false,
-    exchange: 'amq.direct',
-    routingKey,
-    body: 'body',
-    properties: { contentType: 'text/plain', priority: 3 },
-  });
-});
+specTest(
+  { section: 'basic.deliver', rule: 'carries exchange, key, tag and properties' },
+  async (t) => {
+    const channel = await t.channel();
+    const queue = await channel.queue('', { exclusive: true });
+    const routingKey = t.name('k');
+    await channel.bind(queue, 'amq.direct', routingKey);
+    const consumerTag = await channel.consume(queue);
+    channel.publish('amq.direct', routingKey, 'body', { contentType: 'text/plain', priority: 3 });
+    const message = await channel.delivery();
+    expect(message).toMatchObject({
+      consumerTag,
+      tag: 1,
+      redelivered: false,
+      exchange: 'amq.direct',
+      routingKey,
+      body: 'body',
+      properties: { contentType: 'text/plain', priority: 3 },
+    });
+  },
+);
 
-specTest({ section: 'basic.deliver', rule: 'tags count per channel, no-ack included' }, async (t) => {
-  const channel = await t.channel();
-  const queue = await channel.queue('', { exclusive: true });
-  for (const body of ['a', 'b', 'c']) channel.publish('', queue, body);
-  await channel.settled(queue, 3);
-  expect((await channel.get(queue, true))?.tag).toBe(1);
-  expect((await channel.get(queue, false))?.tag).toBe(2);
-  await channel.consume(queue, { noAck: true });
-  expect((await channel.delivery()).tag).toBe(3);
-});
+specTest(
+  { section: 'basic.deliver', rule: 'tags count per channel, no-ack included' },
+  async (t) => {
+    const channel = await t.channel();
+    const queue = await channel.queue('', { exclusive: true });
+    for (const body of ['a', 'b', 'c']) channel.publish('', queue, body);
+    await channel.settled(queue, 3);
+    expect((await channel.get(queue, true))?.tag).toBe(1);
+    expect((await channel.get(queue, false))?.tag).toBe(2);
+    await channel.consume(queue, { noAck: true });
+    expect((await channel.delivery()).tag).toBe(3);
+  },
+);
 
 specTest({ section: 'basic.consume', rule: 'a hundred consumers on one channel' }, async (t) => {
   const channel = await t.channel();

@@ -47,11 +47,14 @@ specTest({ section: 'basic.ack', rule: 'tag 0 with multiple settles all' }, asyn
   expect(await drain(channel, queue)).toEqual([]);
 });
 
-specTest({ section: 'basic.ack', rule: 'tag 0 with multiple and nothing to settle is fine' }, async (t) => {
-  const channel = await t.channel();
-  channel.ack(0, true);
-  await channel.sync();
-});
+specTest(
+  { section: 'basic.ack', rule: 'tag 0 with multiple and nothing to settle is fine' },
+  async (t) => {
+    const channel = await t.channel();
+    channel.ack(0, true);
+    await channel.sync();
+  },
+);
 
 specTest({ section: 'basic.ack', rule: 'tag 0 alone gets 406' }, async (t) => {
   const channel = await t.channel();
@@ -123,14 +126,17 @@ for (const method of ['reject', 'nack'] as const) {
     await channel.expectClose(406, 'unknown delivery tag 7');
   });
 
-  specTest({ section: `basic.${method}`, rule: 'a requeued message goes to a consumer' }, async (t) => {
-    const [channel, queue] = await filled(t, ['a']);
-    await channel.consume(queue);
-    const first = await channel.delivery();
-    channel.send(`basic.${method}`, { deliveryTag: first.tag, requeue: true });
-    const second = await channel.delivery();
-    expect([second.body, second.redelivered, second.tag]).toEqual(['a', true, 2]);
-  });
+  specTest(
+    { section: `basic.${method}`, rule: 'a requeued message goes to a consumer' },
+    async (t) => {
+      const [channel, queue] = await filled(t, ['a']);
+      await channel.consume(queue);
+      const first = await channel.delivery();
+      channel.send(`basic.${method}`, { deliveryTag: first.tag, requeue: true });
+      const second = await channel.delivery();
+      expect([second.body, second.redelivered, second.tag]).toEqual(['a', true, 2]);
+    },
+  );
 }
 
 specTest({ section: 'basic.nack', rule: 'multiple takes all up to the tag' }, async (t) => {
@@ -148,12 +154,15 @@ specTest({ section: 'basic.nack', rule: 'tag 0 with multiple takes all' }, async
   expect(await drain(channel, queue)).toEqual([]);
 });
 
-specTest({ section: 'basic.recover', rule: 'requeue=true gives all back and answers' }, async (t) => {
-  const [channel, queue] = await filled(t, ['a', 'b', 'c']);
-  for (let index = 0; index < 3; index += 1) await channel.get(queue, false);
-  await channel.call('basic.recover', { requeue: true });
-  expect(await drain(channel, queue)).toEqual(['a*', 'b*', 'c*']);
-});
+specTest(
+  { section: 'basic.recover', rule: 'requeue=true gives all back and answers' },
+  async (t) => {
+    const [channel, queue] = await filled(t, ['a', 'b', 'c']);
+    for (let index = 0; index < 3; index += 1) await channel.get(queue, false);
+    await channel.call('basic.recover', { requeue: true });
+    expect(await drain(channel, queue)).toEqual(['a*', 'b*', 'c*']);
+  },
+);
 
 specTest({ section: 'basic.recover', rule: 'the old tags die' }, async (t) => {
   const [channel, queue] = await filled(t, ['a']);
@@ -191,17 +200,20 @@ specTest({ section: 'basic.recover-async', rule: 'requeues without an answer' },
   await channel.expectNothing(20);
 });
 
-specTest({ section: 'requeue', rule: 'a lost connection requeues in the original order' }, async (t) => {
-  const setup = await t.channel();
-  const queue = await setup.queue(t.name(), { durable: true });
-  for (const body of ['a', 'b', 'c', 'd']) setup.publish('', queue, body);
-  await setup.settled(queue, 4);
-  const consumer = await t.channel();
-  await consumer.call('basic.qos', { prefetchCount: 3 });
-  await consumer.consume(queue);
-  await consumer.deliveries(3);
-  consumer.connection.destroy();
-  await setup.settled(queue, 4);
-  expect(await drain(setup, queue)).toEqual(['a*', 'b*', 'c*', 'd']);
-  await setup.call('queue.delete', { queue });
-});
+specTest(
+  { section: 'requeue', rule: 'a lost connection requeues in the original order' },
+  async (t) => {
+    const setup = await t.channel();
+    const queue = await setup.queue(t.name(), { durable: true });
+    for (const body of ['a', 'b', 'c', 'd']) setup.publish('', queue, body);
+    await setup.settled(queue, 4);
+    const consumer = await t.channel();
+    await consumer.call('basic.qos', { prefetchCount: 3 });
+    await consumer.consume(queue);
+    await consumer.deliveries(3);
+    consumer.connection.destroy();
+    await setup.settled(queue, 4);
+    expect(await drain(setup, queue)).toEqual(['a*', 'b*', 'c*', 'd']);
+    await setup.call('queue.delete', { queue });
+  },
+);

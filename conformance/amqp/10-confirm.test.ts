@@ -29,15 +29,18 @@ specTest({ section: 'confirm.select', rule: 'on a tx channel gets 406' }, async 
   );
 });
 
-specTest({ section: 'confirm', rule: 'numbers start with the first publish after select' }, async (t) => {
-  const channel = await t.channel();
-  const queue = await channel.queue('', { exclusive: true });
-  channel.publish('', queue, 'before');
-  await channel.confirmSelect();
-  channel.publish('', queue, 'after');
-  const ack = await channel.expect('basic.ack');
-  expect(ack.deliveryTag).toBe(1);
-});
+specTest(
+  { section: 'confirm', rule: 'numbers start with the first publish after select' },
+  async (t) => {
+    const channel = await t.channel();
+    const queue = await channel.queue('', { exclusive: true });
+    channel.publish('', queue, 'before');
+    await channel.confirmSelect();
+    channel.publish('', queue, 'after');
+    const ack = await channel.expect('basic.ack');
+    expect(ack.deliveryTag).toBe(1);
+  },
+);
 
 for (const [what, durable, deliveryMode] of [
   ['persistent to a durable queue', true, 2],
@@ -148,14 +151,17 @@ specTest({ section: 'confirm', rule: 'a consumer may ack before the confirm' }, 
   await channel.call('queue.delete', { queue });
 });
 
-specTest({ section: 'confirm', rule: 'a channel error leaves earlier publishes routed' }, async (t) => {
-  const connection = await t.connect();
-  const other = await connection.channel();
-  const queue = await other.queue('', { exclusive: true });
-  const channel = await connection.channel();
-  await channel.confirmSelect();
-  channel.publish('', queue, 'kept');
-  channel.publish(t.name('x'), 'k', 'refused');
-  await channel.expectClose(404);
-  expect((await other.getSoon(queue)).body).toBe('kept');
-});
+specTest(
+  { section: 'confirm', rule: 'a channel error leaves earlier publishes routed' },
+  async (t) => {
+    const connection = await t.connect();
+    const other = await connection.channel();
+    const queue = await other.queue('', { exclusive: true });
+    const channel = await connection.channel();
+    await channel.confirmSelect();
+    channel.publish('', queue, 'kept');
+    channel.publish(t.name('x'), 'k', 'refused');
+    await channel.expectClose(404);
+    expect((await other.getSoon(queue)).body).toBe('kept');
+  },
+);

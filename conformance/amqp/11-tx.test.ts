@@ -28,24 +28,27 @@ for (const method of ['tx.commit', 'tx.rollback']) {
   });
 }
 
-specTest({ section: 'tx.commit', rule: 'publishes appear with the commit, in order' }, async (t) => {
-  const connection = await t.connect();
-  const channel = await connection.channel();
-  const other = await connection.channel();
-  const queue = await channel.queue(t.name(), { durable: true });
-  await channel.call('tx.select');
-  for (let index = 0; index < 20; index += 1) {
-    channel.publish('', queue, `${index}`, { deliveryMode: 2 });
-  }
-  await channel.sync();
-  expect((await other.counts(queue)).messages).toBe(0);
-  await channel.call('tx.commit');
-  expect((await other.counts(queue)).messages).toBe(20);
-  for (let index = 0; index < 20; index += 1) {
-    expect((await other.get(queue))?.body).toBe(`${index}`);
-  }
-  await other.call('queue.delete', { queue });
-});
+specTest(
+  { section: 'tx.commit', rule: 'publishes appear with the commit, in order' },
+  async (t) => {
+    const connection = await t.connect();
+    const channel = await connection.channel();
+    const other = await connection.channel();
+    const queue = await channel.queue(t.name(), { durable: true });
+    await channel.call('tx.select');
+    for (let index = 0; index < 20; index += 1) {
+      channel.publish('', queue, `${index}`, { deliveryMode: 2 });
+    }
+    await channel.sync();
+    expect((await other.counts(queue)).messages).toBe(0);
+    await channel.call('tx.commit');
+    expect((await other.counts(queue)).messages).toBe(20);
+    for (let index = 0; index < 20; index += 1) {
+      expect((await other.get(queue))?.body).toBe(`${index}`);
+    }
+    await other.call('queue.delete', { queue });
+  },
+);
 
 specTest({ section: 'tx.rollback', rule: 'publishes vanish' }, async (t) => {
   const channel = await t.channel();

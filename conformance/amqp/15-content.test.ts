@@ -99,17 +99,20 @@ const FIELD_TYPES: readonly (readonly [string, unknown])[] = [
 ];
 
 for (const [index, [tag, value]] of FIELD_TYPES.entries()) {
-  specTest({ section: 'field table', rule: `tag ${tag} passes byte for byte (${index})` }, async (t) => {
-    const headers: WireTable = { before: 'a', value: tagged(tag, value), after: 'z' };
-    const message = await through(t, { headers });
-    const sent = propertyBytes({ headers });
-    if (t.isPeer) {
-      // RabbitMQ writes a decoded table anew, sorted by name; only the values count there.
-      expect(Object.keys(message.headers).sort()).toEqual(['after', 'before', 'value']);
-    } else {
-      expect(message.rawProperties.toString('hex')).toBe(sent.toString('hex'));
-    }
-  });
+  specTest(
+    { section: 'field table', rule: `tag ${tag} passes byte for byte (${index})` },
+    async (t) => {
+      const headers: WireTable = { before: 'a', value: tagged(tag, value), after: 'z' };
+      const message = await through(t, { headers });
+      const sent = propertyBytes({ headers });
+      if (t.isPeer) {
+        // RabbitMQ writes a decoded table anew, sorted by name; only the values count there.
+        expect(Object.keys(message.headers).sort()).toEqual(['after', 'before', 'value']);
+      } else {
+        expect(message.rawProperties.toString('hex')).toBe(sent.toString('hex'));
+      }
+    },
+  );
 }
 
 specTest({ section: 'field table', rule: 'all types in one table, order kept' }, async (t) => {
@@ -203,15 +206,18 @@ specTest({ section: 'body', rule: 'one body in many queues stays intact' }, asyn
   }
 });
 
-specTest({ section: 'body', rule: 'a message handed back is not changed by later traffic' }, async (t) => {
-  const channel = await t.channel();
-  const queue = await channel.queue('', { exclusive: true });
-  const body = Buffer.alloc(5_000, 'first');
-  channel.publish('', queue, body, { messageId: 'keep' });
-  for (let index = 0; index < 200; index += 1) {
-    channel.publish('', queue, Buffer.alloc(5_000, `${index}`), { messageId: `${index}` });
-  }
-  const message = await channel.getSoon(queue);
-  expect(message.properties.messageId).toBe('keep');
-  expect(message.bytes.equals(body)).toBe(true);
-});
+specTest(
+  { section: 'body', rule: 'a message handed back is not changed by later traffic' },
+  async (t) => {
+    const channel = await t.channel();
+    const queue = await channel.queue('', { exclusive: true });
+    const body = Buffer.alloc(5_000, 'first');
+    channel.publish('', queue, body, { messageId: 'keep' });
+    for (let index = 0; index < 200; index += 1) {
+      channel.publish('', queue, Buffer.alloc(5_000, `${index}`), { messageId: `${index}` });
+    }
+    const message = await channel.getSoon(queue);
+    expect(message.properties.messageId).toBe('keep');
+    expect(message.bytes.equals(body)).toBe(true);
+  },
+);

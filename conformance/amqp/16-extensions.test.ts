@@ -6,20 +6,23 @@ const REPLY = 'amq.rabbitmq.reply-to';
 
 // exchange.bind --------------------------------------------------------------------------------
 
-specTest({ section: 'exchange.bind', rule: 'messages flow from source to destination' }, async (t) => {
-  const channel = await t.channel();
-  const source = await channel.exchange(t.name('x'), 'topic', { autoDelete: true });
-  const destination = await channel.exchange(t.name('x'), 'fanout', { autoDelete: true });
-  const queue = await channel.queue('', { exclusive: true });
-  await channel.bind(queue, destination);
-  await channel.call('exchange.bind', { destination, source, routingKey: 'a.*' });
-  channel.publish(source, 'a.b', 'in');
-  channel.publish(source, 'b.b', 'out');
-  const message = await channel.getSoon(queue);
-  expect([message.body, message.exchange, message.routingKey]).toEqual(['in', source, 'a.b']);
-  await channel.call('exchange.unbind', { destination, source, routingKey: 'a.*' });
-  await channel.refused('exchange.declare', { exchange: source, passive: true }, 404);
-});
+specTest(
+  { section: 'exchange.bind', rule: 'messages flow from source to destination' },
+  async (t) => {
+    const channel = await t.channel();
+    const source = await channel.exchange(t.name('x'), 'topic', { autoDelete: true });
+    const destination = await channel.exchange(t.name('x'), 'fanout', { autoDelete: true });
+    const queue = await channel.queue('', { exclusive: true });
+    await channel.bind(queue, destination);
+    await channel.call('exchange.bind', { destination, source, routingKey: 'a.*' });
+    channel.publish(source, 'a.b', 'in');
+    channel.publish(source, 'b.b', 'out');
+    const message = await channel.getSoon(queue);
+    expect([message.body, message.exchange, message.routingKey]).toEqual(['in', source, 'a.b']);
+    await channel.call('exchange.unbind', { destination, source, routingKey: 'a.*' });
+    await channel.refused('exchange.declare', { exchange: source, passive: true }, 404);
+  },
+);
 
 specTest({ section: 'exchange.bind', rule: 'missing exchanges get 404' }, async (t) => {
   const connection = await t.connect();
@@ -67,26 +70,30 @@ specTest({ section: 'exchange.bind', rule: 'a cycle delivers once' }, async (t) 
 
 // alternate-exchange ---------------------------------------------------------------------------
 
-specTest({ section: 'alternate-exchange', rule: 'takes what has no route, in chains' }, async (t) => {
-  const channel = await t.channel();
-  const last = await channel.exchange(t.name('x'), 'fanout');
-  const middle = await channel.exchange(t.name('x'), 'direct', {
-    arguments: { 'alternate-exchange': last },
-  });
-  const first = await channel.exchange(t.name('x'), 'direct', {
-    arguments: { 'alternate-exchange': middle },
-  });
-  const queue = await channel.queue('', { exclusive: true });
-  const normal = await channel.queue('', { exclusive: true });
-  await channel.bind(queue, last);
-  await channel.bind(normal, first, 'known');
-  channel.publish(first, 'unknown', 'caught');
-  channel.publish(first, 'known', 'normal');
-  expect((await channel.getSoon(queue)).body).toBe('caught');
-  expect((await channel.getSoon(normal)).body).toBe('normal');
-  expect(await channel.get(queue)).toBeUndefined();
-  for (const exchange of [first, middle, last]) await channel.call('exchange.delete', { exchange });
-});
+specTest(
+  { section: 'alternate-exchange', rule: 'takes what has no route, in chains' },
+  async (t) => {
+    const channel = await t.channel();
+    const last = await channel.exchange(t.name('x'), 'fanout');
+    const middle = await channel.exchange(t.name('x'), 'direct', {
+      arguments: { 'alternate-exchange': last },
+    });
+    const first = await channel.exchange(t.name('x'), 'direct', {
+      arguments: { 'alternate-exchange': middle },
+    });
+    const queue = await channel.queue('', { exclusive: true });
+    const normal = await channel.queue('', { exclusive: true });
+    await channel.bind(queue, last);
+    await channel.bind(normal, first, 'known');
+    channel.publish(first, 'unknown', 'caught');
+    channel.publish(first, 'known', 'normal');
+    expect((await channel.getSoon(queue)).body).toBe('caught');
+    expect((await channel.getSoon(normal)).body).toBe('normal');
+    expect(await channel.get(queue)).toBeUndefined();
+    for (const exchange of [first, middle, last])
+      await channel.call('exchange.delete', { exchange });
+  },
+);
 
 specTest({ section: 'alternate-exchange', rule: 'a loop ends and returns' }, async (t) => {
   const channel = await t.channel();
@@ -220,11 +227,14 @@ specTest({ section: 'direct reply-to', rule: 'a second reply consumer gets 406' 
   await channel.refused('basic.consume', args, 406, 'reply consumer already set');
 });
 
-specTest({ section: 'direct reply-to', rule: 'publishing without a reply consumer gets 406' }, async (t) => {
-  const channel = await t.channel();
-  channel.publish('', 'q', 'x', { replyTo: REPLY });
-  await channel.expectClose(406, 'fast reply consumer does not exist');
-});
+specTest(
+  { section: 'direct reply-to', rule: 'publishing without a reply consumer gets 406' },
+  async (t) => {
+    const channel = await t.channel();
+    channel.publish('', 'q', 'x', { replyTo: REPLY });
+    await channel.expectClose(406, 'fast reply consumer does not exist');
+  },
+);
 
 specTest({ section: 'direct reply-to', rule: 'the key counts as a route' }, async (t) => {
   const client = await t.channel();
@@ -238,18 +248,21 @@ specTest({ section: 'direct reply-to', rule: 'the key counts as a route' }, asyn
   await server.expectNothing(30);
 });
 
-specTest({ section: 'direct reply-to', rule: 'declaring the key tests for existence' }, async (t) => {
-  const client = await t.channel();
-  const queue = await client.queue('', { exclusive: true });
-  await client.consume(REPLY, { noAck: true });
-  client.publish('', queue, 'x', { replyTo: REPLY });
-  const key = (await client.getSoon(queue)).properties.replyTo!;
-  const server = await t.channel();
-  const ok = await server.call('queue.declare', { queue: key, passive: true });
-  expect([ok.queue, ok.messageCount, ok.consumerCount]).toEqual([key, 0, 1]);
-  await client.close();
-  await server.refused('queue.declare', { queue: key, passive: true }, 404);
-});
+specTest(
+  { section: 'direct reply-to', rule: 'declaring the key tests for existence' },
+  async (t) => {
+    const client = await t.channel();
+    const queue = await client.queue('', { exclusive: true });
+    await client.consume(REPLY, { noAck: true });
+    client.publish('', queue, 'x', { replyTo: REPLY });
+    const key = (await client.getSoon(queue)).properties.replyTo!;
+    const server = await t.channel();
+    const ok = await server.call('queue.declare', { queue: key, passive: true });
+    expect([ok.queue, ok.messageCount, ok.consumerCount]).toEqual([key, 0, 1]);
+    await client.close();
+    await server.refused('queue.declare', { queue: key, passive: true }, 404);
+  },
+);
 
 specTest({ section: 'direct reply-to', rule: 'cancel ends it, a new one may start' }, async (t) => {
   const channel = await t.channel();
@@ -311,20 +324,23 @@ specTest({ section: 'consumer_cancel_notify', rule: 'the tag is free afterwards'
 
 // consumer priorities --------------------------------------------------------------------------
 
-specTest({ section: 'consumer_priorities', rule: 'the higher gets all while it has credit' }, async (t) => {
-  const channel = await t.channel();
-  const queue = await channel.queue('', { exclusive: true });
-  await channel.call('basic.qos', { prefetchCount: 5 });
-  await channel.consume(queue, { consumerTag: 'low', arguments: { 'x-priority': -1 } });
-  await channel.consume(queue, { consumerTag: 'high', arguments: { 'x-priority': 10 } });
-  await channel.consume(queue, { consumerTag: 'mid' });
-  for (let index = 0; index < 15; index += 1) channel.publish('', queue, `${index}`);
-  const tags = (await channel.deliveries(15)).map((message) => message.consumerTag);
-  for (const tag of ['low', 'mid', 'high']) {
-    expect(tags.filter((seen) => seen === tag).length).toBe(5);
-  }
-  expect(tags[0]).toBe('high');
-});
+specTest(
+  { section: 'consumer_priorities', rule: 'the higher gets all while it has credit' },
+  async (t) => {
+    const channel = await t.channel();
+    const queue = await channel.queue('', { exclusive: true });
+    await channel.call('basic.qos', { prefetchCount: 5 });
+    await channel.consume(queue, { consumerTag: 'low', arguments: { 'x-priority': -1 } });
+    await channel.consume(queue, { consumerTag: 'high', arguments: { 'x-priority': 10 } });
+    await channel.consume(queue, { consumerTag: 'mid' });
+    for (let index = 0; index < 15; index += 1) channel.publish('', queue, `${index}`);
+    const tags = (await channel.deliveries(15)).map((message) => message.consumerTag);
+    for (const tag of ['low', 'mid', 'high']) {
+      expect(tags.filter((seen) => seen === tag).length).toBe(5);
+    }
+    expect(tags[0]).toBe('high');
+  },
+);
 
 specTest({ section: 'consumer_priorities', rule: 'equals take turns' }, async (t) => {
   const channel = await t.channel();

@@ -58,24 +58,30 @@ specTest({ section: 'x-message-ttl', rule: '0 expires unless deliverable at once
   expect((await channel.delivery()).body).toBe('somebody');
 });
 
-specTest({ section: 'x-message-ttl', rule: 'the original expiry holds after a requeue' }, async (t) => {
-  const [channel, queue] = await featured(t, { 'x-message-ttl': 300 });
-  channel.publish('', queue, 'x');
-  const message = await channel.getSoon(queue, false);
-  await pause(200);
-  channel.reject(message.tag, true);
-  await pause(200);
-  expect(await channel.get(queue)).toBeUndefined();
-});
+specTest(
+  { section: 'x-message-ttl', rule: 'the original expiry holds after a requeue' },
+  async (t) => {
+    const [channel, queue] = await featured(t, { 'x-message-ttl': 300 });
+    channel.publish('', queue, 'x');
+    const message = await channel.getSoon(queue, false);
+    await pause(200);
+    channel.reject(message.tag, true);
+    await pause(200);
+    expect(await channel.get(queue)).toBeUndefined();
+  },
+);
 
-specTest({ section: 'x-message-ttl', rule: 'a message held by a consumer does not expire' }, async (t) => {
-  const [channel, queue] = await featured(t, { 'x-message-ttl': 100 });
-  channel.publish('', queue, 'x');
-  const message = await channel.getSoon(queue, false);
-  await pause(200);
-  channel.ack(message.tag);
-  await channel.sync();
-});
+specTest(
+  { section: 'x-message-ttl', rule: 'a message held by a consumer does not expire' },
+  async (t) => {
+    const [channel, queue] = await featured(t, { 'x-message-ttl': 100 });
+    channel.publish('', queue, 'x');
+    const message = await channel.getSoon(queue, false);
+    await pause(200);
+    channel.ack(message.tag);
+    await channel.sync();
+  },
+);
 
 specTest({ section: 'expiration', rule: 'is per message; the smaller one wins' }, async (t) => {
   const [channel, queue] = await featured(t, { 'x-message-ttl': 60_000 });
@@ -174,120 +180,135 @@ specTest({ section: 'x-overflow', rule: 'reject-publish keeps the old ones' }, a
   expect(left.length).toBeLessThanOrEqual(3);
 });
 
-specTest({ section: 'x-overflow', rule: 'reject-publish-dlx dead-letters the refused' }, async (t) => {
-  const channel = await t.channel();
-  const dead = await channel.queue('', { exclusive: true });
-  const queue = await channel.queue(t.name(), {
-    exclusive: true,
-    arguments: {
-      'x-max-length': 1,
-      'x-overflow': 'reject-publish-dlx',
-      'x-dead-letter-exchange': '',
-      'x-dead-letter-routing-key': dead,
-    },
-  });
-  await channel.confirmSelect();
-  channel.publish('', queue, 'kept');
-  await channel.confirmed(1);
-  channel.publish('', queue, 'refused');
-  expect(await channel.confirmed(2)).toEqual([2]);
-  const message = await channel.getSoon(dead);
-  expect(message.body).toBe('refused');
-  expect(message.headers['x-first-death-reason']).toBe('maxlen');
-});
+specTest(
+  { section: 'x-overflow', rule: 'reject-publish-dlx dead-letters the refused' },
+  async (t) => {
+    const channel = await t.channel();
+    const dead = await channel.queue('', { exclusive: true });
+    const queue = await channel.queue(t.name(), {
+      exclusive: true,
+      arguments: {
+        'x-max-length': 1,
+        'x-overflow': 'reject-publish-dlx',
+        'x-dead-letter-exchange': '',
+        'x-dead-letter-routing-key': dead,
+      },
+    });
+    await channel.confirmSelect();
+    channel.publish('', queue, 'kept');
+    await channel.confirmed(1);
+    channel.publish('', queue, 'refused');
+    expect(await channel.confirmed(2)).toEqual([2]);
+    const message = await channel.getSoon(dead);
+    expect(message.body).toBe('refused');
+    expect(message.headers['x-first-death-reason']).toBe('maxlen');
+  },
+);
 
-specTest({ section: 'x-overflow', rule: 'drop-head dead-letters with reason maxlen' }, async (t) => {
-  const channel = await t.channel();
-  const dead = await channel.queue('', { exclusive: true });
-  const queue = await channel.queue(t.name(), {
-    exclusive: true,
-    arguments: {
-      'x-max-length': 1,
-      'x-dead-letter-exchange': '',
-      'x-dead-letter-routing-key': dead,
-    },
-  });
-  channel.publish('', queue, 'old');
-  channel.publish('', queue, 'new');
-  const message = await channel.getSoon(dead);
-  expect([message.body, message.headers['x-last-death-reason']]).toEqual(['old', 'maxlen']);
-});
+specTest(
+  { section: 'x-overflow', rule: 'drop-head dead-letters with reason maxlen' },
+  async (t) => {
+    const channel = await t.channel();
+    const dead = await channel.queue('', { exclusive: true });
+    const queue = await channel.queue(t.name(), {
+      exclusive: true,
+      arguments: {
+        'x-max-length': 1,
+        'x-dead-letter-exchange': '',
+        'x-dead-letter-routing-key': dead,
+      },
+    });
+    channel.publish('', queue, 'old');
+    channel.publish('', queue, 'new');
+    const message = await channel.getSoon(dead);
+    expect([message.body, message.headers['x-last-death-reason']]).toEqual(['old', 'maxlen']);
+  },
+);
 
 // Dead lettering -------------------------------------------------------------------------------
 
-specTest({ section: 'dead letter', rule: 'a rejected message carries an exact x-death' }, async (t) => {
-  const channel = await t.channel();
-  const dlx = await channel.exchange(t.name('x'), 'fanout', { autoDelete: true });
-  const dead = await channel.queue('', { exclusive: true });
-  await channel.bind(dead, dlx);
-  const key = t.name('k');
-  const queue = await channel.queue(t.name(), {
-    exclusive: true,
-    arguments: { 'x-dead-letter-exchange': dlx },
-  });
-  await channel.bind(queue, 'amq.direct', key);
-  channel.publish('amq.direct', key, 'x', { headers: { mine: 1 }, messageId: 'm' });
-  channel.reject((await channel.getSoon(queue, false)).tag, false);
-  const message = await channel.getSoon(dead);
-  expect([message.exchange, message.routingKey]).toEqual([dlx, key]);
-  expect(message.properties.messageId).toBe('m');
-  const [death, ...more] = message.headers['x-death'] as Death[];
-  expect(more).toEqual([]);
-  expect(death).toMatchObject({
-    queue,
-    reason: 'rejected',
-    count: 1,
-    exchange: 'amq.direct',
-    'routing-keys': [key],
-  });
-  expect(Math.abs(death!.time.timestamp - Date.now() / 1000)).toBeLessThan(10);
-  const { 'x-death': _, ...rest } = message.headers;
-  expect(rest).toEqual({
-    mine: 1,
-    'x-first-death-queue': queue,
-    'x-first-death-reason': 'rejected',
-    'x-first-death-exchange': 'amq.direct',
-    'x-last-death-queue': queue,
-    'x-last-death-reason': 'rejected',
-    'x-last-death-exchange': 'amq.direct',
-  });
-});
+specTest(
+  { section: 'dead letter', rule: 'a rejected message carries an exact x-death' },
+  async (t) => {
+    const channel = await t.channel();
+    const dlx = await channel.exchange(t.name('x'), 'fanout', { autoDelete: true });
+    const dead = await channel.queue('', { exclusive: true });
+    await channel.bind(dead, dlx);
+    const key = t.name('k');
+    const queue = await channel.queue(t.name(), {
+      exclusive: true,
+      arguments: { 'x-dead-letter-exchange': dlx },
+    });
+    await channel.bind(queue, 'amq.direct', key);
+    channel.publish('amq.direct', key, 'x', { headers: { mine: 1 }, messageId: 'm' });
+    channel.reject((await channel.getSoon(queue, false)).tag, false);
+    const message = await channel.getSoon(dead);
+    expect([message.exchange, message.routingKey]).toEqual([dlx, key]);
+    expect(message.properties.messageId).toBe('m');
+    const [death, ...more] = message.headers['x-death'] as Death[];
+    expect(more).toEqual([]);
+    expect(death).toMatchObject({
+      queue,
+      reason: 'rejected',
+      count: 1,
+      exchange: 'amq.direct',
+      'routing-keys': [key],
+    });
+    expect(Math.abs(death!.time.timestamp - Date.now() / 1000)).toBeLessThan(10);
+    const { 'x-death': _, ...rest } = message.headers;
+    expect(rest).toEqual({
+      mine: 1,
+      'x-first-death-queue': queue,
+      'x-first-death-reason': 'rejected',
+      'x-first-death-exchange': 'amq.direct',
+      'x-last-death-queue': queue,
+      'x-last-death-reason': 'rejected',
+      'x-last-death-exchange': 'amq.direct',
+    });
+  },
+);
 
-specTest({ section: 'dead letter', rule: 'expired: the expiration moves into x-death' }, async (t) => {
-  const channel = await t.channel();
-  const dead = await channel.queue('', { exclusive: true });
-  const queue = await channel.queue(t.name(), {
-    exclusive: true,
-    arguments: { 'x-dead-letter-exchange': '', 'x-dead-letter-routing-key': dead },
-  });
-  channel.publish('', queue, 'x', { expiration: '50' });
-  const message = await channel.getSoon(dead);
-  expect(message.properties.expiration).toBeUndefined();
-  expect((message.headers['x-death'] as Death[])[0]).toMatchObject({
-    reason: 'expired',
-    count: 1,
-    queue,
-    exchange: '',
-    'routing-keys': [queue],
-    'original-expiration': '50',
-  });
-});
+specTest(
+  { section: 'dead letter', rule: 'expired: the expiration moves into x-death' },
+  async (t) => {
+    const channel = await t.channel();
+    const dead = await channel.queue('', { exclusive: true });
+    const queue = await channel.queue(t.name(), {
+      exclusive: true,
+      arguments: { 'x-dead-letter-exchange': '', 'x-dead-letter-routing-key': dead },
+    });
+    channel.publish('', queue, 'x', { expiration: '50' });
+    const message = await channel.getSoon(dead);
+    expect(message.properties.expiration).toBeUndefined();
+    expect((message.headers['x-death'] as Death[])[0]).toMatchObject({
+      reason: 'expired',
+      count: 1,
+      queue,
+      exchange: '',
+      'routing-keys': [queue],
+      'original-expiration': '50',
+    });
+  },
+);
 
-specTest({ section: 'dead letter', rule: 'without a key the original keys are used' }, async (t) => {
-  const channel = await t.channel();
-  const dlx = await channel.exchange(t.name('x'), 'direct', { autoDelete: true });
-  const queue = await channel.queue(t.name(), {
-    exclusive: true,
-    arguments: { 'x-dead-letter-exchange': dlx },
-  });
-  const other = t.name('cc');
-  const dead = await channel.queue('', { exclusive: true });
-  await channel.bind(dead, dlx, other);
-  channel.publish('', queue, 'x', { headers: { CC: [other] } });
-  channel.reject((await channel.getSoon(queue, false)).tag, false);
-  const message = await channel.getSoon(dead);
-  expect((message.headers['x-death'] as Death[])[0]!['routing-keys']).toEqual([queue, other]);
-});
+specTest(
+  { section: 'dead letter', rule: 'without a key the original keys are used' },
+  async (t) => {
+    const channel = await t.channel();
+    const dlx = await channel.exchange(t.name('x'), 'direct', { autoDelete: true });
+    const queue = await channel.queue(t.name(), {
+      exclusive: true,
+      arguments: { 'x-dead-letter-exchange': dlx },
+    });
+    const other = t.name('cc');
+    const dead = await channel.queue('', { exclusive: true });
+    await channel.bind(dead, dlx, other);
+    channel.publish('', queue, 'x', { headers: { CC: [other] } });
+    channel.reject((await channel.getSoon(queue, false)).tag, false);
+    const message = await channel.getSoon(dead);
+    expect((message.headers['x-death'] as Death[])[0]!['routing-keys']).toEqual([queue, other]);
+  },
+);
 
 specTest({ section: 'dead letter', rule: 'with a key CC routes no more' }, async (t) => {
   const channel = await t.channel();
@@ -305,29 +326,32 @@ specTest({ section: 'dead letter', rule: 'with a key CC routes no more' }, async
   expect(await channel.get(copied)).toBeUndefined();
 });
 
-specTest({ section: 'dead letter', rule: 'the same death again counts up, moved first' }, async (t) => {
-  const channel = await t.channel();
-  const first = t.name('first');
-  const second = t.name('second');
-  const link = (to: string) => ({
-    exclusive: true,
-    arguments: { 'x-dead-letter-exchange': '', 'x-dead-letter-routing-key': to },
-  });
-  await channel.queue(first, link(second));
-  await channel.queue(second, link(first));
-  channel.publish('', first, 'x');
-  for (const queue of [first, second, first, second, first]) {
-    channel.reject((await channel.getSoon(queue, false)).tag, false);
-  }
-  const message = await channel.getSoon(second);
-  const deaths = message.headers['x-death'] as Death[];
-  expect(deaths.map((death) => [death.queue, death.count])).toEqual([
-    [first, 3],
-    [second, 2],
-  ]);
-  expect(message.headers['x-first-death-queue']).toBe(first);
-  expect(message.headers['x-last-death-queue']).toBe(first);
-});
+specTest(
+  { section: 'dead letter', rule: 'the same death again counts up, moved first' },
+  async (t) => {
+    const channel = await t.channel();
+    const first = t.name('first');
+    const second = t.name('second');
+    const link = (to: string) => ({
+      exclusive: true,
+      arguments: { 'x-dead-letter-exchange': '', 'x-dead-letter-routing-key': to },
+    });
+    await channel.queue(first, link(second));
+    await channel.queue(second, link(first));
+    channel.publish('', first, 'x');
+    for (const queue of [first, second, first, second, first]) {
+      channel.reject((await channel.getSoon(queue, false)).tag, false);
+    }
+    const message = await channel.getSoon(second);
+    const deaths = message.headers['x-death'] as Death[];
+    expect(deaths.map((death) => [death.queue, death.count])).toEqual([
+      [first, 3],
+      [second, 2],
+    ]);
+    expect(message.headers['x-first-death-queue']).toBe(first);
+    expect(message.headers['x-last-death-queue']).toBe(first);
+  },
+);
 
 specTest({ section: 'dead letter', rule: 'an expiry cycle without a reject is cut' }, async (t) => {
   const channel = await t.channel();
@@ -395,17 +419,22 @@ specTest({ section: 'dead letter', rule: 'deleting or purging a queue does not' 
   expect((await channel.counts(dead)).messages).toBe(0);
 });
 
-specTest({ section: 'dead letter', rule: 'an x-death sent by a client is not counted' }, async (t) => {
-  const channel = await t.channel();
-  const dead = await channel.queue('', { exclusive: true });
-  const args = { 'x-dead-letter-exchange': '', 'x-dead-letter-routing-key': dead };
-  const queue = await channel.queue(t.name(), { exclusive: true, arguments: args });
-  const forged = [{ queue, reason: 'rejected', count: 41, exchange: '', 'routing-keys': [queue] }];
-  channel.publish('', queue, 'x', { headers: { 'x-death': forged } });
-  channel.reject((await channel.getSoon(queue, false)).tag, false);
-  const message = await channel.getSoon(dead);
-  expect((message.headers['x-death'] as Death[])[0]!.count).toBe(1);
-});
+specTest(
+  { section: 'dead letter', rule: 'an x-death sent by a client is not counted' },
+  async (t) => {
+    const channel = await t.channel();
+    const dead = await channel.queue('', { exclusive: true });
+    const args = { 'x-dead-letter-exchange': '', 'x-dead-letter-routing-key': dead };
+    const queue = await channel.queue(t.name(), { exclusive: true, arguments: args });
+    const forged = [
+      { queue, reason: 'rejected', count: 41, exchange: '', 'routing-keys': [queue] },
+    ];
+    channel.publish('', queue, 'x', { headers: { 'x-death': forged } });
+    channel.reject((await channel.getSoon(queue, false)).tag, false);
+    const message = await channel.getSoon(dead);
+    expect((message.headers['x-death'] as Death[])[0]!.count).toBe(1);
+  },
+);
 
 specTest({ section: 'dead letter', rule: 'the order of the source is kept' }, async (t) => {
   const channel = await t.channel();
@@ -461,74 +490,89 @@ specTest({ section: 'x-max-priority', rule: 'a requeued message keeps its place'
   expect(await bodies(channel, queue)).toEqual(['high-1', 'high-2', 'low']);
 });
 
-specTest({ section: 'x-max-priority', rule: 'max-length drops from the head, highest first' }, async (t) => {
-  const [channel, queue] = await featured(t, { 'x-max-priority': 5, 'x-max-length': 2 });
-  channel.publish('', queue, 'low', { priority: 1 });
-  channel.publish('', queue, 'high', { priority: 5 });
-  channel.publish('', queue, 'mid', { priority: 3 });
-  await channel.settled(queue, 2);
-  expect(await bodies(channel, queue)).toEqual(['mid', 'low']);
-});
+specTest(
+  { section: 'x-max-priority', rule: 'max-length drops from the head, highest first' },
+  async (t) => {
+    const [channel, queue] = await featured(t, { 'x-max-priority': 5, 'x-max-length': 2 });
+    channel.publish('', queue, 'low', { priority: 1 });
+    channel.publish('', queue, 'high', { priority: 5 });
+    channel.publish('', queue, 'mid', { priority: 3 });
+    await channel.settled(queue, 2);
+    expect(await bodies(channel, queue)).toEqual(['mid', 'low']);
+  },
+);
 
 // Single active consumer -----------------------------------------------------------------------
 
-specTest({ section: 'x-single-active-consumer', rule: 'one is served, the next takes over' }, async (t) => {
-  const [channel, queue] = await featured(t, { 'x-single-active-consumer': true });
-  await channel.consume(queue, { consumerTag: 'a', noAck: true });
-  await channel.consume(queue, { consumerTag: 'b', noAck: true });
-  for (let index = 0; index < 10; index += 1) channel.publish('', queue, `${index}`);
-  const before = await channel.deliveries(10);
-  expect(before.every((message) => message.consumerTag === 'a')).toBe(true);
-  await channel.call('basic.cancel', { consumerTag: 'a' });
-  channel.publish('', queue, 'x');
-  expect((await channel.delivery()).consumerTag).toBe('b');
-});
+specTest(
+  { section: 'x-single-active-consumer', rule: 'one is served, the next takes over' },
+  async (t) => {
+    const [channel, queue] = await featured(t, { 'x-single-active-consumer': true });
+    await channel.consume(queue, { consumerTag: 'a', noAck: true });
+    await channel.consume(queue, { consumerTag: 'b', noAck: true });
+    for (let index = 0; index < 10; index += 1) channel.publish('', queue, `${index}`);
+    const before = await channel.deliveries(10);
+    expect(before.every((message) => message.consumerTag === 'a')).toBe(true);
+    await channel.call('basic.cancel', { consumerTag: 'a' });
+    channel.publish('', queue, 'x');
+    expect((await channel.delivery()).consumerTag).toBe('b');
+  },
+);
 
-specTest({ section: 'x-single-active-consumer', rule: 'an exclusive consumer gets 403' }, async (t) => {
-  const [channel, queue] = await featured(t, { 'x-single-active-consumer': true });
-  await channel.refused('basic.consume', { queue, exclusive: true }, 403, 'in exclusive use');
-});
+specTest(
+  { section: 'x-single-active-consumer', rule: 'an exclusive consumer gets 403' },
+  async (t) => {
+    const [channel, queue] = await featured(t, { 'x-single-active-consumer': true });
+    await channel.refused('basic.consume', { queue, exclusive: true }, 403, 'in exclusive use');
+  },
+);
 
-specTest({ section: 'x-single-active-consumer', rule: 'prefetch holds the active one' }, async (t) => {
-  const [channel, queue] = await featured(t, { 'x-single-active-consumer': true });
-  await channel.call('basic.qos', { prefetchCount: 1 });
-  await channel.consume(queue, { consumerTag: 'a' });
-  await channel.consume(queue, { consumerTag: 'b' });
-  channel.publish('', queue, '1');
-  channel.publish('', queue, '2');
-  const first = await channel.delivery();
-  await channel.expectNothing(50);
-  channel.ack(first.tag);
-  expect((await channel.delivery()).consumerTag).toBe('a');
-});
+specTest(
+  { section: 'x-single-active-consumer', rule: 'prefetch holds the active one' },
+  async (t) => {
+    const [channel, queue] = await featured(t, { 'x-single-active-consumer': true });
+    await channel.call('basic.qos', { prefetchCount: 1 });
+    await channel.consume(queue, { consumerTag: 'a' });
+    await channel.consume(queue, { consumerTag: 'b' });
+    channel.publish('', queue, '1');
+    channel.publish('', queue, '2');
+    const first = await channel.delivery();
+    await channel.expectNothing(50);
+    channel.ack(first.tag);
+    expect((await channel.delivery()).consumerTag).toBe('a');
+  },
+);
 
 // Delivery limit -------------------------------------------------------------------------------
 
-specTest({ section: 'x-delivery-limit', rule: 'quorum: rejects count, then dead-letter' }, async (t) => {
-  const channel = await t.channel();
-  const dead = await channel.queue('', { exclusive: true });
-  const queue = await channel.queue(t.name(), {
-    durable: true,
-    arguments: {
-      'x-queue-type': 'quorum',
-      'x-delivery-limit': 2,
-      'x-dead-letter-exchange': '',
-      'x-dead-letter-routing-key': dead,
-    },
-  });
-  channel.publish('', queue, 'poison', { deliveryMode: 2 });
-  await channel.consume(queue);
-  const counts: unknown[] = [];
-  for (let round = 0; round < 3; round += 1) {
-    const message = await channel.delivery();
-    counts.push(message.headers['x-delivery-count']);
-    channel.reject(message.tag, true);
-  }
-  const message = await channel.getSoon(dead);
-  expect(counts).toEqual([undefined, 1, 2]);
-  expect(message.headers['x-last-death-reason']).toBe('delivery_limit');
-  await channel.call('queue.delete', { queue });
-});
+specTest(
+  { section: 'x-delivery-limit', rule: 'quorum: rejects count, then dead-letter' },
+  async (t) => {
+    const channel = await t.channel();
+    const dead = await channel.queue('', { exclusive: true });
+    const queue = await channel.queue(t.name(), {
+      durable: true,
+      arguments: {
+        'x-queue-type': 'quorum',
+        'x-delivery-limit': 2,
+        'x-dead-letter-exchange': '',
+        'x-dead-letter-routing-key': dead,
+      },
+    });
+    channel.publish('', queue, 'poison', { deliveryMode: 2 });
+    await channel.consume(queue);
+    const counts: unknown[] = [];
+    for (let round = 0; round < 3; round += 1) {
+      const message = await channel.delivery();
+      counts.push(message.headers['x-delivery-count']);
+      channel.reject(message.tag, true);
+    }
+    const message = await channel.getSoon(dead);
+    expect(counts).toEqual([undefined, 1, 2]);
+    expect(message.headers['x-last-death-reason']).toBe('delivery_limit');
+    await channel.call('queue.delete', { queue });
+  },
+);
 
 specTest({ section: 'x-delivery-limit', rule: 'a lost consumer counts' }, async (t) => {
   const setup = await t.channel();

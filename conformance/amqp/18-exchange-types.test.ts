@@ -91,25 +91,28 @@ specTest({ section: 'topic', rule: 'many patterns at once, then unbound' }, asyn
 });
 
 /** Binding arguments, headers that match, headers that do not. */
-const HEADERS_MATRIX: readonly (readonly [WireTable, readonly WireTable[], readonly WireTable[]])[] =
+const HEADERS_MATRIX: readonly (readonly [
+  WireTable,
+  readonly WireTable[],
+  readonly WireTable[],
+])[] = [
+  [{ 'x-match': 'all', a: 1, b: 'x' }, [{ a: 1, b: 'x', c: 9 }], [{ a: 1 }, { a: 2, b: 'x' }, {}]],
+  [{ a: 1 }, [{ a: 1 }], [{ a: 2 }, {}]],
+  [{ 'x-match': 'any', a: 1, b: 'x' }, [{ a: 1 }, { b: 'x', a: 5 }], [{ a: 2, b: 'y' }, {}]],
+  [{ 'x-match': 'all', 'x-tenant': 1, a: 1 }, [{ a: 1 }, { a: 1, 'x-tenant': 2 }], [{ a: 2 }]],
+  [{ 'x-match': 'any', 'x-tenant': 1, a: 1 }, [{ a: 1 }], [{ 'x-tenant': 1 }]],
   [
-    [{ 'x-match': 'all', a: 1, b: 'x' }, [{ a: 1, b: 'x', c: 9 }], [{ a: 1 }, { a: 2, b: 'x' }, {}]],
-    [{ a: 1 }, [{ a: 1 }], [{ a: 2 }, {}]],
-    [{ 'x-match': 'any', a: 1, b: 'x' }, [{ a: 1 }, { b: 'x', a: 5 }], [{ a: 2, b: 'y' }, {}]],
-    [{ 'x-match': 'all', 'x-tenant': 1, a: 1 }, [{ a: 1 }, { a: 1, 'x-tenant': 2 }], [{ a: 2 }]],
-    [{ 'x-match': 'any', 'x-tenant': 1, a: 1 }, [{ a: 1 }], [{ 'x-tenant': 1 }]],
-    [
-      { 'x-match': 'all-with-x', 'x-tenant': 1, a: 1 },
-      [{ a: 1, 'x-tenant': 1 }],
-      [{ a: 1 }, { a: 1, 'x-tenant': 2 }],
-    ],
-    [{ 'x-match': 'any-with-x', 'x-tenant': 1, a: 1 }, [{ a: 1 }, { 'x-tenant': 1 }], [{ b: 1 }]],
-    [{ 'x-match': 'all' }, [{}, { a: 1 }], []],
-    [{ 'x-match': 'any' }, [], [{}, { a: 1 }]],
-    [{ 'x-match': 'all', a: null }, [{ a: 1 }, { a: 'x' }, { a: null }], [{ b: 1 }, {}]],
-    [{ 'x-match': 'all', a: true }, [{ a: true }], [{ a: false }, { a: 'true' }, { a: 1 }]],
-    [{ 'x-match': 'all', a: 'x' }, [{ a: 'x' }], [{ a: 'X' }, { a: ['x'] }]],
-  ];
+    { 'x-match': 'all-with-x', 'x-tenant': 1, a: 1 },
+    [{ a: 1, 'x-tenant': 1 }],
+    [{ a: 1 }, { a: 1, 'x-tenant': 2 }],
+  ],
+  [{ 'x-match': 'any-with-x', 'x-tenant': 1, a: 1 }, [{ a: 1 }, { 'x-tenant': 1 }], [{ b: 1 }]],
+  [{ 'x-match': 'all' }, [{}, { a: 1 }], []],
+  [{ 'x-match': 'any' }, [], [{}, { a: 1 }]],
+  [{ 'x-match': 'all', a: null }, [{ a: 1 }, { a: 'x' }, { a: null }], [{ b: 1 }, {}]],
+  [{ 'x-match': 'all', a: true }, [{ a: true }], [{ a: false }, { a: 'true' }, { a: 1 }]],
+  [{ 'x-match': 'all', a: 'x' }, [{ a: 'x' }], [{ a: 'X' }, { a: ['x'] }]],
+];
 
 for (const [args, matching, others] of HEADERS_MATRIX) {
   specTest({ section: 'headers', rule: `binding ${JSON.stringify(args)}` }, async (t) => {

@@ -45,29 +45,35 @@ async function read(
   return bodies;
 }
 
-specTest({ section: 'stream', rule: 'must be durable, not exclusive, not auto-delete' }, async (t) => {
-  const connection = await t.connect();
-  const type = { arguments: { 'x-queue-type': 'stream' } };
-  for (const options of [
-    { durable: false },
-    { durable: true, exclusive: true },
-    { durable: true, autoDelete: true },
-  ]) {
-    const channel = await connection.channel();
-    const args = { queue: t.name(), ...options, ...type };
-    await channel.refused('queue.declare', args, 406, 'PRECONDITION_FAILED');
-  }
-});
+specTest(
+  { section: 'stream', rule: 'must be durable, not exclusive, not auto-delete' },
+  async (t) => {
+    const connection = await t.connect();
+    const type = { arguments: { 'x-queue-type': 'stream' } };
+    for (const options of [
+      { durable: false },
+      { durable: true, exclusive: true },
+      { durable: true, autoDelete: true },
+    ]) {
+      const channel = await connection.channel();
+      const args = { queue: t.name(), ...options, ...type };
+      await channel.refused('queue.declare', args, 406, 'PRECONDITION_FAILED');
+    }
+  },
+);
 
-specTest({ section: 'stream', rule: 'reading does not remove; offset first and a number' }, async (t) => {
-  const [channel, queue] = await stream(t);
-  await fill(channel, queue, 0, 20);
-  const all = Array.from({ length: 20 }, (_, index) => `${index}`);
-  expect(await read(channel, queue, 'first', 20)).toEqual(all);
-  expect(await read(channel, queue, 'first', 20)).toEqual(all);
-  expect(await read(channel, queue, 7, 13)).toEqual(all.slice(7));
-  await channel.call('queue.delete', { queue });
-});
+specTest(
+  { section: 'stream', rule: 'reading does not remove; offset first and a number' },
+  async (t) => {
+    const [channel, queue] = await stream(t);
+    await fill(channel, queue, 0, 20);
+    const all = Array.from({ length: 20 }, (_, index) => `${index}`);
+    expect(await read(channel, queue, 'first', 20)).toEqual(all);
+    expect(await read(channel, queue, 'first', 20)).toEqual(all);
+    expect(await read(channel, queue, 7, 13)).toEqual(all.slice(7));
+    await channel.call('queue.delete', { queue });
+  },
+);
 
 specTest({ section: 'stream', rule: 'deliveries carry x-stream-offset' }, async (t) => {
   const [channel, queue] = await stream(t);
@@ -80,17 +86,20 @@ specTest({ section: 'stream', rule: 'deliveries carry x-stream-offset' }, async 
 });
 
 for (const offset of ['next', undefined]) {
-  specTest({ section: 'stream', rule: `offset ${offset ?? '(none)'}: only new ones` }, async (t) => {
-    const [channel, queue] = await stream(t);
-    await fill(channel, queue, 0, 5);
-    await channel.call('basic.qos', { prefetchCount: 10 });
-    const args = offset === undefined ? {} : { 'x-stream-offset': offset };
-    await channel.consume(queue, { arguments: args });
-    await channel.expectNothing(100);
-    await fill(channel, queue, 5, 2);
-    expect((await channel.deliveries(2)).map((one) => one.body)).toEqual(['5', '6']);
-    await channel.call('queue.delete', { queue });
-  });
+  specTest(
+    { section: 'stream', rule: `offset ${offset ?? '(none)'}: only new ones` },
+    async (t) => {
+      const [channel, queue] = await stream(t);
+      await fill(channel, queue, 0, 5);
+      await channel.call('basic.qos', { prefetchCount: 10 });
+      const args = offset === undefined ? {} : { 'x-stream-offset': offset };
+      await channel.consume(queue, { arguments: args });
+      await channel.expectNothing(100);
+      await fill(channel, queue, 5, 2);
+      expect((await channel.deliveries(2)).map((one) => one.body)).toEqual(['5', '6']);
+      await channel.call('queue.delete', { queue });
+    },
+  );
 }
 
 specTest(
@@ -189,9 +198,7 @@ specTest({ section: 'stream', rule: 'many readers, each at its own offset' }, as
   await fill(channel, queue, 0, 30);
   const all = Array.from({ length: 30 }, (_, index) => `${index}`);
   const starts = [0, 10, 20];
-  const results = await Promise.all(
-    starts.map((start) => read(channel, queue, start, 30 - start)),
-  );
+  const results = await Promise.all(starts.map((start) => read(channel, queue, start, 30 - start)));
   expect(results).toEqual(starts.map((start) => all.slice(start)));
   await channel.call('queue.delete', { queue });
 });

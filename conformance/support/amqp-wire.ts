@@ -7,12 +7,7 @@
  * Table values map like this when written: string S, int32 I, other integers l, fractions d,
  * boolean t, null V, Uint8Array x, array A, object F, bigint l; `tagged(tag, value)` forces a tag.
  */
-import {
-  BASIC_PROPERTIES,
-  METHOD_BY_ID,
-  METHOD_BY_NAME,
-  type FieldType,
-} from './amqp-methods.ts';
+import { BASIC_PROPERTIES, METHOD_BY_ID, METHOD_BY_NAME, type FieldType } from './amqp-methods.ts';
 
 export const FRAME_METHOD = 1;
 export const FRAME_HEADER = 2;
@@ -286,11 +281,7 @@ export function encodeFrame(type: number, channel: number, payload: Uint8Array):
   return Buffer.concat([u8(type), u16(channel), u32(payload.length), payload, u8(FRAME_END)]);
 }
 
-export function methodFrame(
-  channel: number,
-  name: string,
-  args: Partial<MethodArgs> = {},
-): Buffer {
+export function methodFrame(channel: number, name: string, args: Partial<MethodArgs> = {}): Buffer {
   return encodeFrame(FRAME_METHOD, channel, encodeMethod(name, args));
 }
 

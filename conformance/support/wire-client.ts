@@ -201,7 +201,9 @@ export class WireChannel {
   readonly connection: WireConnection;
   readonly id: number;
   readonly inbox = new Inbox();
-  #partial: { args: MethodArgs; name: string; header?: DecodedHeader; chunks: Buffer[] } | undefined;
+  #partial:
+    | { args: MethodArgs; name: string; header?: DecodedHeader; chunks: Buffer[] }
+    | undefined;
   #received = 0;
 
   constructor(connection: WireConnection, id: number) {
