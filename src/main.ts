@@ -11,15 +11,13 @@ import { formatBanner } from './server/banner.ts';
 import { type CommandLine, parseCommandLine } from './server/command-line.ts';
 import { type Config, formatConfig, type LoadedConfig } from './server/config.ts';
 import { ConfigError, loadConfig } from './server/config-loader.ts';
-import { createProcessLog } from './server/process-log.ts';
+import { createProcessLog, type ProcessLog } from './server/process-log.ts';
 import { readProductVersion } from './server/product.ts';
 import { limitRegexpBacktracking } from './server/regexp-safety.ts';
 import { Server } from './server/server.ts';
 import { stopOnSignals } from './server/shutdown.ts';
 import { readTlsFiles } from './server/tls-files.ts';
 import { SqliteStore } from './store/sqlite/sqlite-store.ts';
-
-type ProcessLog = ReturnType<typeof createProcessLog>;
 
 async function main(argv: readonly string[]): Promise<void> {
   limitRegexpBacktracking();
@@ -76,7 +74,7 @@ async function serve(config: Config, version: string): Promise<void> {
   const { listeners } = server;
   const startMs = performance.now() - startedAtMs;
   const { durability } = config;
-  log.info({ listeners, version, dataDirectory, durability, startMs, pid: process.pid }, 'ready');
+  log.ready({ listeners, version, dataDirectory, durability, startMs, pid: process.pid });
   if (stderr.isTTY) {
     stderr.write(formatBanner({ version, listeners, dataDirectory, durability, startMs }));
   }

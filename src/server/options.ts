@@ -87,8 +87,9 @@ export const OPTIONS = {
   'shutdown-timeout': option(
     'General',
     duration(0, 300_000),
-    '10s',
-    'How long clients have to answer the close of their connections when the process stops.',
+    '5s',
+    'How long a client has to answer when the server closes its connection, at a stop or after ' +
+      'an error.',
   ),
   host: option(
     'Listeners',

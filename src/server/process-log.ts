@@ -1,8 +1,14 @@
 import { destination, type LevelWithSilent, pino } from 'pino';
 import type { Logger } from '../base/logger.ts';
 
-/** The process log: one JSON object per line on standard output, written before the call returns. */
-export function createProcessLog(level: LevelWithSilent): Logger & { flush(): void } {
+/** The process log. */
+export interface ProcessLog extends Logger {
+  /** Logged at any level but `silent`: whoever started the process waits for it. */
+  ready(fields: object): void;
+}
+
+/** One JSON object per line on standard output, written before the call returns. */
+export function createProcessLog(level: LevelWithSilent): ProcessLog {
   const log = pino(
     {
       level,
@@ -14,5 +20,6 @@ export function createProcessLog(level: LevelWithSilent): Logger & { flush(): vo
     },
     destination({ dest: 1, sync: true }),
   );
-  return log;
+  const announcer = level === 'silent' ? log : log.child({}, { level: 'info' });
+  return Object.assign(log, { ready: (fields: object) => announcer.info(fields, 'ready') });
 }
