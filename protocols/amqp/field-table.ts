@@ -11,13 +11,14 @@
  * The letters differ from the specification's own (4.2.1); see RabbitMQ's list of errata.
  *
  * 1. Ranges [start, end) are always a table's or array's *content*, without its length.
- * 2. `validateTable` is run once over what a peer sent. After it every walk may trust lengths,
- *    but walks stay bounded by `end` even so.
+ * 2. `validateTable` is run once over what a peer sent. What it accepts, every other function
+ *    here accepts: nothing deep in the engine meets a table it cannot read. So names that are
+ *    not UTF-8 are mended when decoded, and such strings become bytes.
  * 3. Nesting is limited by TABLE_DEPTH_MAX, so recursion is too.
  * 4. Decoding loses integer widths. Whoever forwards a table copies its bytes (`TableCursor`).
  */
 import { assert } from '../../src/base/assert.ts';
-import { readI16, readI32, readI64, readText, readU16, readU32, readU64 }
+import { readI16, readI32, readI64, readText, readTextLossy, readU16, readU32, readU64 }
   from '../../src/base/byte-reader.ts';
 import { ByteWriter } from '../../src/base/byte-writer.ts';
 import { BrokerError } from '../../src/base/errors.ts';
@@ -202,10 +203,7 @@ function decodeTableAt(buf: Buffer, start: number, end: number, depth: number): 
     if (keyEnd >= end) throw truncated();
     const tag = buf[keyEnd]!;
     pos = endOfValue(buf, tag, keyEnd + 1, end);
-    const key = readText(buf, keyStart, keyEnd);
-    if (key === undefined) {
-      throw new BrokerError('SYNTAX_ERROR', 'a field table key is not UTF-8');
-    }
+    const key = readTextLossy(buf, keyStart, keyEnd);
     const value = decodeValueAt(buf, tag, keyEnd + 1, pos, depth);
     if (!table.has(key)) table.set(key, value);
   }
