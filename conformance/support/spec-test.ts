@@ -16,6 +16,8 @@ export interface Rule {
   /** A documented difference the test itself allows for (see `SpecContext.isPeer`). */
   readonly tolerance?: string;
   readonly timeoutMs?: number;
+  /** The rule needs users and permissions of its own, made through the management API. */
+  readonly needsManagement?: boolean;
 }
 
 /** What a test works with; its connections are destroyed when it ends. */
@@ -96,11 +98,10 @@ export function useBroker(options: ServerOptions = {}): Broker {
     return address;
   };
   const specTest: SpecTest = (rule, run) => {
-    const isSkipped = isPeer && rule.oursOnly !== undefined;
-    const suffix = isSkipped ? ` [ours only: ${rule.oursOnly}]` : '';
-    const title = `${rule.section}: ${rule.rule}${suffix}`;
+    const reason = skipReason(rule, isPeer);
+    const title = `${rule.section}: ${rule.rule}${reason === undefined ? '' : ` [${reason}]`}`;
     const timeout = rule.timeoutMs === undefined ? {} : { timeout: rule.timeoutMs };
-    test.skipIf(isSkipped)(title, timeout, async () => {
+    test.skipIf(reason !== undefined)(title, timeout, async () => {
       const context = new SpecContext(url(), isPeer);
       try {
         await run(context);
@@ -118,6 +119,13 @@ export function useBroker(options: ServerOptions = {}): Broker {
       return server;
     },
   };
+}
+
+function skipReason(rule: Rule, isPeer: boolean): string | undefined {
+  if (isPeer && rule.oursOnly !== undefined) return `ours only: ${rule.oursOnly}`;
+  const hasManagement = isPeer || process.env['MANAGEMENT_URL'] !== undefined;
+  if (rule.needsManagement === true && !hasManagement) return 'needs a management API';
+  return undefined;
 }
 
 /** Sleeps; only where time itself is what the rule is about. */

@@ -25,7 +25,7 @@ type Cleanup = () => Promise<void>;
 /** RabbitMQ's management API beside an AMQP URL; the packaged peer has it 10,000 ports higher. */
 export function managementUrl(amqpUrl: string): string {
   const { host, port } = parseTarget(amqpUrl);
-  return process.env['PEER_MANAGEMENT_URL'] ?? `http://${host}:${port + 10_000}`;
+  return process.env['MANAGEMENT_URL'] ?? `http://${host}:${port + 10_000}`;
 }
 
 /** One request to the management API, as the URL's user. */
@@ -71,7 +71,8 @@ async function isRabbit(url: string): Promise<boolean> {
   return isErlang;
 }
 
-export default async function setup(project: TestProject): Promise<Cleanup> {
+/** Called by vitest before the first file; what it returns runs after the last. */
+export async function setup(project: TestProject): Promise<Cleanup> {
   const cleanups: Cleanup[] = [];
   let target: TargetInfo = { url: undefined, kind: 'ours' };
   const url = process.env['AMQP_URL'];
