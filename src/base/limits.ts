@@ -36,13 +36,17 @@ export const HANDSHAKE_MS_MAX = 10_000;
 /** Bytes in a short string or a name (one length octet on the wire). */
 export const NAME_BYTES_MAX = 255;
 
-/** Entries of one queue kept decoded at its head. 16 Ki entries of 256 B are some 8 MB. */
-export const HEAD_WINDOW_ENTRIES = 16_384;
+/** Bytes an entry in memory costs beyond its body: two objects, header, ring slot (measured). */
+export const ENTRY_OVERHEAD_BYTES = 320;
 
-/** Bytes of bodies of one queue kept at its head: bounds the window when messages are large. */
-export const HEAD_WINDOW_BYTES = 8 * 1024 * 1024;
+/**
+ * Bytes of one queue kept decoded at its head: some 100,000 small messages. Large enough that a
+ * consumer some hundred ms behind is served from memory, small enough for hundreds of such queues
+ * before RESIDENT_BYTES_TIGHT shrinks every window.
+ */
+export const HEAD_WINDOW_BYTES = 32 * 1024 * 1024;
 
-/** Bytes of bodies kept in memory by all queues before every window shrinks to a sixteenth. */
+/** Bytes of entries in memory of all queues before every window shrinks to a sixteenth. */
 export const RESIDENT_BYTES_TIGHT = 128 * 1024 * 1024;
 
 /** Entries fetched by one read of paged backlog: large enough to amortise one SQLite read. */

@@ -177,7 +177,7 @@ describe('streams', () => {
   it('reads back what left memory', async () => {
     const e = await EngineFixture.open();
     e.queue('s', STREAM);
-    const total = 40_000;
+    const total = 120_000;
     for (let i = 0; i < total; i += 1) {
       e.publish('', 's', `${i}`, { persistent: true });
       if (i % 4_000 === 0) await e.settle(2);

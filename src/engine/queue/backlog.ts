@@ -23,8 +23,8 @@
  */
 import {
   DELIVERED_MARK_AHEAD,
+  ENTRY_OVERHEAD_BYTES,
   HEAD_WINDOW_BYTES,
-  HEAD_WINDOW_ENTRIES,
   PAGE_IN_BYTES,
   PAGE_IN_ENTRIES,
 } from '../../base/limits.ts';
@@ -258,9 +258,6 @@ export class Backlog {
   maintain(): void {
     const tail = this.#tail;
     if (tail.length === 0) return;
-    if (this.#pagedCount === 0 && tail.length < HEAD_WINDOW_ENTRIES / 4) {
-      if (!this.#host.isMemoryTight && this.#bodyBytes < HEAD_WINDOW_BYTES * 2) return;
-    }
     this.#advanceWatermark();
     for (;;) {
       const entry = tail.peek();
@@ -297,7 +294,9 @@ export class Backlog {
   /** Forgets everything in memory and on disk. */
   drop(): void {
     this.#generation += 1;
-    this.#host.addResidentBytes(this.#pagedBytes - this.#bodyBytes);
+    const resident = this.count - this.#pagedCount;
+    const bodyBytes = this.#bodyBytes - this.#pagedBytes;
+    this.#host.addResidentBytes(-bodyBytes - resident * ENTRY_OVERHEAD_BYTES);
     this.#head.clear();
     this.#tail.clear();
     this.#returned.clear();
@@ -310,15 +309,22 @@ export class Backlog {
 
   #headTakes(): boolean {
     if (this.#pagedCount > 0 || this.#tail.length > 0) return false;
-    const shrink = this.#host.isMemoryTight ? 16 : 1;
-    if (this.#headBytes * shrink >= HEAD_WINDOW_BYTES) return false;
-    return this.#head.length * shrink < HEAD_WINDOW_ENTRIES;
+    return this.#headSize() < this.#windowBytes();
+  }
+
+  /** Bytes the head holds, with what an entry costs beyond its body. */
+  #headSize(): number {
+    return this.#headBytes + this.#head.length * ENTRY_OVERHEAD_BYTES;
+  }
+
+  #windowBytes(): number {
+    return this.#host.isMemoryTight ? HEAD_WINDOW_BYTES / 16 : HEAD_WINDOW_BYTES;
   }
 
   #refillFromTail(): void {
     const tail = this.#tail;
     let entry = tail.peek();
-    while (entry !== undefined && this.#head.length < HEAD_WINDOW_ENTRIES) {
+    while (entry !== undefined && this.#headSize() < HEAD_WINDOW_BYTES) {
       tail.shift();
       this.#head.push(entry);
       this.#headBytes += entry.message.bodyBytes;
@@ -328,16 +334,18 @@ export class Backlog {
 
   #takePage(entries: Entry[], end: number): void {
     let bytes = 0;
+    let taken = 0;
     for (const entry of entries) {
       if (entry.sequence >= this.#pagedEnd) break;
+      taken += 1;
       if (entry.sequence < this.#redeliveredBelow) entry.isRedelivered = true;
       this.#head.push(entry);
       bytes += entry.message.bodyBytes;
-      this.#pagedCount -= 1;
     }
+    this.#pagedCount -= taken;
     this.#headBytes += bytes;
     this.#pagedBytes -= bytes;
-    this.#host.addResidentBytes(bytes);
+    this.#host.addResidentBytes(bytes + taken * ENTRY_OVERHEAD_BYTES);
     this.#pagedFrom = end;
     if (end >= this.#pagedEnd && this.#pagedCount !== 0) {
       // The store set a damaged row aside: what it held cannot be counted on any longer.
@@ -367,16 +375,16 @@ export class Backlog {
     this.#pagedEnd = entry.sequence + 1;
     this.#pagedCount += 1;
     this.#pagedBytes += bytes;
-    this.#host.addResidentBytes(-bytes);
+    this.#host.addResidentBytes(-bytes - ENTRY_OVERHEAD_BYTES);
   }
 
   #enter(byteCount: number): void {
     this.#bodyBytes += byteCount;
-    this.#host.addResidentBytes(byteCount);
+    this.#host.addResidentBytes(byteCount + ENTRY_OVERHEAD_BYTES);
   }
 
   #leave(byteCount: number): void {
     this.#bodyBytes -= byteCount;
-    this.#host.addResidentBytes(-byteCount);
+    this.#host.addResidentBytes(-byteCount - ENTRY_OVERHEAD_BYTES);
   }
 }

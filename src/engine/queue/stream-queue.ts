@@ -17,8 +17,8 @@ import type { FieldValue } from '../../base/field-value.ts';
 import { isTagged } from '../../base/field-value.ts';
 import {
   DELIVERIES_PER_TURN,
+  ENTRY_OVERHEAD_BYTES,
   HEAD_WINDOW_BYTES,
-  HEAD_WINDOW_ENTRIES,
   PAGE_IN_BYTES,
   PAGE_IN_ENTRIES,
   STREAM_SEGMENT_BYTES_DEFAULT,
@@ -113,9 +113,9 @@ export class StreamQueue extends Queue {
     this.#nextSequence += 1;
     if (this.isDurable) this.host.store.put(this.id, entry, true);
     this.#resident.push(entry);
-    this.#residentBytes += message.bodyBytes;
+    this.#residentBytes += message.bodyBytes + ENTRY_OVERHEAD_BYTES;
     this.#bodyBytes += message.bodyBytes;
-    this.host.addResidentBytes(message.bodyBytes);
+    this.host.addResidentBytes(message.bodyBytes + ENTRY_OVERHEAD_BYTES);
     this.#appendToSegment(message);
     if (!this.isDirty) this.host.markDirty(this);
     return this.isDurable ? ENQUEUED_DURABLE : ENQUEUED;
@@ -349,9 +349,7 @@ export class StreamQueue extends Queue {
       this.#watermarkSequence = this.#nextSequence;
     }
     const shrink = this.host.isMemoryTight ? 16 : 1;
-    const isOver = () =>
-      this.#resident.length * shrink > HEAD_WINDOW_ENTRIES ||
-      this.#residentBytes * shrink > HEAD_WINDOW_BYTES;
+    const isOver = () => this.#residentBytes * shrink > HEAD_WINDOW_BYTES;
     while (isOver()) {
       const entry = this.#resident.peek()!;
       if (entry.storeState !== STORE_WRITTEN || entry.sequence >= this.#evictableBelow) return;
@@ -360,7 +358,7 @@ export class StreamQueue extends Queue {
   }
 
   #dropResident(): void {
-    const bytes = this.#resident.shift()!.message.bodyBytes;
+    const bytes = this.#resident.shift()!.message.bodyBytes + ENTRY_OVERHEAD_BYTES;
     this.#residentBytes -= bytes;
     this.host.addResidentBytes(-bytes);
   }

@@ -232,7 +232,7 @@ describe('depth', () => {
   it('keeps order and counts through paging, requeue and purge', async () => {
     const e = await EngineFixture.open();
     const queue = e.queue('q');
-    const total = 60_000;
+    const total = 160_000;
     for (let i = 0; i < total; i += 1) {
       e.publish('', 'q', `${i}`, { persistent: i % 3 !== 0 });
       if (i % 5_000 === 0) await e.settle(2);
@@ -240,7 +240,7 @@ describe('depth', () => {
     await e.settle();
     await e.settle();
     expect(queue.readyCount).toBe(total);
-    expect(e.broker.residentBytes).toBeLessThan(queue.readyBytes / 2);
+    expect(e.broker.residentBytes).toBeLessThan(40 * 1024 * 1024);
     const consumer = e.consume('q', { credit: 100 });
     const seen: number[] = [];
     while (seen.length < total) {
@@ -260,10 +260,10 @@ describe('depth', () => {
   it('purges what lies on disk only', async () => {
     const e = await EngineFixture.open();
     const queue = e.queue('q');
-    for (let i = 0; i < 40_000; i += 1) e.publish('', 'q', 'x', { persistent: true });
+    for (let i = 0; i < 120_000; i += 1) e.publish('', 'q', 'x', { persistent: true });
     await e.settle();
     await e.settle();
-    expect(queue.purge()).toBe(40_000);
+    expect(queue.purge()).toBe(120_000);
     expect([queue.readyCount, queue.readyBytes]).toEqual([0, 0]);
     e.publish('', 'q', 'next');
     expect(e.get('q')?.body).toBe('next');
