@@ -1,4 +1,5 @@
 /* Generated from spec/methods.ts by spec/generate.ts. Do not edit. */
+import { readU16, readU32, readU64 } from '../../src/base/byte-reader.ts';
 import {
   putShortText,
   putU16,
@@ -10,7 +11,7 @@ import { encodeTable } from './field-table.ts';
 import type { FrameSink } from './frame-writer.ts';
 import { beginMethod, shortStringBytes } from './frame-writer.ts';
 import type { MethodReader, PublishFields } from './method-reader.ts';
-import { unexpectedMethod } from './method-reader.ts';
+import { expectArguments, methodOf, unexpectedMethod } from './method-reader.ts';
 
 /** Methods of class connection a server receives. Buffers and tables handed over are owned. */
 export interface ConnectionMethodSink {
@@ -173,10 +174,11 @@ export function dispatchConnectionMethod(
   start: number,
   end: number,
 ): void {
-  const method = reader.begin(buf, start, end);
+  const method = methodOf(buf, start, end);
   switch (method) {
     // connection.startOk
     case 0x000a_000b: {
+      reader.begin(buf, start + 4, end);
       const clientProperties = reader.table();
       const mechanism = reader.shortText();
       const response = reader.longBytes();
@@ -187,6 +189,7 @@ export function dispatchConnectionMethod(
     }
     // connection.secureOk
     case 0x000a_0015: {
+      reader.begin(buf, start + 4, end);
       const response = reader.longBytes();
       reader.finish();
       sink.onConnectionSecureOk(response);
@@ -194,15 +197,17 @@ export function dispatchConnectionMethod(
     }
     // connection.tuneOk
     case 0x000a_001f: {
-      const channelMax = reader.u16();
-      const frameMax = reader.u32();
-      const heartbeat = reader.u16();
-      reader.finish();
-      sink.onConnectionTuneOk(channelMax, frameMax, heartbeat);
+      expectArguments(start, end, 8);
+      sink.onConnectionTuneOk(
+        readU16(buf, start + 4),
+        readU32(buf, start + 6),
+        readU16(buf, start + 10),
+      );
       return;
     }
     // connection.open
     case 0x000a_0028: {
+      reader.begin(buf, start + 4, end);
       const virtualHost = reader.shortText();
       reader.skipShortText();
       reader.skip(1);
@@ -212,6 +217,7 @@ export function dispatchConnectionMethod(
     }
     // connection.close
     case 0x000a_0032: {
+      reader.begin(buf, start + 4, end);
       const replyCode = reader.u16();
       const replyText = reader.shortText();
       const failedClassId = reader.u16();
@@ -222,12 +228,13 @@ export function dispatchConnectionMethod(
     }
     // connection.closeOk
     case 0x000a_0033: {
-      reader.finish();
+      expectArguments(start, end, 0);
       sink.onConnectionCloseOk();
       return;
     }
     // connection.updateSecret
     case 0x000a_0046: {
+      reader.begin(buf, start + 4, end);
       const newSecret = reader.longBytes();
       const reason = reader.shortText();
       reader.finish();
@@ -253,41 +260,38 @@ export function dispatchChannelMethod(
   start: number,
   end: number,
 ): void {
-  const method = reader.begin(buf, start, end);
+  const method = methodOf(buf, start, end);
   switch (method) {
     // basic.publish
     case 0x003c_0028: {
-      const fields = reader.publish();
-      reader.finish();
-      sink.onBasicPublish(buf, fields);
+      sink.onBasicPublish(buf, reader.publish(buf, start + 4, end));
       return;
     }
     // basic.ack
     case 0x003c_0050: {
-      const deliveryTag = reader.u64();
-      const bits = reader.u8();
-      reader.finish();
-      sink.onBasicAck(deliveryTag, (bits & 1) !== 0);
+      expectArguments(start, end, 9);
+      sink.onBasicAck(readU64(buf, start + 4), (buf[start + 12]! & 1) !== 0);
       return;
     }
     // basic.reject
     case 0x003c_005a: {
-      const deliveryTag = reader.u64();
-      const bits = reader.u8();
-      reader.finish();
-      sink.onBasicReject(deliveryTag, (bits & 1) !== 0);
+      expectArguments(start, end, 9);
+      sink.onBasicReject(readU64(buf, start + 4), (buf[start + 12]! & 1) !== 0);
       return;
     }
     // basic.nack
     case 0x003c_0078: {
-      const deliveryTag = reader.u64();
-      const bits = reader.u8();
-      reader.finish();
-      sink.onBasicNack(deliveryTag, (bits & 1) !== 0, (bits & 2) !== 0);
+      expectArguments(start, end, 9);
+      sink.onBasicNack(
+        readU64(buf, start + 4),
+        (buf[start + 12]! & 1) !== 0,
+        (buf[start + 12]! & 2) !== 0,
+      );
       return;
     }
     // channel.open
     case 0x0014_000a: {
+      reader.begin(buf, start + 4, end);
       reader.skipShortText();
       reader.finish();
       sink.onChannelOpen();
@@ -295,20 +299,19 @@ export function dispatchChannelMethod(
     }
     // channel.flow
     case 0x0014_0014: {
-      const bits = reader.u8();
-      reader.finish();
-      sink.onChannelFlow((bits & 1) !== 0);
+      expectArguments(start, end, 1);
+      sink.onChannelFlow((buf[start + 4]! & 1) !== 0);
       return;
     }
     // channel.flowOk
     case 0x0014_0015: {
-      const bits = reader.u8();
-      reader.finish();
-      sink.onChannelFlowOk((bits & 1) !== 0);
+      expectArguments(start, end, 1);
+      sink.onChannelFlowOk((buf[start + 4]! & 1) !== 0);
       return;
     }
     // channel.close
     case 0x0014_0028: {
+      reader.begin(buf, start + 4, end);
       const replyCode = reader.u16();
       const replyText = reader.shortText();
       const failedClassId = reader.u16();
@@ -319,12 +322,13 @@ export function dispatchChannelMethod(
     }
     // channel.closeOk
     case 0x0014_0029: {
-      reader.finish();
+      expectArguments(start, end, 0);
       sink.onChannelCloseOk();
       return;
     }
     // access.request
     case 0x001e_000a: {
+      reader.begin(buf, start + 4, end);
       const realm = reader.shortText();
       const bits = reader.u8();
       reader.finish();
@@ -340,6 +344,7 @@ export function dispatchChannelMethod(
     }
     // exchange.declare
     case 0x0028_000a: {
+      reader.begin(buf, start + 4, end);
       reader.skip(2);
       const exchange = reader.shortText();
       const type = reader.shortText();
@@ -360,6 +365,7 @@ export function dispatchChannelMethod(
     }
     // exchange.delete
     case 0x0028_0014: {
+      reader.begin(buf, start + 4, end);
       reader.skip(2);
       const exchange = reader.shortText();
       const bits = reader.u8();
@@ -369,6 +375,7 @@ export function dispatchChannelMethod(
     }
     // exchange.bind
     case 0x0028_001e: {
+      reader.begin(buf, start + 4, end);
       reader.skip(2);
       const destination = reader.shortText();
       const source = reader.shortText();
@@ -381,6 +388,7 @@ export function dispatchChannelMethod(
     }
     // exchange.unbind
     case 0x0028_0028: {
+      reader.begin(buf, start + 4, end);
       reader.skip(2);
       const destination = reader.shortText();
       const source = reader.shortText();
@@ -393,6 +401,7 @@ export function dispatchChannelMethod(
     }
     // queue.declare
     case 0x0032_000a: {
+      reader.begin(buf, start + 4, end);
       reader.skip(2);
       const queue = reader.shortText();
       const bits = reader.u8();
@@ -411,6 +420,7 @@ export function dispatchChannelMethod(
     }
     // queue.bind
     case 0x0032_0014: {
+      reader.begin(buf, start + 4, end);
       reader.skip(2);
       const queue = reader.shortText();
       const exchange = reader.shortText();
@@ -423,6 +433,7 @@ export function dispatchChannelMethod(
     }
     // queue.purge
     case 0x0032_001e: {
+      reader.begin(buf, start + 4, end);
       reader.skip(2);
       const queue = reader.shortText();
       const bits = reader.u8();
@@ -432,6 +443,7 @@ export function dispatchChannelMethod(
     }
     // queue.delete
     case 0x0032_0028: {
+      reader.begin(buf, start + 4, end);
       reader.skip(2);
       const queue = reader.shortText();
       const bits = reader.u8();
@@ -441,6 +453,7 @@ export function dispatchChannelMethod(
     }
     // queue.unbind
     case 0x0032_0032: {
+      reader.begin(buf, start + 4, end);
       reader.skip(2);
       const queue = reader.shortText();
       const exchange = reader.shortText();
@@ -452,15 +465,17 @@ export function dispatchChannelMethod(
     }
     // basic.qos
     case 0x003c_000a: {
-      const prefetchSize = reader.u32();
-      const prefetchCount = reader.u16();
-      const bits = reader.u8();
-      reader.finish();
-      sink.onBasicQos(prefetchSize, prefetchCount, (bits & 1) !== 0);
+      expectArguments(start, end, 7);
+      sink.onBasicQos(
+        readU32(buf, start + 4),
+        readU16(buf, start + 8),
+        (buf[start + 10]! & 1) !== 0,
+      );
       return;
     }
     // basic.consume
     case 0x003c_0014: {
+      reader.begin(buf, start + 4, end);
       reader.skip(2);
       const queue = reader.shortText();
       const consumerTag = reader.shortText();
@@ -480,6 +495,7 @@ export function dispatchChannelMethod(
     }
     // basic.cancel
     case 0x003c_001e: {
+      reader.begin(buf, start + 4, end);
       const consumerTag = reader.shortText();
       const bits = reader.u8();
       reader.finish();
@@ -488,6 +504,7 @@ export function dispatchChannelMethod(
     }
     // basic.cancelOk
     case 0x003c_001f: {
+      reader.begin(buf, start + 4, end);
       const consumerTag = reader.shortText();
       reader.finish();
       sink.onBasicCancelOk(consumerTag);
@@ -495,6 +512,7 @@ export function dispatchChannelMethod(
     }
     // basic.get
     case 0x003c_0046: {
+      reader.begin(buf, start + 4, end);
       reader.skip(2);
       const queue = reader.shortText();
       const bits = reader.u8();
@@ -504,40 +522,37 @@ export function dispatchChannelMethod(
     }
     // basic.recoverAsync
     case 0x003c_0064: {
-      const bits = reader.u8();
-      reader.finish();
-      sink.onBasicRecoverAsync((bits & 1) !== 0);
+      expectArguments(start, end, 1);
+      sink.onBasicRecoverAsync((buf[start + 4]! & 1) !== 0);
       return;
     }
     // basic.recover
     case 0x003c_006e: {
-      const bits = reader.u8();
-      reader.finish();
-      sink.onBasicRecover((bits & 1) !== 0);
+      expectArguments(start, end, 1);
+      sink.onBasicRecover((buf[start + 4]! & 1) !== 0);
       return;
     }
     // confirm.select
     case 0x0055_000a: {
-      const bits = reader.u8();
-      reader.finish();
-      sink.onConfirmSelect((bits & 1) !== 0);
+      expectArguments(start, end, 1);
+      sink.onConfirmSelect((buf[start + 4]! & 1) !== 0);
       return;
     }
     // tx.select
     case 0x005a_000a: {
-      reader.finish();
+      expectArguments(start, end, 0);
       sink.onTxSelect();
       return;
     }
     // tx.commit
     case 0x005a_0014: {
-      reader.finish();
+      expectArguments(start, end, 0);
       sink.onTxCommit();
       return;
     }
     // tx.rollback
     case 0x005a_001e: {
-      reader.finish();
+      expectArguments(start, end, 0);
       sink.onTxRollback();
       return;
     }

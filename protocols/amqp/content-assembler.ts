@@ -15,7 +15,7 @@
 import { assert } from '../../src/base/assert.ts';
 import type { MessageArena } from '../../src/base/arena.ts';
 import { ARENA_MESSAGE_BYTES_MAX } from '../../src/base/arena.ts';
-import { readU16, readU64 } from '../../src/base/byte-reader.ts';
+import { readU16 } from '../../src/base/byte-reader.ts';
 import { BrokerError } from '../../src/base/errors.ts';
 import { BODY_BYTES_HARD_CAP } from '../../src/base/limits.ts';
 import { HeaderScan, scanHeader } from './content-header.ts';
@@ -135,9 +135,9 @@ export class ContentAssembler {
         `expected content header for class ${CLASS_BASIC}, got one for class ${classId} instead`,
       );
     }
-    const bodyBytes = readU64(buf, start + 4);
-    if (bodyBytes > BODY_BYTES_HARD_CAP) throw beyondHardCap(bodyBytes);
     scanHeader(buf, start, end, this.#scan);
+    const bodyBytes = this.#scan.bodyBytes;
+    if (bodyBytes > BODY_BYTES_HARD_CAP) throw beyondHardCap(bodyBytes);
 
     this.#headerBytes = end - start;
     this.#bodyBytes = bodyBytes;

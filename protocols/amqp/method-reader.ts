@@ -54,18 +54,11 @@ export class MethodReader {
     this.#end = 0;
   }
 
-  /**
-   * Starts on the payload [start, end) of a method frame.
-   *
-   * @param buf  borrowed until the method has been read
-   * @returns the method, class * 65536 + method
-   */
-  begin(buf: Buffer, start: number, end: number): number {
-    if (end - start < 4) throw malformedArguments();
+  /** Starts on the arguments [start, end) of a method; `buf` is borrowed until `finish`. */
+  begin(buf: Buffer, start: number, end: number): void {
     this.#buf = buf;
-    this.#pos = start + 4;
+    this.#pos = start;
     this.#end = end;
-    return readU32(buf, start);
   }
 
   /** Every byte must have been read. Lets go of the buffer. */
@@ -123,25 +116,26 @@ export class MethodReader {
     return decodeTable(this.#buf, start, start + byteLength);
   }
 
-  /** The arguments of basic.publish as positions; the next call overwrites the result. */
-  publish(): PublishFields {
+  /** The arguments [start, end) of basic.publish as positions; the next call overwrites them. */
+  publish(buf: Buffer, start: number, end: number): PublishFields {
     const fields = this.#publish;
-    const buf = this.#buf;
     // reserved-1 (0-8's ticket) comes first.
-    fields.routeStart = this.#pos + 2;
-    fields.exchangeStart = fields.routeStart + 1;
-    if (fields.exchangeStart >= this.#end) throw malformedArguments();
-    fields.exchangeEnd = fields.exchangeStart + buf[fields.routeStart]!;
-    fields.routingKeyStart = fields.exchangeEnd + 1;
-    if (fields.routingKeyStart >= this.#end) throw malformedArguments();
-    fields.routingKeyEnd = fields.routingKeyStart + buf[fields.exchangeEnd]!;
-    fields.routeEnd = fields.routingKeyEnd;
+    const routeStart = start + 2;
+    if (routeStart + 1 >= end) throw malformedArguments();
+    const exchangeEnd = routeStart + 1 + buf[routeStart]!;
+    if (exchangeEnd + 1 >= end) throw malformedArguments();
+    const routeEnd = exchangeEnd + 1 + buf[exchangeEnd]!;
     // The octet of flags is the last.
-    if (fields.routeEnd + 1 !== this.#end) throw malformedArguments();
-    const bits = buf[fields.routeEnd]!;
+    if (routeEnd + 1 !== end) throw malformedArguments();
+    const bits = buf[routeEnd]!;
+    fields.routeStart = routeStart;
+    fields.exchangeStart = routeStart + 1;
+    fields.exchangeEnd = exchangeEnd;
+    fields.routingKeyStart = exchangeEnd + 1;
+    fields.routingKeyEnd = routeEnd;
+    fields.routeEnd = routeEnd;
     fields.mandatory = (bits & 1) !== 0;
     fields.immediate = (bits & 2) !== 0;
-    this.#pos = this.#end;
     return fields;
   }
 
@@ -162,6 +156,21 @@ export class MethodReader {
     this.#pos = pos + byteCount;
     return pos;
   }
+}
+
+/**
+ * The method of a method frame's payload [start, end), class * 65536 + method.
+ *
+ * @throws BrokerError SYNTAX_ERROR (connection) when it is too short to have one
+ */
+export function methodOf(buf: Buffer, start: number, end: number): number {
+  if (end - start < 4) throw malformedArguments();
+  return readU32(buf, start);
+}
+
+/** Arguments of known size: [start, end) is all of the payload. Throws as the reader does. */
+export function expectArguments(start: number, end: number, byteCount: number): void {
+  if (end - start !== 4 + byteCount) throw malformedArguments();
 }
 
 /** 502: the arguments end too early or too late. */

@@ -27,7 +27,10 @@ export function readU32(buf: Uint8Array, pos: number): number {
 
 /** Exact up to 2^53; above it the nearest double, which is never a number we gave out. */
 export function readU64(buf: Uint8Array, pos: number): number {
-  return readU32(buf, pos) * HIGH_HALF + readU32(buf, pos + 4);
+  const high = readU32(buf, pos);
+  // Almost always: so the result stays a small integer and no field becomes a double.
+  if (high === 0) return readU32(buf, pos + 4);
+  return high * HIGH_HALF + readU32(buf, pos + 4);
 }
 
 /** A number when it is exact, else a bigint. */

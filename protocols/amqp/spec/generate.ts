@@ -8,11 +8,19 @@
  * To bring the file up to date: `UPDATE_GENERATED=1 npx vitest run test/protocols/amqp/codec`.
  * Without the variable the same test fails when the file is stale.
  */
-import type { FieldSpec, MethodSpec } from './methods.ts';
+import type { FieldSpec, FieldType, MethodSpec } from './methods.ts';
 import { isReserved, METHODS } from './methods.ts';
 
 /** Methods read first: one of the first comparisons finds them. */
 const HOT = new Set(['basic.ack', 'basic.publish', 'basic.nack', 'basic.reject']);
+
+/** Bytes of the types that have a size; bits count where they are grouped. */
+const FIXED_BYTES: { readonly [T in FieldType]?: number } = {
+  bit: 0,
+  short: 2,
+  long: 4,
+  longlong: 8,
+};
 
 /** A run of adjacent bits, or one other field. */
 type Group = { readonly bits: readonly FieldSpec[] } | { readonly field: FieldSpec };
@@ -35,6 +43,7 @@ export function generateCodec(): string {
 }
 
 const HEAD = `/* Generated from spec/methods.ts by spec/generate.ts. Do not edit. */
+import { readU16, readU32, readU64 } from '../../src/base/byte-reader.ts';
 import {
   putShortText,
   putU16,
@@ -46,7 +55,7 @@ import { encodeTable } from './field-table.ts';
 import type { FrameSink } from './frame-writer.ts';
 import { beginMethod, shortStringBytes } from './frame-writer.ts';
 import type { MethodReader, PublishFields } from './method-reader.ts';
-import { unexpectedMethod } from './method-reader.ts';
+import { expectArguments, methodOf, unexpectedMethod } from './method-reader.ts';
 `;
 
 function sink(name: string, doc: string, methods: readonly MethodSpec[]): string {
@@ -77,7 +86,7 @@ export function ${name}(
   start: number,
   end: number,
 ): void {
-  const method = reader.begin(buf, start, end);
+  const method = methodOf(buf, start, end);
   switch (method) {
 ${hotFirst.map(readCase).join('\n')}
     default:
@@ -91,36 +100,61 @@ function readCase(method: MethodSpec): string {
   const lines: string[] = [];
   const args: string[] = [];
   if (isPublish(method)) {
-    lines.push('const fields = reader.publish();');
-    args.push('buf', 'fields');
+    args.push('buf', 'reader.publish(buf, start + 4, end)');
+  } else if (method.fields.every((field) => FIXED_BYTES[field.type] !== undefined)) {
+    readFixed(method, lines, args);
   } else {
-    let bitOctets = 0;
-    for (const group of groups(method.fields)) {
-      if ('bits' in group) {
-        const bits = `bits${bitOctets === 0 ? '' : bitOctets}`;
-        bitOctets += 1;
-        const live = group.bits.filter((bit) => !isReserved(bit));
-        lines.push(live.length === 0 ? 'reader.skip(1);' : `const ${bits} = reader.u8();`);
-        for (const bit of live) {
-          args.push(`(${bits} & ${2 ** group.bits.indexOf(bit)}) !== 0`);
-        }
-      } else if (isReserved(group.field)) {
-        lines.push(skipField(group.field));
-      } else {
-        lines.push(`const ${parameterName(group.field)} = ${readField(group.field)};`);
-        args.push(parameterName(group.field));
-      }
-    }
+    readInOrder(method, lines, args);
   }
-  lines.push('reader.finish();');
-  const body = lines.map((line) => `      ${line}`).join('\n');
+  const body = lines.map((line) => `      ${line}\n`).join('');
   const call = wrapCall(`      sink.${handler(method)}(`, args, ');');
   return `    // ${method.className}.${method.name}
     case ${methodNumber(method)}: {
-${body}
-${call}
+${body}${call}
       return;
     }`;
+}
+
+/** Every field has its place: read there, without a reader. */
+function readFixed(method: MethodSpec, lines: string[], args: string[]): void {
+  // Class and method come first.
+  let place = 4;
+  for (const group of groups(method.fields)) {
+    if ('bits' in group) {
+      for (const bit of group.bits) {
+        args.push(`(buf[start + ${place}]! & ${2 ** group.bits.indexOf(bit)}) !== 0`);
+      }
+      place += 1;
+    } else {
+      const { type } = group.field;
+      if (!isReserved(group.field)) args.push(`readU${FIXED_BYTES[type]! * 8}(buf, start + ${place})`);
+      place += FIXED_BYTES[type]!;
+    }
+  }
+  lines.push(`expectArguments(start, end, ${place - 4});`);
+}
+
+/** Fields of varying size follow each other through the reader. */
+function readInOrder(method: MethodSpec, lines: string[], args: string[]): void {
+  let bitOctets = 0;
+  lines.push('reader.begin(buf, start + 4, end);');
+  for (const group of groups(method.fields)) {
+    if ('bits' in group) {
+      const bits = `bits${bitOctets === 0 ? '' : bitOctets}`;
+      bitOctets += 1;
+      const live = group.bits.filter((bit) => !isReserved(bit));
+      lines.push(live.length === 0 ? 'reader.skip(1);' : `const ${bits} = reader.u8();`);
+      for (const bit of live) {
+        args.push(`(${bits} & ${2 ** group.bits.indexOf(bit)}) !== 0`);
+      }
+    } else if (isReserved(group.field)) {
+      lines.push(skipField(group.field));
+    } else {
+      lines.push(`const ${parameterName(group.field)} = ${readField(group.field)};`);
+      args.push(parameterName(group.field));
+    }
+  }
+  lines.push('reader.finish();');
 }
 
 function hasContent(methods: readonly MethodSpec[]): string {
