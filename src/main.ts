@@ -13,14 +13,13 @@ import { type Config, formatConfig, type LoadedConfig } from './server/config.ts
 import { ConfigError, loadConfig } from './server/config-loader.ts';
 import { createProcessLog, type ProcessLog } from './server/process-log.ts';
 import { readProductVersion } from './server/product.ts';
-import { limitRegexpBacktracking } from './server/regexp-safety.ts';
+
 import { Server } from './server/server.ts';
 import { stopOnSignals } from './server/shutdown.ts';
 import { readTlsFiles } from './server/tls-files.ts';
 import { SqliteStore } from './store/sqlite/sqlite-store.ts';
 
 async function main(argv: readonly string[]): Promise<void> {
-  limitRegexpBacktracking();
   const version = readProductVersion();
   let commandLine: CommandLine;
   let loaded: LoadedConfig;
@@ -89,7 +88,7 @@ function exitOnSurprise(log: ProcessLog): void {
   });
 }
 
-/** The reasons are an operator's: a port or directory in use, a bad file. A stack would hide them. */
+/** The reason is an operator's: a port or directory in use, a bad file. A stack would hide it. */
 function exitUnstarted(log: ProcessLog, error: Error): never {
   log.error({ error: error.message }, 'start failed');
   log.debug({ stack: error.stack }, 'start failed here');

@@ -11,7 +11,7 @@ export class FlushSet {
   readonly #requestTurn: () => void;
   readonly #dirty: Outbound[];
 
-  /** @param requestTurn schedules a turn, at once or soon; called on the first `add` after a flush */
+  /** @param requestTurn schedules a turn soon; called on the first `add` after a flush */
   constructor(requestTurn: () => void) {
     this.pool = new SlabPool();
     this.#requestTurn = requestTurn;

@@ -22,7 +22,7 @@ export type ProxyHeader =
   /** `addresses` is undefined for LOCAL and UNKNOWN: the balancer speaks for itself. */
   | { readonly kind: 'header'; readonly byteCount: number; readonly addresses?: ProxyAddresses };
 
-/** Longest header accepted: 16 fixed bytes and 520 of addresses and TLVs (the spec's minimum 536). */
+/** Longest header accepted, the least the spec asks for: 16 fixed bytes, 520 of the rest. */
 export const PROXY_HEADER_MAX_BYTES = 536;
 
 const V1_MAX_BYTES = 107;

@@ -43,7 +43,7 @@ export class SlabPool {
     this.#giveBack = (slab) => this.#recycle(slab);
   }
 
-  /** A slab of the smallest size that holds `byteCount`; of exactly `byteCount` above the largest. */
+  /** A slab of the smallest size that holds `byteCount`; above the largest, of just that size. */
   take(byteCount: number): Slab {
     if (byteCount <= SMALL_SLAB_BYTES) {
       return this.#small.pop() ?? new Slab(SMALL_SLAB_BYTES, this.#giveBack);

@@ -57,7 +57,8 @@ function makeProgram(version: string): Command {
     const { type, doc, default: text } = optionOf(key);
     const shown = text === '' ? '' : ` (default ${text})`;
     const flag = new Flag(`--${key} <${type.hint}>`, `${doc.replaceAll('`', '')}${shown}`);
-    if (type.isList) flag.argParser<unknown[]>((value, earlier = []) => [...earlier, value]);
+    if (type.isList)
+      flag.argParser<unknown[] | undefined>((value, earlier) => [...(earlier ?? []), value]);
     program.addOption(flag);
   }
   return program;

@@ -221,7 +221,8 @@ export function listOf<T>(item: OptionType<T>): OptionType<readonly T[]> {
       );
       return words.filter((word) => word !== '' && word !== 'none').map((word) => item.parse(word));
     },
-    format: (values) => (values.length === 0 ? 'none' : values.map(item.format).join(', ')),
+    format: (values) =>
+      values.length === 0 ? 'none' : values.map((value) => item.format(value)).join(', '),
   };
 }
 

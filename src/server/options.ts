@@ -288,5 +288,5 @@ export function environmentName(key: string): string {
 
 /** The table row of `key`, with its value type erased. */
 export function optionOf(key: OptionKey): Option<unknown> {
-  return OPTIONS[key] as Option<unknown>;
+  return OPTIONS[key];
 }
