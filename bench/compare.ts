@@ -52,16 +52,20 @@ function options(): CompareOptions {
   };
 }
 
-async function runOurs(scenario: Scenario, seconds: number): Promise<LoadResult> {
+async function runOurs(
+  scenario: Scenario,
+  seconds: number,
+): Promise<{ result: LoadResult; version: string }> {
   const gateway = await Gateway.start();
   try {
-    return await runLoad({
+    const result = await runLoad({
       ...DEFAULT_LOAD,
       ...scenario.load,
       url: gateway.url,
       serverPid: gateway.pid,
       durationSeconds: seconds,
     });
+    return { result, version: gateway.version };
   } finally {
     await gateway.stop();
     gateway.remove();
@@ -170,8 +174,8 @@ async function main(): Promise<void> {
     for (const row of rows) {
       fsyncProbes.push(probeFsync(probeDirectory));
       const ours = await runOurs(row.scenario, chosen.seconds);
-      note(row, 'ours', ours);
-      names.ours = `${ours.server.product} ${ours.server.version}`;
+      note(row, 'ours', ours.result);
+      names.ours = `Tributary ${ours.version}`;
       if (chosen.peer === undefined) continue;
       const peer = await runPeer(row.scenario, chosen.peer, chosen.seconds, 'classic');
       note(row, 'peer', peer);

@@ -32,14 +32,17 @@ export class Gateway {
   readonly directory: string;
   /** From spawn to the ready line. */
   readonly startMs: number;
+  /** The gateway's own version; server-properties may name another product for clients' sake. */
+  readonly version: string;
   readonly #child: ChildProcess;
   readonly #exited: Promise<number | null>;
 
-  private constructor(child: ChildProcess, port: number, directory: string, startMs: number) {
-    this.url = `amqp://guest:guest@127.0.0.1:${port}`;
+  private constructor(child: ChildProcess, ready: Ready, directory: string, startMs: number) {
+    this.url = `amqp://guest:guest@127.0.0.1:${ready.port}`;
     this.pid = child.pid ?? 0;
     this.directory = directory;
     this.startMs = startMs;
+    this.version = ready.version;
     this.#child = child;
     this.#exited = new Promise((resolve) => child.once('exit', (code) => resolve(code)));
   }
@@ -62,8 +65,8 @@ export class Gateway {
       ],
       { stdio: ['ignore', 'pipe', 'inherit'], cwd: directory },
     );
-    const port = await readyPort(child);
-    return new Gateway(child, port, directory, performance.now() - startedAtMs);
+    const ready = await untilReady(child);
+    return new Gateway(child, ready, directory, performance.now() - startedAtMs);
   }
 
   /** SIGTERM, then SIGKILL when it takes too long. Returns the exit code. */
@@ -86,7 +89,13 @@ export class Gateway {
   }
 }
 
-function readyPort(child: ChildProcess): Promise<number> {
+/** What the ready line says. */
+interface Ready {
+  readonly port: number;
+  readonly version: string;
+}
+
+function untilReady(child: ChildProcess): Promise<Ready> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => {
       child.kill('SIGKILL');
@@ -98,23 +107,26 @@ function readyPort(child: ChildProcess): Promise<number> {
     });
     // Read to the end: a full pipe would stop the gateway's log and, with it, the gateway.
     createInterface({ input: child.stdout! }).on('line', (line) => {
-      const port = portOf(line);
-      if (port === undefined) return;
+      const ready = parseReady(line);
+      if (ready === undefined) return;
       clearTimeout(timer);
-      resolve(port);
+      resolve(ready);
     });
   });
 }
 
-function portOf(line: string): number | undefined {
+function parseReady(line: string): Ready | undefined {
   if (!line.includes('"ready"')) return undefined;
   try {
     const entry = JSON.parse(line) as {
       msg?: string;
+      version?: string;
       listeners?: readonly { protocol: string; port: number }[];
     };
     if (entry.msg !== 'ready') return undefined;
-    return entry.listeners?.find((listener) => listener.protocol === 'amqp')?.port;
+    const listener = entry.listeners?.find((one) => one.protocol === 'amqp');
+    if (listener === undefined) return undefined;
+    return { port: listener.port, version: entry.version ?? '?' };
   } catch {
     return undefined;
   }

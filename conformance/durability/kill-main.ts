@@ -1,7 +1,8 @@
 /**
- * `npm run build && npx tsc -p conformance/durability && node dist/conformance/durability/kill-main.js
- * [--cycles 100] [--seed N] [--url amqp://...]`: the kill test from the shell. Exit code 1 on any
- * violation.
+ * The kill test from the shell, Node 22.18 or later:
+ * `npm run build && node conformance/durability/kill-main.ts [--cycles 100] [--seed N]
+ * [--url amqp://...]`. Exit code 1 on any violation. With any Node:
+ * `KILL_CYCLES=100 npm run durability -- kill`.
  */
 import { parseArgs } from 'node:util';
 import { runKillTest } from './kill.ts';
