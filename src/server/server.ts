@@ -155,7 +155,7 @@ export class Server {
     const logger = this.#logger;
     const userNames = [...this.broker.access.users()].map(({ name }) => name);
     const hosts = chooseHosts(config.host, userNames);
-    const accept = this.#limitConnections(this.#acceptor.accept);
+    const accept = this.#limitConnections(this.#turn.wrap(this.#acceptor.accept));
     const base = { ...hosts, config, logger };
     if (config.amqpPort !== 'off') {
       const request = { ...base, protocol: 'amqp', port: config.amqpPort };

@@ -9,7 +9,14 @@
  */
 import type { Broker } from '../engine/broker.ts';
 import type { FlushSet } from '../net/flush-set.ts';
+import type { AcceptTransport } from '../net/transport.ts';
 
+/**
+ * Bytes read since the last turn above which one follows at once. The event loop may read a busy
+ * socket 32 times (2 MiB) before any other phase; delivering after each 64 KiB keeps queues short,
+ * messages in the cache, and a fast publisher from running away from its consumers.
+ */
+const BYTES_PER_TURN = 65_536;
 /** Ms. Due times closer than this share one wake-up. */
 const TIMER_SLACK_MS = 1;
 /** Ms. setTimeout's own limit is 2^31 - 1; look again after a day at the latest. */
@@ -22,6 +29,7 @@ export class Turn {
   #timer: NodeJS.Timeout | undefined;
   #timerAtMs: number;
   #isStopped: boolean;
+  #bytesRead: number;
   readonly request: () => void;
   readonly #run: () => void;
 
@@ -32,6 +40,7 @@ export class Turn {
     this.#timer = undefined;
     this.#timerAtMs = Infinity;
     this.#isStopped = false;
+    this.#bytesRead = 0;
     this.#run = () => this.run();
     this.request = () => {
       if (this.#isRequested || this.#isStopped) return;
@@ -51,9 +60,27 @@ export class Turn {
     this.request();
   }
 
+  /** Counts what connections read, so that a turn follows in time. */
+  wrap(accept: AcceptTransport): AcceptTransport {
+    return (transport) => {
+      const handler = accept(transport);
+      return {
+        onChunk: (chunk) => {
+          const byteCount = chunk.length;
+          handler.onChunk(chunk);
+          this.#bytesRead += byteCount;
+          if (this.#bytesRead >= BYTES_PER_TURN) this.run();
+        },
+        onDrain: () => handler.onDrain(),
+        onClosed: (error) => handler.onClosed(error),
+      };
+    };
+  }
+
   /** One pass: expire, deliver, commit, confirm, then each socket is written once. */
   run(): void {
     this.#isRequested = false;
+    this.#bytesRead = 0;
     if (this.#broker === undefined || this.#isStopped) return;
     this.#broker.turn();
     this.#flushSet?.flushAll();
