@@ -25,7 +25,11 @@ export class MemoryQueue {
     const records = this.#records;
     const last = records[records.length - 1];
     if (last === undefined || last.sequence < record.sequence) records.push(record);
-    else records.splice(this.#indexOf(record.sequence), 0, record);
+    else {
+      const at = this.#indexOf(record.sequence);
+      records.splice(at, 0, record);
+      if (at < this.#head) this.#head = at;
+    }
     if (record.sequence >= this.nextSequence) this.nextSequence = record.sequence + 1;
   }
 

@@ -1,0 +1,192 @@
+/**
+ * The text of the part of a write transaction that deletes rows: saves every fact whose only
+ * durable copy is in a row about to go, then deletes the rows and what they own.
+ *
+ * All of it is one string for one call: the values are numbers and hex made here, and a call costs
+ * more than its parsing. The journal index is updated to match.
+ */
+import { assert } from '../../base/assert.ts';
+import type { EntryState, QueueIndex } from './queue-index.ts';
+import type { JournalIndex } from './journal-index.ts';
+import type { JournalRow } from './journal-row.ts';
+
+/** Values per INSERT; keeps a statement's text to some tens of kilobytes. */
+const VALUES_PER_STATEMENT = 500;
+
+/**
+ * SQL that deletes `doomed` rows safely; call it after everything buffered is in rows of the same
+ * transaction. Removes the rows from the index, except from its list of dead rows.
+ */
+export function deleteRows(
+  index: JournalIndex,
+  doomed: readonly JournalRow[],
+  nowMs: number,
+): string {
+  const ids = new Set<number>();
+  let maxId = 0;
+  for (const row of doomed) {
+    ids.add(row.id);
+    if (row.id > maxId) maxId = row.id;
+  }
+  const statements: string[] = [];
+  saveSettled(index, ids, maxId, statements);
+  saveQueueFacts(index, ids, maxId, statements);
+  saveStates(index, ids, maxId, statements);
+  forgetDropped(index, ids, maxId, statements);
+  forgetStaleStates(index, statements);
+  for (const { id, fault } of doomed) {
+    if (fault === undefined) continue;
+    statements.push(
+      `INSERT OR REPLACE INTO set_aside SELECT id, '${fault}', ${Math.floor(nowMs)}, runs, data
+       FROM journal WHERE id=${id}`,
+    );
+  }
+  deleteFrom('settled', 'journal_id', idsOf(doomed.filter((row) => row.isCheckpointed)), statements);
+  deleteFrom('body', 'id', doomed.flatMap((row) => row.bodyIds ?? []), statements);
+  deleteFrom('journal', 'id', idsOf(doomed), statements);
+  // Row ids are never used twice, even when the last rows go: checkpoints refer to them.
+  statements.push(`UPDATE meta SET value=${index.nextRowId - 1} WHERE name='last_row_id'`);
+  for (const row of doomed) index.removeRow(row);
+  return `${statements.join(';\n')};`;
+}
+
+/** Settlements recorded in doomed rows, of entries in rows that stay. */
+function saveSettled(
+  index: JournalIndex,
+  ids: ReadonlySet<number>,
+  maxId: number,
+  out: string[],
+): void {
+  const values: string[] = [];
+  for (const row of index.dirtyRows) {
+    if (row.dirtyFrom > maxId) break;
+    if (ids.has(row.id)) continue;
+    // No live entries: an empty blob says all are settled.
+    values.push(`(${row.id},x'${row.liveCount === 0 ? '' : hexOfBits(row)}')`);
+    row.dirtyFrom = 0;
+    row.isCheckpointed = true;
+    index.dirtyRows.delete(row);
+  }
+  insertInto('settled', values, out);
+}
+
+function saveQueueFacts(
+  index: JournalIndex,
+  ids: ReadonlySet<number>,
+  maxId: number,
+  out: string[],
+): void {
+  const queues = new Set<QueueIndex>();
+  for (const queue of index.markFacts) {
+    if (queue.markRowId > maxId) break;
+    if (ids.has(queue.markRowId)) queues.add(queue);
+  }
+  for (const queue of index.sequenceFacts) {
+    if (queue.sequenceRowId > maxId) break;
+    if (ids.has(queue.sequenceRowId)) queues.add(queue);
+  }
+  const values: string[] = [];
+  for (const queue of queues) {
+    values.push(`(${queue.id},${queue.nextSequence},${queue.deliveredBelow})`);
+    queue.markRowId = 0;
+    queue.sequenceRowId = 0;
+    queue.isCheckpointed = true;
+    index.markFacts.delete(queue);
+    index.sequenceFacts.delete(queue);
+  }
+  insertInto('queue_mark', values, out);
+}
+
+function saveStates(
+  index: JournalIndex,
+  ids: ReadonlySet<number>,
+  maxId: number,
+  out: string[],
+): void {
+  const asOf = index.nextRowId - 1;
+  const values: string[] = [];
+  for (const state of index.stateFacts) {
+    if (state.rowId > maxId) break;
+    if (!ids.has(state.rowId)) continue;
+    values.push(stateValues(state, asOf));
+    state.rowId = 0;
+    state.isCheckpointed = true;
+    index.stateFacts.delete(state);
+  }
+  insertInto('entry_state', values, out);
+}
+
+/** Side-table records of queues whose drop is recorded in a doomed row. */
+function forgetDropped(
+  index: JournalIndex,
+  ids: ReadonlySet<number>,
+  maxId: number,
+  out: string[],
+): void {
+  const { dropFacts } = index;
+  if (dropFacts.length === 0 || dropFacts[0]!.rowId > maxId) return;
+  const gone = dropFacts.filter((fact) => ids.has(fact.rowId)).map((fact) => fact.queueId);
+  index.dropFacts = dropFacts.filter((fact) => !ids.has(fact.rowId));
+  deleteFrom('queue_mark', 'queue_id', gone, out);
+  deleteFrom('entry_state', 'queue_id', gone, out);
+}
+
+function forgetStaleStates(index: JournalIndex, out: string[]): void {
+  const stale = index.staleStates;
+  for (let i = 0; i < stale.length; i += 2) {
+    out.push(
+      `DELETE FROM entry_state WHERE queue_id=${stale[i]} AND sequence=${stale[i + 1]}`,
+    );
+  }
+  index.staleStates = [];
+}
+
+function stateValues(state: EntryState, asOf: number): string {
+  const instant = (value: number): string =>
+    Number.isFinite(value) ? String(Math.max(0, Math.ceil(value))) : 'NULL';
+  return (
+    `(${state.queue.id},${state.sequence},${asOf},${state.receiveCount},` +
+    `${instant(state.notBeforeMs)},${instant(state.leaseUntilMs)},` +
+    `${Math.floor(state.firstReceivedAtMs)},${instant(state.expiresAtMs)},` +
+    `${state.isRedelivered ? 1 : 0})`
+  );
+}
+
+function hexOfBits(row: JournalRow): string {
+  assert(row.settledBits !== undefined, 'a row with settled and live entries has no bits');
+  return Buffer.from(row.settledBits).toString('hex');
+}
+
+function idsOf(rows: readonly JournalRow[]): number[] {
+  return rows.map((row) => row.id);
+}
+
+function insertInto(table: string, values: readonly string[], out: string[]): void {
+  for (let i = 0; i < values.length; i += VALUES_PER_STATEMENT) {
+    const chunk = values.slice(i, i + VALUES_PER_STATEMENT).join(',');
+    out.push(`INSERT OR REPLACE INTO ${table} VALUES ${chunk}`);
+  }
+}
+
+/** Deletes by key: a range where keys follow one another, a list of the rest. */
+function deleteFrom(table: string, column: string, keys: number[], out: string[]): void {
+  if (keys.length === 0) return;
+  keys.sort((a, b) => a - b);
+  const loners: number[] = [];
+  for (let i = 0; i < keys.length; ) {
+    let length = 1;
+    while (i + length < keys.length && keys[i + length] === keys[i]! + length) length += 1;
+    const first = keys[i]!;
+    if (length === 1) loners.push(first);
+    else {
+      out.push(
+        `DELETE FROM ${table} WHERE ${column} BETWEEN ${first} AND ${first + length - 1}`,
+      );
+    }
+    i += length;
+  }
+  for (let i = 0; i < loners.length; i += VALUES_PER_STATEMENT) {
+    const chunk = loners.slice(i, i + VALUES_PER_STATEMENT).join(',');
+    out.push(`DELETE FROM ${table} WHERE ${column} IN (${chunk})`);
+  }
+}

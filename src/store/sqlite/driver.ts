@@ -1,0 +1,113 @@
+/**
+ * The only importer of `sqlite3`: promises over its callbacks, and nothing else.
+ *
+ * Facts this relies on: every call runs on the thread pool and costs some 100 us of CPU, so callers
+ * count statements; `bind` copies Buffer parameters before `run` returns, so scratch memory may be
+ * reused at once; integers beyond 32 bits are bound as REAL, which an INTEGER column turns back.
+ */
+import sqlite3 from 'sqlite3';
+
+/** What can stand in a parameter list. */
+export type SqlValue = number | string | Buffer | null;
+
+/** An error of SQLite with its result code, such as `SQLITE_FULL`. */
+export interface SqliteError extends Error {
+  readonly code?: string;
+}
+
+/** One connection. */
+export class Connection {
+  readonly #database: sqlite3.Database;
+
+  private constructor(database: sqlite3.Database) {
+    this.#database = database;
+  }
+
+  /** Opens, and creates unless `isReadOnly`. */
+  static open(path: string, isReadOnly = false): Promise<Connection> {
+    const mode = isReadOnly
+      ? sqlite3.OPEN_READONLY
+      : sqlite3.OPEN_READWRITE | sqlite3.OPEN_CREATE;
+    return new Promise((resolve, reject) => {
+      const database = new sqlite3.Database(path, mode, (error) => {
+        if (error === null) resolve(new Connection(database));
+        else reject(error);
+      });
+    });
+  }
+
+  /** Runs any number of statements separated by semicolons: one hop to the thread pool. */
+  execute(sql: string): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#database.exec(sql, (error) => settle(error, resolve, reject));
+    });
+  }
+
+  /** The rows of one statement. */
+  all<Row>(sql: string, parameters: readonly SqlValue[] = []): Promise<Row[]> {
+    return new Promise((resolve, reject) => {
+      this.#database.all<Row>(sql, parameters, (error, rows) => {
+        if (error === null) resolve(rows);
+        else reject(error);
+      });
+    });
+  }
+
+  prepare(sql: string): Promise<Statement> {
+    return new Promise((resolve, reject) => {
+      const statement = this.#database.prepare(sql, (error: Error | null) => {
+        if (error === null) resolve(new Statement(statement));
+        else reject(error);
+      });
+    });
+  }
+
+  close(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#database.close((error) => settle(error, resolve, reject));
+    });
+  }
+}
+
+/** One prepared statement. */
+export class Statement {
+  readonly #statement: sqlite3.Statement;
+
+  constructor(statement: sqlite3.Statement) {
+    this.#statement = statement;
+  }
+
+  /** Runs it to the end; Buffers among `parameters` may be reused when this returns. */
+  run(parameters: readonly SqlValue[]): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#statement.run(parameters, (error: Error | null) => settle(error, resolve, reject));
+    });
+  }
+
+  /** The first row; the statement is reset, so that no read transaction stays open. */
+  get<Row>(parameters: readonly SqlValue[]): Promise<Row | undefined> {
+    return new Promise((resolve, reject) => {
+      this.#statement.get(parameters, (error: Error | null, row?: Row) => {
+        this.#statement.reset(() => (error === null ? resolve(row) : reject(error)));
+      });
+    });
+  }
+
+  all<Row>(parameters: readonly SqlValue[]): Promise<Row[]> {
+    return new Promise((resolve, reject) => {
+      this.#statement.all(parameters, (error: Error | null, rows: Row[]) => {
+        if (error === null) resolve(rows);
+        else reject(error);
+      });
+    });
+  }
+
+  finalize(): Promise<void> {
+    return new Promise((resolve) => this.#statement.finalize(() => resolve()));
+  }
+}
+
+function settle(error: Error | null, resolve: () => void, reject: (error: Error) => void): void {
+  if (error === null) resolve();
+  else reject(error);
+}

@@ -1,0 +1,236 @@
+/**
+ * The index of the whole journal: which rows there are, which entries in them live, and which
+ * facts have their only durable copy in which row.
+ *
+ * It is changed at once by every call of the engine, before anything is durable. That is sound
+ * because every write transaction takes the whole write buffer first (docs/STORAGE.md, I1): when a
+ * transaction is put together, this index is exactly what that transaction makes durable.
+ *
+ * "Facts" are what a row proves besides its own entries: settlements of older rows' entries, marks,
+ * entry states, the highest sequence of a queue, dropped queues. A row may be deleted only if each
+ * fact in it is superseded, moot, or saved in a side table in the same transaction. The sets here
+ * find those facts without looking at all rows: each keeps insertion order, and an element moves
+ * to the end when its fact is written anew, so the front always holds the oldest row ids.
+ */
+import type { QueueId } from '../../engine/ports.ts';
+import type { StateFields } from './row-index.ts';
+import { type EntryState, QueueIndex } from './queue-index.ts';
+import type { JournalRow, Run } from './journal-row.ts';
+
+/** A row with fewer bytes than this is thin: worth merging with others. */
+export const THIN_ROW_BYTES = 8 * 1024;
+
+export class JournalIndex {
+  readonly queues: Map<QueueId, QueueIndex>;
+  /** By id, ascending. */
+  readonly rows: Map<number, JournalRow>;
+  /** Rows without live entries, in the order they died. */
+  deadRows: JournalRow[];
+  deadBytes: number;
+  /** Rows with settlements since their last checkpoint, by ascending `dirtyFrom`. */
+  readonly dirtyRows: Set<JournalRow>;
+  /** Entry states whose newest record is in a row, by ascending row id. */
+  readonly stateFacts: Set<EntryState>;
+  readonly markFacts: Set<QueueIndex>;
+  readonly sequenceFacts: Set<QueueIndex>;
+  /** Dropped queues and the row that says so, ascending. */
+  dropFacts: { readonly queueId: QueueId; readonly rowId: number }[];
+  /** Checkpointed entry states whose entries are gone: [queueId, sequence] pairs to delete. */
+  staleStates: number[];
+  /** The id the next row will get; settlements buffered now will be in it. */
+  nextRowId: number;
+  totalBytes: number;
+  /** Estimate: a row's bytes count in proportion to its live entries. */
+  liveBytes: number;
+  liveCount: number;
+  /** Runs of rows with live entries. */
+  runCount: number;
+  /** Rows that are thin and have live entries. */
+  thinCount: number;
+
+  constructor() {
+    this.queues = new Map();
+    this.rows = new Map();
+    this.deadRows = [];
+    this.deadBytes = 0;
+    this.dirtyRows = new Set();
+    this.stateFacts = new Set();
+    this.markFacts = new Set();
+    this.sequenceFacts = new Set();
+    this.dropFacts = [];
+    this.staleStates = [];
+    this.nextRowId = 1;
+    this.totalBytes = 0;
+    this.liveBytes = 0;
+    this.liveCount = 0;
+    this.runCount = 0;
+    this.thinCount = 0;
+  }
+
+  /** The queue, created when missing. */
+  queue(queueId: QueueId): QueueIndex {
+    let queue = this.queues.get(queueId);
+    if (queue === undefined) {
+      queue = new QueueIndex(queueId);
+      this.queues.set(queueId, queue);
+    }
+    return queue;
+  }
+
+  /** Takes a new row; its runs follow by `addRun`. */
+  addRow(row: JournalRow): void {
+    this.rows.set(row.id, row);
+    this.totalBytes += row.totalBytes;
+    this.runCount += row.runCount;
+    if (row.liveCount === 0) {
+      this.#buryRow(row);
+      return;
+    }
+    this.liveCount += row.liveCount;
+    this.liveBytes += row.slotBytes * row.liveCount;
+    if (row.totalBytes < THIN_ROW_BYTES) this.thinCount += 1;
+  }
+
+  /** Takes a run of a row already added; `proofRowId` is the row that shows its sequences. */
+  addRun(queue: QueueIndex, run: Run, proofRowId: number): void {
+    if (run.liveCount > 0) queue.addRun(run);
+    this.proveSequence(queue, run.first + run.count, proofRowId);
+  }
+
+  /** Notes that a row shows sequences below `next` to be in use. */
+  proveSequence(queue: QueueIndex, next: number, rowId: number): void {
+    if (next <= queue.nextSequence) return;
+    queue.nextSequence = next;
+    queue.sequenceRowId = rowId;
+    this.sequenceFacts.delete(queue);
+    this.sequenceFacts.add(queue);
+  }
+
+  /** Settles an entry by a fact that will be, or is, in row `factRowId`; false if not live. */
+  settle(queue: QueueIndex, sequence: number, factRowId: number): boolean {
+    const run = queue.find(sequence);
+    if (run === undefined || !this.#settleInRun(queue, run, sequence)) return false;
+    this.#noteDirty(run.row, factRowId);
+    return true;
+  }
+
+  /**
+   * Settles all live entries in [first, end). Returns the smallest range that covers them, as
+   * [first, end), or undefined when there were none.
+   */
+  settleRange(
+    queue: QueueIndex,
+    first: number,
+    end: number,
+    factRowId: number,
+  ): [number, number] | undefined {
+    let lowest = Infinity;
+    let highest = -1;
+    for (;;) {
+      const run = queue.firstLiveRun(first);
+      const start = run?.firstLive(first) ?? Infinity;
+      if (run === undefined || start >= end) break;
+      const runEnd = Math.min(end, run.first + run.count);
+      for (let sequence = start; sequence < runEnd; sequence += 1) {
+        if (this.#settleInRun(queue, run, sequence)) highest = sequence;
+      }
+      if (start < lowest) lowest = start;
+      this.#noteDirty(run.row, factRowId);
+      first = runEnd;
+    }
+    return highest < 0 ? undefined : [lowest, highest + 1];
+  }
+
+  /** Settles slots that were never live: gaps of a moved run. The row itself proves them. */
+  settleBorn(queue: QueueIndex, run: Run, sequence: number): void {
+    this.#settleInRun(queue, run, sequence);
+  }
+
+  /** Forgets a queue; the fact is in row `factRowId`, or needs none when that is 0. */
+  dropQueue(queue: QueueIndex, factRowId: number): void {
+    this.settleRange(queue, 0, Infinity, factRowId);
+    queue.isDropped = true;
+    this.queues.delete(queue.id);
+    this.markFacts.delete(queue);
+    this.sequenceFacts.delete(queue);
+    for (const state of queue.states?.values() ?? []) this.stateFacts.delete(state);
+    queue.states = undefined;
+    if (factRowId > 0) this.dropFacts.push({ queueId: queue.id, rowId: factRowId });
+  }
+
+  /** Sets the state of an entry; the fact is in row `factRowId`. */
+  setState(
+    queue: QueueIndex,
+    sequence: number,
+    fields: StateFields,
+    factRowId: number,
+  ): EntryState {
+    queue.states ??= new Map();
+    let state = queue.states.get(sequence);
+    if (state === undefined) {
+      state = { queue, sequence, rowId: 0, isCheckpointed: false, isBuffered: false, ...fields };
+      queue.states.set(sequence, state);
+    } else {
+      Object.assign(state, fields);
+    }
+    state.rowId = factRowId;
+    this.stateFacts.delete(state);
+    this.stateFacts.add(state);
+    return state;
+  }
+
+  /** Sets the mark; the fact is in row `factRowId`. */
+  setMark(queue: QueueIndex, deliveredBelow: number, factRowId: number): void {
+    queue.deliveredBelow = deliveredBelow;
+    queue.markRowId = factRowId;
+    this.markFacts.delete(queue);
+    this.markFacts.add(queue);
+  }
+
+  /** Takes a row out: deleted or moved away in the transaction under construction. */
+  removeRow(row: JournalRow): void {
+    this.rows.delete(row.id);
+    this.dirtyRows.delete(row);
+    this.totalBytes -= row.totalBytes;
+    if (row.liveCount === 0) return;
+    this.liveCount -= row.liveCount;
+    this.liveBytes -= row.slotBytes * row.liveCount;
+    this.runCount -= row.runCount;
+    if (row.totalBytes < THIN_ROW_BYTES) this.thinCount -= 1;
+  }
+
+  #settleInRun(queue: QueueIndex, run: Run, sequence: number): boolean {
+    const { row } = run;
+    if (!row.settleSlot(run.slotBase + (sequence - run.first))) return false;
+    run.liveCount -= 1;
+    this.liveCount -= 1;
+    this.liveBytes -= row.slotBytes;
+    if (queue.states !== undefined) this.#forgetState(queue, sequence);
+    if (row.liveCount === 0) {
+      if (row.totalBytes < THIN_ROW_BYTES) this.thinCount -= 1;
+      this.#buryRow(row);
+    }
+    if (run.liveCount === 0) queue.runEmptied();
+    return true;
+  }
+
+  #buryRow(row: JournalRow): void {
+    this.runCount -= row.runCount;
+    this.deadRows.push(row);
+    this.deadBytes += row.totalBytes;
+  }
+
+  #noteDirty(row: JournalRow, factRowId: number): void {
+    if (row.dirtyFrom !== 0) return;
+    row.dirtyFrom = factRowId;
+    this.dirtyRows.add(row);
+  }
+
+  #forgetState(queue: QueueIndex, sequence: number): void {
+    const state = queue.states?.get(sequence);
+    if (state === undefined) return;
+    queue.states?.delete(sequence);
+    this.stateFacts.delete(state);
+    if (state.isCheckpointed) this.staleStates.push(queue.id, sequence);
+  }
+}

@@ -1,0 +1,127 @@
+/** What the process keeps in memory of one journal row, and of one run of entries in it. */
+
+/** One row of table `journal`. Slots are its entries, in the order of its index. */
+export class JournalRow {
+  readonly id: number;
+  readonly slotCount: number;
+  /** Bytes of both columns and of the bodies it owns. */
+  readonly totalBytes: number;
+  /** Put records in its index: the memory its entries cost. */
+  readonly runCount: number;
+  /** Ids in table `body` that go when this row goes. */
+  bodyIds: readonly number[] | undefined;
+  /** Wall ms of its commit. */
+  readonly commitMs: number;
+  liveCount: number;
+  /** One bit per slot, set when settled; undefined while none is (or when all are). */
+  settledBits: Uint8Array | undefined;
+  /**
+   * Lowest row id holding a settlement of this row's entries that no checkpoint has saved; 0 when
+   * there is none.
+   */
+  dirtyFrom: number;
+  /** Table `settled` has a record for it. */
+  isCheckpointed: boolean;
+  /** Why it cannot be read: it is kept in table `set_aside` when it is deleted. */
+  fault: string | undefined;
+  /** Being moved by the transaction under construction. */
+  isVictim: boolean;
+  /** Written by the cleaner out of fragments: pointless to try again for fewer runs. */
+  isMerged: boolean;
+
+  constructor(
+    id: number,
+    slotCount: number,
+    totalBytes: number,
+    runCount: number,
+    bodyIds: readonly number[] | undefined,
+    commitMs: number,
+  ) {
+    this.id = id;
+    this.slotCount = slotCount;
+    this.totalBytes = totalBytes;
+    this.runCount = runCount;
+    this.bodyIds = bodyIds;
+    this.commitMs = commitMs;
+    this.liveCount = slotCount;
+    this.settledBits = undefined;
+    this.dirtyFrom = 0;
+    this.isCheckpointed = false;
+    this.fault = undefined;
+    this.isVictim = false;
+    this.isMerged = false;
+  }
+
+  /** Whether the entry in a slot is gone. */
+  isSettled(slot: number): boolean {
+    if (this.liveCount === 0) return true;
+    const bits = this.settledBits;
+    return bits !== undefined && (bits[slot >>> 3]! & (1 << (slot & 7))) !== 0;
+  }
+
+  /** Settles a slot; false when it was already. The caller keeps the counts of the run. */
+  settleSlot(slot: number): boolean {
+    if (this.liveCount === 0) return false;
+    if (this.liveCount > 1 || this.settledBits !== undefined) {
+      this.settledBits ??= new Uint8Array((this.slotCount + 7) >>> 3);
+      const bits = this.settledBits;
+      const bit = 1 << (slot & 7);
+      if ((bits[slot >>> 3]! & bit) !== 0) return false;
+      bits[slot >>> 3]! |= bit;
+    }
+    this.liveCount -= 1;
+    if (this.liveCount === 0) this.settledBits = undefined;
+    return true;
+  }
+
+  /** Average bytes of a slot, for estimates of live bytes. */
+  get slotBytes(): number {
+    return this.slotCount === 0 ? 0 : this.totalBytes / this.slotCount;
+  }
+}
+
+/** Consecutive sequences of one queue in consecutive slots of one row. */
+export class Run {
+  readonly first: number;
+  readonly count: number;
+  readonly row: JournalRow;
+  readonly slotBase: number;
+  readonly survives: boolean;
+  /** Newest commit time of its entries, wall ms. */
+  readonly timeMs: number;
+  liveCount: number;
+
+  constructor(
+    first: number,
+    count: number,
+    row: JournalRow,
+    slotBase: number,
+    survives: boolean,
+    timeMs: number,
+  ) {
+    this.first = first;
+    this.count = count;
+    this.row = row;
+    this.slotBase = slotBase;
+    this.survives = survives;
+    this.timeMs = timeMs;
+    this.liveCount = count;
+  }
+
+  /** Lowest live sequence >= `from` in this run, or Infinity. */
+  firstLive(from: number): number {
+    if (this.liveCount === 0) return Infinity;
+    const bits = this.row.settledBits;
+    const end = this.first + this.count;
+    let sequence = Math.max(from, this.first);
+    if (bits === undefined) return sequence < end ? sequence : Infinity;
+    while (sequence < end) {
+      const slot = this.slotBase + (sequence - this.first);
+      const byte = bits[slot >>> 3]!;
+      if (byte === 0xff) sequence += 8 - (slot & 7);
+      else if ((byte & (1 << (slot & 7))) !== 0) sequence += 1;
+      else return sequence;
+    }
+    return Infinity;
+  }
+}

@@ -1,0 +1,222 @@
+/**
+ * Reads entries of a queue back from the journal.
+ *
+ * Reads are served one after the other. Between the await of a row and its use the index may have
+ * changed: so the place of the next entry is looked up anew after each await, and a row that went
+ * because the cleaner moved its entries is simply looked up where it is now.
+ */
+import { Entry, STORE_WRITTEN, type Message } from '../../engine/message.ts';
+import type { QueueId } from '../../engine/ports.ts';
+import type { JournalIndex } from './journal-index.ts';
+import type { Run } from './journal-row.ts';
+import type { LoadedRow, RowLoader } from './row-loader.ts';
+import type { QueueIndex } from './queue-index.ts';
+
+/** What the pager asks of the store. */
+export interface PagerHost {
+  /** Rows up to this id are committed. */
+  readonly committedRowId: number;
+  /** Resolves when the commit in flight has ended. */
+  commitEnded(): Promise<void>;
+  /** Entries [first, end) cannot be read; after this call the index has none of them live. */
+  onDamage(queue: QueueIndex, run: Run, first: number, end: number, reason: string): void;
+  /** The disk failed. */
+  onError(error: Error): void;
+}
+
+/** One call of `Store.read`. */
+interface ReadRequest {
+  readonly queueId: QueueId;
+  readonly fromSequence: number;
+  readonly maxCount: number;
+  readonly maxBytes: number;
+  readonly done: (entries: Entry[], end: number) => void;
+}
+
+/** An entry picked for an answer: where its record is, before its bytes are copied. */
+interface Pick {
+  readonly sequence: number;
+  readonly slot: number;
+  readonly recordAt: number;
+}
+
+export class Pager {
+  readonly #index: JournalIndex;
+  readonly #loader: RowLoader;
+  readonly #host: PagerHost;
+  #requests: ReadRequest[];
+  #isRunning: boolean;
+
+  constructor(index: JournalIndex, loader: RowLoader, host: PagerHost) {
+    this.#index = index;
+    this.#loader = loader;
+    this.#host = host;
+    this.#requests = [];
+    this.#isRunning = false;
+  }
+
+  /** Queues a read; `done` is called from a later turn. */
+  read(request: ReadRequest): void {
+    this.#requests.push(request);
+    if (!this.#isRunning) void this.#serve();
+  }
+
+  async #serve(): Promise<void> {
+    this.#isRunning = true;
+    await Promise.resolve();
+    for (;;) {
+      const request = this.#requests.shift();
+      if (request === undefined) break;
+      const entries: Entry[] = [];
+      let end = request.fromSequence;
+      try {
+        end = await this.#collect(request, entries);
+      } catch (error) {
+        this.#host.onError(error instanceof Error ? error : new Error(String(error)));
+      }
+      setImmediate(() => request.done(entries, end));
+    }
+    this.#isRunning = false;
+  }
+
+  async #collect(request: ReadRequest, entries: Entry[]): Promise<number> {
+    const { queueId, maxCount, maxBytes } = request;
+    let next = request.fromSequence;
+    let byteCount = 0;
+    while (entries.length < maxCount && byteCount < maxBytes) {
+      const queue = this.#index.queues.get(queueId);
+      const run = queue?.firstLiveRun(next);
+      if (queue === undefined || run === undefined) break;
+      if (run.row.id > this.#host.committedRowId) {
+        if (entries.length > 0) break;
+        await this.#host.commitEnded();
+        if (run.row.id > this.#host.committedRowId) break;
+        continue;
+      }
+      const loaded = await this.#loader.load(run.row.id);
+      if (queue.isDropped || queue.firstLiveRun(next) !== run) continue;
+      if (typeof loaded === 'string') {
+        // Its last entries may just have gone, and the row with them.
+        if (this.#index.rows.has(run.row.id)) {
+          this.#host.onDamage(queue, run, run.first, run.first + run.count, loaded);
+        }
+        continue;
+      }
+      const picks = pickEntries(run, loaded, next, maxCount - entries.length, maxBytes - byteCount);
+      byteCount += await this.#copyOut(queue, run, loaded, picks, entries);
+      next = picks[picks.length - 1]!.sequence + 1;
+    }
+    return next;
+  }
+
+  /** Appends the picked entries, with their bytes in one fresh piece of memory. */
+  async #copyOut(
+    queue: QueueIndex,
+    run: Run,
+    loaded: LoadedRow,
+    picks: readonly Pick[],
+    entries: Entry[],
+  ): Promise<number> {
+    const { data } = loaded;
+    let chunkBytes = 0;
+    let lastAt = -1;
+    for (const { recordAt } of picks) {
+      if (recordAt !== lastAt && data.bodyId(recordAt) < 0) {
+        chunkBytes += data.headerBytes(recordAt) + data.bodyBytes(recordAt);
+      }
+      lastAt = recordAt;
+    }
+    const chunk = Buffer.allocUnsafeSlow(chunkBytes);
+    let chunkAt = 0;
+    let byteCount = 0;
+    let message: Message | undefined;
+    lastAt = -1;
+    for (const { sequence, slot, recordAt } of picks) {
+      if (recordAt !== lastAt || message === undefined) {
+        const payloadBytes = data.headerBytes(recordAt) + data.bodyBytes(recordAt);
+        byteCount += payloadBytes;
+        if (data.bodyId(recordAt) < 0) {
+          const from = data.payloadAt(recordAt);
+          data.data.copy(chunk, chunkAt, from, from + payloadBytes);
+          message = data.message(recordAt, chunk, chunkAt);
+          chunkAt += payloadBytes;
+        } else {
+          message = await this.#messageApart(queue, run, loaded, sequence, recordAt);
+          if (message === undefined) continue;
+        }
+        lastAt = recordAt;
+      }
+      entries.push(makeEntry(queue, message, sequence, data.expiresAtMs(slot)));
+    }
+    return byteCount;
+  }
+
+  /** A message whose body lies in its own table; undefined when it is gone or damaged. */
+  async #messageApart(
+    queue: QueueIndex,
+    run: Run,
+    loaded: LoadedRow,
+    sequence: number,
+    recordAt: number,
+  ): Promise<Message | undefined> {
+    const { data } = loaded;
+    const bodyBytes = data.bodyBytes(recordAt);
+    const body = await this.#loader.loadBody(
+      data.bodyId(recordAt),
+      data.bodyCrc(recordAt),
+      bodyBytes,
+    );
+    if (body === undefined) {
+      if (queue.firstLive(sequence) === sequence) {
+        this.#host.onDamage(queue, run, sequence, sequence + 1, 'body missing or damaged');
+      }
+      return undefined;
+    }
+    const headerBytes = data.headerBytes(recordAt);
+    const bytes = Buffer.allocUnsafeSlow(headerBytes + bodyBytes);
+    const from = data.payloadAt(recordAt);
+    data.data.copy(bytes, 0, from, from + headerBytes);
+    body.copy(bytes, headerBytes);
+    return data.message(recordAt, bytes, 0);
+  }
+}
+
+/** Live entries of a run from `next`, within the limits; at least one. */
+function pickEntries(
+  run: Run,
+  loaded: LoadedRow,
+  next: number,
+  maxCount: number,
+  maxBytes: number,
+): Pick[] {
+  const picks: Pick[] = [];
+  let byteCount = 0;
+  let sequence = run.firstLive(next);
+  while (sequence !== Infinity && picks.length < maxCount && byteCount < maxBytes) {
+    const slot = run.slotBase + (sequence - run.first);
+    const recordAt = loaded.data.recordAt(slot);
+    picks.push({ sequence, slot, recordAt });
+    byteCount += loaded.data.headerBytes(recordAt) + loaded.data.bodyBytes(recordAt);
+    sequence = run.firstLive(sequence + 1);
+  }
+  return picks;
+}
+
+function makeEntry(
+  queue: QueueIndex,
+  message: Message,
+  sequence: number,
+  expiresAtMs: number,
+): Entry {
+  const entry = new Entry(message, sequence, expiresAtMs);
+  entry.storeState = STORE_WRITTEN;
+  const state = queue.states?.get(sequence);
+  if (state === undefined) return entry;
+  entry.expiresAtMs = state.expiresAtMs;
+  entry.notBeforeMs = state.notBeforeMs;
+  entry.receiveCount = state.receiveCount;
+  entry.leaseUntilMs = state.leaseUntilMs;
+  entry.firstReceivedAtMs = state.firstReceivedAtMs;
+  entry.isRedelivered = state.isRedelivered;
+  return entry;
+}

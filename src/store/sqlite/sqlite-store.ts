@@ -1,0 +1,530 @@
+/**
+ * The store on SQLite: an append-only journal in which one commit is one row.
+ *
+ * This file only joins the parts: write buffer and journal index (memory), commit loop, transaction
+ * writer, pager and cleaner. Formats are in row-index.ts and message-record.ts; the reasons are in
+ * docs/STORAGE.md. Invariants, in the order in which the rest relies on them:
+ *
+ * I1. Every write transaction takes the whole write buffer. So when one is put together, the
+ *     journal index is exactly the state that this transaction makes durable.
+ * I2. Row ids grow and are never used twice. Recovery applies rows in id order: settlements reach
+ *     entries of rows up to their own only, and a sequence is put once, so an old settlement never
+ *     hits a newer entry. A moved entry is written live into a new row, after all its history.
+ * I3. A row goes only in a transaction that also saves every fact whose last durable copy it holds
+ *     (checkpoint.ts), and in which none of its entries is live, or the live ones are in new rows.
+ * I4. A body apart is owned by exactly one row, named in its index; it goes with its owner, or is
+ *     named by the row to which its message moved, in the same transaction.
+ * I5. Nothing is confirmed, and no row is read, before the transaction that wrote it has ended.
+ * I6. A checksum is verified before any byte of a row is believed. A bad row is reported and kept
+ *     in table `set_aside`; its entries are never delivered.
+ * I7. The first error of a write ends the store: later transactions are not tried, `onFailure`
+ *     runs once, nothing further is confirmed.
+ */
+import { mkdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Clock, systemClock } from '../../base/clock.ts';
+import { type Entry, STORE_CANCELLED, STORE_PENDING, STORE_WRITTEN } from '../../engine/message.ts';
+import type { QueueId, Recovery, Store, Ticket } from '../../engine/ports.ts';
+import { CommitLoop, type CommitSink } from '../commit-loop.ts';
+import { createPrivate, DataDirLock } from '../data-dir-lock.ts';
+import { type Scheduler, systemScheduler } from '../scheduler.ts';
+import { deleteRows } from './checkpoint.ts';
+import { Cleaner, CLEANER_LIMITS, type CleanerLimits } from './cleaner.ts';
+import { Connection } from './driver.ts';
+import { Housekeeper } from './housekeeper.ts';
+import { JournalIndex } from './journal-index.ts';
+import type { JournalRow, Run } from './journal-row.ts';
+import { LatencyRing } from './latency-ring.ts';
+import { Pager, type PagerHost } from './pager.ts';
+import type { QueueIndex } from './queue-index.ts';
+import { JournalRecovery, readDefinitions } from './recovery.ts';
+import { type BuiltRow, RowBuilder } from './row-builder.ts';
+import { RowLoader } from './row-loader.ts';
+import { applyPragmas, type Durability, migrate } from './schema.ts';
+import { TransactionWriter } from './transaction.ts';
+import { stateFieldsOf, WriteBuffer } from './write-buffer.ts';
+
+export const DATA_FILE = 'tributary.db';
+
+/** Something the operator should know, that does not stop the store. */
+export interface DamageReport {
+  readonly rowId: number;
+  readonly reason: string;
+  /** Whose entries cannot be read; absent when the row's index itself is damaged. */
+  readonly queueId?: QueueId;
+  readonly firstSequence?: number;
+  readonly endSequence?: number;
+}
+
+export interface SqliteStoreOptions {
+  /** Data directory; created when missing. */
+  readonly directory: string;
+  readonly durability: Durability;
+  readonly clock?: Clock;
+  readonly scheduler?: Scheduler;
+  /** Called for damaged rows, from recovery on. */
+  readonly onDamage?: (report: DamageReport) => void;
+  /** What the cleaner keeps to; for tests. */
+  readonly cleanerLimits?: Partial<CleanerLimits>;
+}
+
+/** Figures for metrics; bytes and ms. */
+export interface StoreMetrics {
+  readonly commits: number;
+  readonly commitP50Ms: number;
+  readonly commitP99Ms: number;
+  readonly lastCommitMs: number;
+  readonly committedBytes: number;
+  readonly rows: number;
+  readonly deadRows: number;
+  readonly runs: number;
+  readonly liveEntries: number;
+  readonly liveBytes: number;
+  readonly journalBytes: number;
+  readonly fileBytes: number;
+  readonly walBytes: number;
+  readonly movedEntries: number;
+  readonly deletedRows: number;
+  readonly damagedRows: number;
+}
+
+/** Builders kept from transaction to transaction. */
+const BUILDERS_KEPT = 4;
+
+export class SqliteStore implements Store, CommitSink, PagerHost {
+  readonly #path: string;
+  readonly #lock: DataDirLock;
+  readonly #connection: Connection;
+  readonly #clock: Clock;
+  readonly #onDamage: (report: DamageReport) => void;
+  readonly #index: JournalIndex;
+  readonly #buffer: WriteBuffer;
+  readonly #loop: CommitLoop;
+  readonly #writer: TransactionWriter;
+  readonly #loader: RowLoader;
+  readonly #pager: Pager;
+  readonly #cleaner: Cleaner;
+  readonly #housekeeper: Housekeeper;
+  readonly #latency: LatencyRing;
+  #builders: RowBuilder[];
+  #lastQueue: QueueIndex | undefined;
+  #committedRowId: number;
+  #inFlightBytes: number;
+  #commitWaiters: (() => void)[];
+  #commits: number;
+  #committedBytes: number;
+  #lastCommitMs: number;
+  #damagedRows: number;
+  #isClosed: boolean;
+
+  private constructor(
+    options: SqliteStoreOptions,
+    lock: DataDirLock,
+    connection: Connection,
+    writer: TransactionWriter,
+    loader: RowLoader,
+  ) {
+    const scheduler = options.scheduler ?? systemScheduler;
+    this.#path = join(options.directory, DATA_FILE);
+    this.#lock = lock;
+    this.#connection = connection;
+    this.#clock = options.clock ?? systemClock;
+    this.#onDamage = options.onDamage ?? (() => undefined);
+    this.#index = new JournalIndex();
+    this.#buffer = new WriteBuffer(this.#index);
+    this.#loop = new CommitLoop(this, scheduler);
+    this.#writer = writer;
+    this.#loader = loader;
+    this.#pager = new Pager(this.#index, loader, this);
+    const limits = { ...CLEANER_LIMITS, ...options.cleanerLimits };
+    this.#cleaner = new Cleaner(this.#index, loader, limits, (row, fault) => {
+      this.#setAsideRow(row, fault);
+    });
+    this.#housekeeper = new Housekeeper({
+      index: this.#index,
+      cleaner: this.#cleaner,
+      loop: this.#loop,
+      connection,
+      scheduler,
+      clock: this.#clock,
+      committedRowId: () => this.#committedRowId,
+      onError: (error) => this.onError(error),
+    });
+    this.#latency = new LatencyRing();
+    this.#builders = [];
+    this.#lastQueue = undefined;
+    this.#committedRowId = 0;
+    this.#inFlightBytes = 0;
+    this.#commitWaiters = [];
+    this.#commits = 0;
+    this.#committedBytes = 0;
+    this.#lastCommitMs = 0;
+    this.#damagedRows = 0;
+    this.#isClosed = false;
+  }
+
+  /**
+   * Opens or creates the data directory and its file; reads nothing yet.
+   *
+   * @throws DataDirBusyError when another process has it, DataFileError when it cannot be used
+   */
+  static async open(options: SqliteStoreOptions): Promise<SqliteStore> {
+    const { directory } = options;
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    const lock = await DataDirLock.acquire(directory);
+    let connection: Connection | undefined;
+    try {
+      const path = join(directory, DATA_FILE);
+      createPrivate(path);
+      connection = await Connection.open(path);
+      await applyPragmas(connection, options.durability);
+      await migrate(connection);
+      const writer = await TransactionWriter.create(connection);
+      const loader = await RowLoader.create(connection);
+      return new SqliteStore(options, lock, connection, writer, loader);
+    } catch (error) {
+      await connection?.close().catch(() => undefined);
+      await lock.release();
+      throw error;
+    }
+  }
+
+  async recover(): Promise<Recovery> {
+    const connection = this.#connection;
+    const meta = new Map<string, number>();
+    for (const { name, value } of await connection.all<{ name: string; value: number }>(
+      'SELECT name, value FROM meta',
+    )) {
+      meta.set(name, value);
+    }
+    const epoch = (meta.get('epoch') ?? 0) + 1;
+    const wasClean = meta.get('is_clean') === 1;
+    const definitions = await readDefinitions(connection);
+    const recovery = new JournalRecovery(connection, this.#loader, this.#index);
+    const { queues, damaged, nextBodyId } = await recovery.run();
+    this.#buffer.nextBodyId = nextBodyId;
+    this.#committedRowId = this.#index.nextRowId - 1;
+    for (const { rowId, reason } of damaged) this.#report({ rowId, reason });
+    await connection.execute(
+      `BEGIN IMMEDIATE;
+       UPDATE meta SET value=${epoch} WHERE name='epoch';
+       UPDATE meta SET value=0 WHERE name='is_clean';
+       COMMIT;`,
+    );
+    this.#housekeeper.start();
+    return { epoch, wasClean, definitions, queues };
+  }
+
+  put(queueId: QueueId, entry: Entry, survivesRestart: boolean): void {
+    this.#buffer.put(this.#queue(queueId), entry, survivesRestart);
+    this.#loop.touch();
+  }
+
+  settle(queueId: QueueId, entry: Entry): void {
+    if (entry.storeState === STORE_WRITTEN) {
+      const queue = this.#knownQueue(queueId);
+      if (queue === undefined) return;
+      const { sequence } = entry;
+      if (!this.#index.settle(queue, sequence, this.#index.nextRowId)) return;
+      this.#buffer.settled(queue, sequence, sequence + 1);
+      this.#loop.touch();
+    } else if (entry.storeState === STORE_PENDING) {
+      entry.storeState = STORE_CANCELLED;
+    }
+  }
+
+  settleRange(queueId: QueueId, first: number, end: number): void {
+    const queue = this.#knownQueue(queueId);
+    if (queue === undefined) return;
+    this.#buffer.cancelRange(queue, first, end);
+    const range = this.#index.settleRange(queue, first, end, this.#index.nextRowId);
+    if (range === undefined) return;
+    this.#buffer.settled(queue, range[0], range[1]);
+    this.#loop.touch();
+  }
+
+  update(queueId: QueueId, entry: Entry): void {
+    // A pending put is encoded with the state it has then.
+    if (entry.storeState !== STORE_WRITTEN) return;
+    const queue = this.#knownQueue(queueId);
+    const run = queue?.find(entry.sequence);
+    if (queue === undefined || run === undefined) return;
+    if (run.firstLive(entry.sequence) !== entry.sequence) return;
+    const { nextRowId } = this.#index;
+    const state = this.#index.setState(queue, entry.sequence, stateFieldsOf(entry), nextRowId);
+    this.#buffer.state(state);
+    this.#loop.touch();
+  }
+
+  mark(queueId: QueueId, deliveredBelow: number): void {
+    const queue = this.#queue(queueId);
+    this.#index.setMark(queue, deliveredBelow, this.#index.nextRowId);
+    this.#buffer.mark(queue);
+    this.#loop.touch();
+  }
+
+  dropQueue(queueId: QueueId): void {
+    const queue = this.#knownQueue(queueId);
+    if (queue === undefined) return;
+    this.#index.dropQueue(queue, this.#index.nextRowId);
+    this.#buffer.drop(queueId);
+    this.#lastQueue = undefined;
+    this.#loop.touch();
+  }
+
+  define(kind: string, key: string, value: string): void {
+    this.#buffer.define(kind, key, value);
+    this.#loop.touch();
+  }
+
+  undefine(kind: string, key: string): void {
+    this.#buffer.define(kind, key, undefined);
+    this.#loop.touch();
+  }
+
+  get ticket(): Ticket {
+    return this.#loop.ticket;
+  }
+
+  get committedTicket(): Ticket {
+    return this.#loop.committedTicket;
+  }
+
+  get isDirty(): boolean {
+    return this.#loop.isDirty;
+  }
+
+  get backlogBytes(): number {
+    return this.#buffer.byteCount + this.#inFlightBytes;
+  }
+
+  get onCommitted(): (ticket: Ticket) => void {
+    return this.#loop.onCommitted;
+  }
+
+  set onCommitted(listener: (ticket: Ticket) => void) {
+    this.#loop.onCommitted = listener;
+  }
+
+  get onFailure(): (error: Error) => void {
+    return this.#loop.onFailure;
+  }
+
+  set onFailure(listener: (error: Error) => void) {
+    this.#loop.onFailure = listener;
+  }
+
+  commit(lazily: boolean): void {
+    this.#loop.commit(lazily);
+  }
+
+  read(
+    queueId: QueueId,
+    fromSequence: number,
+    maxCount: number,
+    maxBytes: number,
+    done: (entries: Entry[], end: number) => void,
+  ): void {
+    this.#pager.read({ queueId, fromSequence, maxCount, maxBytes, done });
+  }
+
+  firstLive(queueId: QueueId, fromSequence: number): number {
+    return this.#knownQueue(queueId)?.firstLive(fromSequence) ?? Infinity;
+  }
+
+  sequenceAt(queueId: QueueId, atMs: number): number {
+    const queue = this.#knownQueue(queueId);
+    if (queue === undefined) return 1;
+    for (let i = queue.head; i < queue.runs.length; i += 1) {
+      const run = queue.runs[i]!;
+      const first = run.timeMs < atMs ? Infinity : run.firstLive(run.first);
+      if (first !== Infinity) return first;
+    }
+    return queue.nextSequence;
+  }
+
+  async close(): Promise<void> {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#housekeeper.stop();
+    this.#loop.commit(false);
+    await this.#loop.idle();
+    await this.#housekeeper.ended();
+    if (this.#loop.failure === undefined) {
+      await this.#connection.execute("UPDATE meta SET value=1 WHERE name='is_clean';");
+    }
+    await this.#writer.close();
+    await this.#loader.close();
+    await this.#connection.close();
+    await this.#lock.release();
+  }
+
+  /** Closed, or being closed. */
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
+  /** Figures as of now; asks the file system for sizes. */
+  metrics(): StoreMetrics {
+    const index = this.#index;
+    return {
+      commits: this.#commits,
+      commitP50Ms: this.#latency.quantile(0.5),
+      commitP99Ms: this.#latency.quantile(0.99),
+      lastCommitMs: this.#lastCommitMs,
+      committedBytes: this.#committedBytes,
+      rows: index.rows.size,
+      deadRows: index.deadRows.length,
+      runs: index.runCount,
+      liveEntries: index.liveCount,
+      liveBytes: Math.max(0, Math.round(index.liveBytes)),
+      journalBytes: index.totalBytes,
+      fileBytes: fileBytes(this.#path),
+      walBytes: fileBytes(`${this.#path}-wal`),
+      movedEntries: this.#cleaner.movedEntries,
+      deletedRows: this.#cleaner.deletedRows,
+      damagedRows: this.#damagedRows,
+    };
+  }
+
+  /** Does background work until there is none left; for tests and tools. */
+  tidy(): Promise<void> {
+    return this.#housekeeper.runAll();
+  }
+
+  // --- CommitSink -------------------------------------------------------------------------------
+
+  get isUrgent(): boolean {
+    return this.#buffer.isUrgent;
+  }
+
+  /** For the commit loop: puts one transaction together and carries it to the disk. */
+  async write(): Promise<void> {
+    const startedMs = this.#clock.monotonicMs();
+    const nowMs = this.#clock.wallMs();
+    const firstRowId = this.#index.nextRowId;
+    const rows = this.#buffer.take(nowMs, (rowNumber) => this.#builder(rowNumber));
+    const definitions = this.#buffer.takeDefinitions();
+    const carriesStep = this.#housekeeper.shouldClean(startedMs);
+    let text = '';
+    if (carriesStep) {
+      let rowNumber = rows.length;
+      const step = this.#cleaner.build(nowMs, firstRowId, () => this.#builder(rowNumber++));
+      rows.push(...step.built);
+      if (step.doomed.length > 0) text = deleteRows(this.#index, step.doomed, nowMs);
+    }
+    const lastRowId = this.#index.nextRowId - 1;
+    this.#inFlightBytes = bytesOf(rows);
+    try {
+      await this.#writer.write({ rows, definitions, text });
+      await this.#housekeeper.afterWrite();
+    } finally {
+      this.#trimBuilders();
+    }
+    this.#finishWrite(startedMs, lastRowId, carriesStep);
+  }
+
+  // --- PagerHost --------------------------------------------------------------------------------
+
+  get committedRowId(): number {
+    return this.#committedRowId;
+  }
+
+  commitEnded(): Promise<void> {
+    if (!this.#loop.isInFlight) return Promise.resolve();
+    return new Promise((resolve) => this.#commitWaiters.push(resolve));
+  }
+
+  onDamage(queue: QueueIndex, run: Run, first: number, end: number, reason: string): void {
+    const { row } = run;
+    row.fault = reason;
+    const range = this.#index.settleRange(queue, first, end, this.#index.nextRowId);
+    if (range !== undefined) {
+      this.#buffer.settled(queue, range[0], range[1]);
+      this.#loop.touch();
+    }
+    this.#report({
+      rowId: row.id,
+      reason,
+      queueId: queue.id,
+      firstSequence: first,
+      endSequence: end,
+    });
+  }
+
+  onError(error: Error): void {
+    if (!this.#isClosed) this.#loop.fail(error);
+  }
+
+  // --- Helpers ----------------------------------------------------------------------------------
+
+  #finishWrite(startedMs: number, lastRowId: number, carriedStep: boolean): void {
+    const endedMs = this.#clock.monotonicMs();
+    this.#committedRowId = lastRowId;
+    this.#commits += 1;
+    this.#committedBytes += this.#inFlightBytes;
+    this.#inFlightBytes = 0;
+    this.#lastCommitMs = endedMs - startedMs;
+    this.#latency.add(endedMs - startedMs);
+    if (carriedStep) this.#cleaner.rest(endedMs, endedMs - startedMs);
+    this.#housekeeper.committed();
+    const waiters = this.#commitWaiters;
+    this.#commitWaiters = [];
+    for (const wake of waiters) wake();
+  }
+
+  /** The queue of a put or mark; made when new. The last one is remembered: runs are the rule. */
+  #queue(queueId: QueueId): QueueIndex {
+    const last = this.#lastQueue;
+    if (last !== undefined && last.id === queueId) return last;
+    const queue = this.#index.queue(queueId);
+    this.#lastQueue = queue;
+    return queue;
+  }
+
+  #knownQueue(queueId: QueueId): QueueIndex | undefined {
+    const last = this.#lastQueue;
+    if (last !== undefined && last.id === queueId) return last;
+    const queue = this.#index.queues.get(queueId);
+    if (queue !== undefined) this.#lastQueue = queue;
+    return queue;
+  }
+
+  #builder(rowNumber: number): RowBuilder {
+    let builder = this.#builders[rowNumber];
+    if (builder === undefined) {
+      builder = new RowBuilder();
+      this.#builders[rowNumber] = builder;
+    }
+    return builder;
+  }
+
+  #trimBuilders(): void {
+    if (this.#builders.length > BUILDERS_KEPT) this.#builders.length = BUILDERS_KEPT;
+  }
+
+  /** The cleaner could not read a row: its entries are lost to every queue. */
+  #setAsideRow(row: JournalRow, fault: string): void {
+    for (const queue of [...this.#index.queues.values()]) {
+      for (const run of [...queue.runs]) {
+        if (run.row !== row || run.liveCount === 0) continue;
+        this.onDamage(queue, run, run.first, run.first + run.count, fault);
+      }
+    }
+  }
+
+  #report(report: DamageReport): void {
+    this.#damagedRows += 1;
+    this.#onDamage(report);
+  }
+}
+
+function bytesOf(rows: readonly BuiltRow[]): number {
+  let total = 0;
+  for (const { row } of rows) total += row.totalBytes;
+  return total;
+}
+
+function fileBytes(path: string): number {
+  return statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+}

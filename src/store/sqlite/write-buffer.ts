@@ -1,0 +1,300 @@
+/**
+ * What the engine has asked for since the last commit took everything.
+ *
+ * Settlements change the journal index at once and leave a range per queue here; puts wait as they
+ * are, because an entry settled before it is written never reaches the disk at all.
+ */
+import { type Entry, STORE_CANCELLED, STORE_PENDING, STORE_WRITTEN } from '../../engine/message.ts';
+import type { QueueId } from '../../engine/ports.ts';
+import type { EntryState, QueueIndex } from './queue-index.ts';
+import type { JournalIndex } from './journal-index.ts';
+import type { BuiltRow, RowBuilder } from './row-builder.ts';
+import { type StateFields, writeDrop, writeMark, writeSettle, writeState } from './row-index.ts';
+import { mergeRanges, subtractValue } from './ranges.ts';
+
+/** Rows are closed at this size; the rest of the commit goes into further rows of it. */
+export const ROW_BYTES_MAX = 4 * 1024 * 1024;
+
+/** Accounting size of a buffered entry beyond its message's bytes. */
+const ENTRY_OVERHEAD_BYTES = 64;
+
+/** A definition's new value, or its removal. */
+interface DefinitionChange {
+  readonly kind: string;
+  readonly key: string;
+  readonly value: string | undefined;
+}
+
+/** Definition changes of one commit, ready for the two statements. */
+export interface DefinitionBatch {
+  /** JSON array of [kind, key, value], or undefined when there are none. */
+  readonly upserts: string | undefined;
+  /** JSON array of [kind, key], or undefined when there are none. */
+  readonly removals: string | undefined;
+}
+
+export class WriteBuffer {
+  readonly #index: JournalIndex;
+  #entries: Entry[];
+  #queues: QueueIndex[];
+  #survives: boolean[];
+  /** Queues with buffered settlements or marks. */
+  #listed: QueueIndex[];
+  #states: EntryState[];
+  #drops: QueueId[];
+  #definitions: Map<string, DefinitionChange>;
+  #byteCount: number;
+  #nextBodyId: number;
+
+  constructor(index: JournalIndex) {
+    this.#index = index;
+    this.#entries = [];
+    this.#queues = [];
+    this.#survives = [];
+    this.#listed = [];
+    this.#states = [];
+    this.#drops = [];
+    this.#definitions = new Map();
+    this.#byteCount = 0;
+    this.#nextBodyId = 1;
+  }
+
+  /** Body ids below this are in use; set by recovery. */
+  set nextBodyId(id: number) {
+    this.#nextBodyId = id;
+  }
+
+  /** Bytes buffered, by estimate. */
+  get byteCount(): number {
+    return this.#byteCount;
+  }
+
+  /** More than settlements, marks and states is buffered. */
+  get isUrgent(): boolean {
+    return this.#entries.length > 0 || this.#drops.length > 0 || this.#definitions.size > 0;
+  }
+
+  put(queue: QueueIndex, entry: Entry, survives: boolean): void {
+    entry.storeState = STORE_PENDING;
+    this.#entries.push(entry);
+    this.#queues.push(queue);
+    this.#survives.push(survives);
+    if (entry.sequence < queue.pendingFirst) queue.pendingFirst = entry.sequence;
+    this.#byteCount +=
+      ENTRY_OVERHEAD_BYTES + entry.message.headerBytes + entry.message.bodyBytes;
+  }
+
+  /** Notes that the entries [first, end) were settled in the index. */
+  settled(queue: QueueIndex, first: number, end: number): void {
+    const { settled } = queue;
+    if (settled.length > 0 && settled[settled.length - 1] === first) {
+      settled[settled.length - 1] = end;
+      return;
+    }
+    settled.push(first, end);
+    this.#list(queue);
+  }
+
+  /** Cancels buffered puts of the queue in [first, end). */
+  cancelRange(queue: QueueIndex, first: number, end: number): void {
+    if (queue.pendingFirst >= end) return;
+    for (let i = 0; i < this.#entries.length; i += 1) {
+      const entry = this.#entries[i]!;
+      if (this.#queues[i] !== queue || entry.storeState !== STORE_PENDING) continue;
+      if (entry.sequence >= first && entry.sequence < end) entry.storeState = STORE_CANCELLED;
+    }
+  }
+
+  mark(queue: QueueIndex): void {
+    queue.isMarkBuffered = true;
+    this.#list(queue);
+  }
+
+  /** Notes a changed state; its values are read when the commit takes it. */
+  state(state: EntryState): void {
+    if (state.isBuffered) return;
+    state.isBuffered = true;
+    this.#states.push(state);
+  }
+
+  drop(queueId: QueueId): void {
+    this.#drops.push(queueId);
+  }
+
+  define(kind: string, key: string, value: string | undefined): void {
+    this.#definitions.set(`${kind}\0${key}`, { kind, key, value });
+  }
+
+  /** Takes the definition changes. */
+  takeDefinitions(): DefinitionBatch {
+    const upserts: string[][] = [];
+    const removals: string[][] = [];
+    for (const { kind, key, value } of this.#definitions.values()) {
+      if (value === undefined) removals.push([kind, key]);
+      else upserts.push([kind, key, value]);
+    }
+    if (this.#definitions.size > 0) this.#definitions = new Map();
+    return {
+      upserts: upserts.length === 0 ? undefined : JSON.stringify(upserts),
+      removals: removals.length === 0 ? undefined : JSON.stringify(removals),
+    };
+  }
+
+  /**
+   * Encodes everything but definitions into rows, entries become written, and the index takes the
+   * rows. `builder(i)` gives the builder of the i-th row of this transaction. Deltas are in the
+   * first row, whose id is the `nextRowId` under which the index noted their facts.
+   */
+  take(commitMs: number, builder: (rowNumber: number) => RowBuilder): BuiltRow[] {
+    this.#spareBufferedPuts();
+    const built: BuiltRow[] = [];
+    const hasDeltas = this.#listed.length + this.#states.length + this.#drops.length > 0;
+    let at = 0;
+    while (at < this.#entries.length || (built.length === 0 && hasDeltas)) {
+      const target = builder(built.length);
+      target.begin(commitMs);
+      const rowId = this.#index.nextRowId;
+      const freshStates: EntryState[] = [];
+      at = this.#addEntries(target, at, rowId, freshStates);
+      if (target.entryCount === 0 && !(built.length === 0 && hasDeltas)) break;
+      this.#index.nextRowId += 1;
+      const row = target.sealPuts(rowId);
+      if (built.length === 0) this.#writeDeltas(target);
+      for (const state of freshStates) {
+        writeState(target.index, state.queue.id, state.sequence, state);
+      }
+      const result = target.seal(row);
+      this.#index.addRow(row);
+      for (const { queue, run } of result.puts) this.#index.addRun(queue, run, rowId);
+      built.push(result);
+    }
+    this.#reset();
+    return built;
+  }
+
+  /** Adds buffered entries from number `at` until the row is full; returns where it stopped. */
+  #addEntries(
+    target: RowBuilder,
+    at: number,
+    rowId: number,
+    freshStates: EntryState[],
+  ): number {
+    const entries = this.#entries;
+    const nextBodyId = (): number => this.#nextBodyId++;
+    let i = at;
+    let lastMessage: unknown;
+    for (; i < entries.length; i += 1) {
+      const entry = entries[i]!;
+      const queue = this.#queues[i]!;
+      queue.pendingFirst = Infinity;
+      if (entry.storeState !== STORE_PENDING) continue;
+      if (queue.isDropped) {
+        entry.storeState = STORE_CANCELLED;
+        continue;
+      }
+      const { message } = entry;
+      // Never between two entries of one message: its record and large body have one owner.
+      if (message !== lastMessage && target.dataBytes >= ROW_BYTES_MAX) break;
+      lastMessage = message;
+      entry.storeState = STORE_WRITTEN;
+      target.add(
+        queue,
+        entry.sequence,
+        message,
+        this.#survives[i]!,
+        entry.expiresAtMs,
+        nextBodyId,
+      );
+      if (isUnusual(entry)) {
+        freshStates.push(
+          this.#index.setState(queue, entry.sequence, stateFieldsOf(entry), rowId),
+        );
+      }
+    }
+    return i;
+  }
+
+  #writeDeltas(target: RowBuilder): void {
+    const { index } = target;
+    for (const queue of this.#listed) {
+      if (queue.isDropped) continue;
+      const ranges = mergeRanges(queue.settled);
+      for (let i = 0; i < ranges.length; i += 2) {
+        writeSettle(index, queue.id, ranges[i]!, ranges[i + 1]! - ranges[i]!);
+      }
+      if (queue.isMarkBuffered) writeMark(index, queue.id, queue.deliveredBelow);
+    }
+    for (const state of this.#states) {
+      state.isBuffered = false;
+      // Settled, or its queue dropped, since.
+      if (state.queue.states?.get(state.sequence) !== state) continue;
+      writeState(index, state.queue.id, state.sequence, state);
+    }
+    for (const queueId of this.#drops) writeDrop(index, queueId);
+  }
+
+  /**
+   * A range settled before a put with a sequence inside it (an entry paged out late) must not
+   * settle that too: a row's settlements apply after its puts.
+   */
+  #spareBufferedPuts(): void {
+    for (const queue of this.#listed) {
+      if (queue.pendingFirst === Infinity || queue.settled.length === 0) continue;
+      let ranges = mergeRanges(queue.settled);
+      if (queue.pendingFirst < ranges[ranges.length - 1]!) {
+        for (let i = 0; i < this.#entries.length; i += 1) {
+          const entry = this.#entries[i]!;
+          if (this.#queues[i] !== queue || entry.storeState !== STORE_PENDING) continue;
+          ranges = subtractValue(ranges, entry.sequence);
+        }
+      }
+      queue.settled = ranges;
+    }
+  }
+
+  #list(queue: QueueIndex): void {
+    if (queue.isListed) return;
+    queue.isListed = true;
+    this.#listed.push(queue);
+  }
+
+  #reset(): void {
+    this.#entries = [];
+    this.#queues = [];
+    this.#survives = [];
+    for (const queue of this.#listed) {
+      queue.settled = [];
+      queue.isMarkBuffered = false;
+      queue.isListed = false;
+    }
+    this.#listed = [];
+    this.#states = [];
+    this.#drops = [];
+    this.#byteCount = 0;
+  }
+}
+
+/** Whether an entry has state that a fresh one has not. */
+function isUnusual(entry: Entry): boolean {
+  return (
+    entry.receiveCount !== 0 ||
+    entry.notBeforeMs !== 0 ||
+    entry.leaseUntilMs !== Infinity ||
+    entry.firstReceivedAtMs !== 0 ||
+    entry.isRedelivered
+  );
+}
+
+/** A snapshot of the changeable state of an entry. */
+export function stateFieldsOf(entry: Entry): StateFields {
+  const { receiveCount, notBeforeMs, leaseUntilMs } = entry;
+  const { firstReceivedAtMs, expiresAtMs, isRedelivered } = entry;
+  return {
+    receiveCount,
+    notBeforeMs,
+    leaseUntilMs,
+    firstReceivedAtMs,
+    expiresAtMs,
+    isRedelivered,
+  };
+}

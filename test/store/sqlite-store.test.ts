@@ -1,0 +1,4 @@
+import { describeStoreContract } from './store-contract.ts';
+import { SqliteHarness } from './sqlite-harness.ts';
+
+describeStoreContract('SqliteStore', () => new SqliteHarness());
