@@ -408,10 +408,11 @@ export class ClassicQueue extends Queue {
 
   /** Counts a failed delivery; true when the limit ended the entry. */
   #countFailure(backlog: Backlog, entry: Entry): boolean {
-    const limit = this.settings.deliveryLimit ?? Infinity;
-    if (limit === Infinity && !this.#isQuorum) return false;
+    const limit = this.settings.deliveryLimit;
+    const isLimited = limit >= 0;
+    if (!isLimited && !this.#isQuorum) return false;
     entry.receiveCount += 1;
-    if (entry.receiveCount > limit) {
+    if (isLimited && entry.receiveCount > limit) {
       this.#die(backlog, entry, 'delivery_limit');
       return true;
     }
