@@ -151,7 +151,7 @@ export class ChannelConsume {
   get(queueName: string, noAck: boolean): void {
     const channel = this.#channel;
     const slot = channel.replies.open();
-    channel.vhost.get(channel.actor, queueName, (entry, queue) => {
+    const done = (entry: Entry | undefined, queue: Queue): void => {
       if (entry === undefined) {
         channel.replies.complete(slot, () => writeBasicGetEmpty(channel.host.outbound, channel.id));
         return;
@@ -162,7 +162,14 @@ export class ChannelConsume {
         if (channel.isEnded) queue.requeue(entry, false);
         else this.#getOk(entry, queue, noAck, remaining);
       });
-    });
+    };
+    try {
+      channel.vhost.get(channel.actor, queueName, done);
+    } catch (error) {
+      // A refused get has no reply: its place must not hold up the close that follows.
+      channel.replies.complete(slot, () => undefined);
+      throw error;
+    }
   }
 
   #getOk(entry: Entry, queue: Queue, noAck: boolean, remaining: number): void {
