@@ -20,7 +20,7 @@ import { BrokerError } from './errors.ts';
 export const REGEX_PATTERN_MAX = 1024;
 
 /** Longest pattern with its repeats written out, in UTF-16 code units. */
-export const REGEX_EXPANDED_MAX = 8192;
+export const REGEX_EXPANDED_MAX = 4096;
 
 /** How often V8's linear engine copies the operand of nested quantifiers (kMaxReplicationFactor). */
 const COPIES_MAX = 16;

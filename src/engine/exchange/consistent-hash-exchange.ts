@@ -8,7 +8,8 @@
  *
  * Rejected: a ring of points, whose shares are only as even as it has points (weights of 1 need a
  * hundred each, a weight of 10,000 a million), and jump hashing over weight buckets, which moves
- * other destinations' keys when one goes. The price is O(destinations) per routing key not cached.
+ * other destinations' keys when one goes. The price is one hash per destination. Among equal weights
+ * the greatest u wins, so there is one logarithm per distinct weight only.
  */
 import { BrokerError } from '../../base/errors.ts';
 import type { FieldValue } from '../../base/field-value.ts';
@@ -28,11 +29,12 @@ interface Member {
   readonly destination: Destination;
   readonly seed: number;
   /** Sum over its bindings. */
-  weight: number;
+  readonly weight: number;
 }
 
 export class ConsistentHashExchange extends Exchange {
-  readonly #members: Member[] = [];
+  /** Members by weight. */
+  readonly #groups = new Map<number, Member[]>();
   readonly #byDestination = new Map<Destination, Member>();
   readonly #header: string | undefined;
   readonly #property: string | undefined;
@@ -52,21 +54,18 @@ export class ConsistentHashExchange extends Exchange {
   }
 
   override match(routingKey: string, message: RoutedMessage | undefined, out: Destination[]): void {
-    const members = this.#members;
-    let best = members[0];
-    if (best === undefined) return;
-    if (members.length > 1) {
-      const hash = hashText(this.#hashedText(routingKey, message));
-      let bestScore = -1;
-      for (let i = 0; i < members.length; i++) {
-        const member = members[i] as Member;
-        const score = scoreOf(hash, member);
-        if (score <= bestScore) continue;
-        bestScore = score;
-        best = member;
-      }
+    if (this.#groups.size === 0) return;
+    const hash = hashText(this.#hashedText(routingKey, message));
+    let best: Member | undefined;
+    let bestScore = -1;
+    for (const members of this.#groups.values()) {
+      const member = highest(members, hash);
+      const score = this.#groups.size === 1 ? 0 : scoreOf(hash, member);
+      if (score <= bestScore) continue;
+      bestScore = score;
+      best = member;
     }
-    out.push(best.destination);
+    if (best !== undefined) out.push(best.destination);
   }
 
   #hashedText(routingKey: string, message: RoutedMessage | undefined): string {
@@ -91,27 +90,52 @@ export class ConsistentHashExchange extends Exchange {
   }
 
   protected override addBinding(binding: Binding): void {
-    const { destination } = binding;
-    const weight = Number(binding.key);
-    const member = this.#byDestination.get(destination);
-    if (member !== undefined) {
-      member.weight += weight;
-      return;
-    }
-    const kind = destination.isExchange ? 'exchange' : 'queue';
-    const added: Member = { destination, seed: hashText(`${kind}:${destination.name}`), weight };
-    this.#byDestination.set(destination, added);
-    this.#members.push(added);
+    this.#changeWeight(binding.destination, Number(binding.key));
   }
 
   protected override removeBinding(binding: Binding): void {
-    const member = this.#byDestination.get(binding.destination);
-    if (member === undefined) return;
-    member.weight -= Number(binding.key);
-    if (member.weight > 0) return;
-    this.#byDestination.delete(binding.destination);
-    this.#members.splice(this.#members.indexOf(member), 1);
+    this.#changeWeight(binding.destination, -Number(binding.key));
   }
+
+  #changeWeight(destination: Destination, change: number): void {
+    const old = this.#byDestination.get(destination);
+    if (old !== undefined) this.#takeOut(old);
+    const weight = (old?.weight ?? 0) + change;
+    if (weight <= 0) {
+      this.#byDestination.delete(destination);
+      return;
+    }
+    const kind = destination.isExchange ? 'exchange' : 'queue';
+    const seed = old?.seed ?? hashText(`${kind}:${destination.name}`);
+    const member: Member = { destination, seed, weight };
+    this.#byDestination.set(destination, member);
+    const group = this.#groups.get(weight);
+    if (group === undefined) this.#groups.set(weight, [member]);
+    else group.push(member);
+  }
+
+  #takeOut(member: Member): void {
+    const group = this.#groups.get(member.weight) ?? [];
+    const last = group.pop();
+    if (last !== member && last !== undefined) group[group.indexOf(member)] = last;
+    if (group.length === 0) this.#groups.delete(member.weight);
+  }
+}
+
+/** The member with the highest hash of (message, member); the first by name on a tie. */
+function highest(members: readonly Member[], hash: number): Member {
+  let best = members[0] as Member;
+  let bestMix = mixHash(hash ^ best.seed);
+  for (let i = 1; i < members.length; i++) {
+    const member = members[i] as Member;
+    const mix = mixHash(hash ^ member.seed);
+    if (mix < bestMix || (mix === bestMix && member.destination.name > best.destination.name)) {
+      continue;
+    }
+    best = member;
+    bestMix = mix;
+  }
+  return best;
 }
 
 /** 2^32: hashes become numbers in (0, 1) by (hash + 0.5) / HASH_RANGE. */

@@ -3,61 +3,57 @@
  *
  * A value may be added several times (a queue bound twice with different arguments) and stands in
  * `items` once. Removing swaps the last item in, so order is not kept. Up to `SCAN_MAX` items are
- * found by scanning, beyond that by an index: most lists hold one item, some hold 50,000.
+ * found by scanning, beyond that by an index: most lists hold one item once, some hold 50,000.
  */
+
 const SCAN_MAX = 8;
 
 export class CountedList<V> {
   /** Distinct values; read only for others. */
   readonly items: V[] = [];
-  readonly #counts: number[] = [];
-  #index: Map<V, number> | undefined;
+  /** Values that were added more than once, with how often. */
+  #counts: Map<V, number> | undefined = undefined;
+  /** Positions in `items`, once there are many. */
+  #index: Map<V, number> | undefined = undefined;
 
   add(value: V): void {
-    const at = this.#find(value);
-    if (at >= 0) {
-      this.#counts[at] = (this.#counts[at] ?? 0) + 1;
+    if (this.#find(value) >= 0) {
+      this.#counts ??= new Map();
+      this.#counts.set(value, (this.#counts.get(value) ?? 1) + 1);
       return;
     }
     this.#index?.set(value, this.items.length);
     this.items.push(value);
-    this.#counts.push(1);
-    if (this.#index === undefined && this.items.length > SCAN_MAX) this.#buildIndex();
+    if (this.#index === undefined && this.items.length > SCAN_MAX) {
+      this.#index = new Map(this.items.map((item, i) => [item, i]));
+    }
   }
 
   /** Takes one occurrence away; false when there is none. */
   remove(value: V): boolean {
     const at = this.#find(value);
     if (at < 0) return false;
-    const count = this.#counts[at] ?? 0;
-    if (count > 1) {
-      this.#counts[at] = count - 1;
-      return true;
+    const count = this.#counts?.get(value) ?? 1;
+    if (count > 2) {
+      this.#counts?.set(value, count - 1);
+    } else if (count === 2) {
+      this.#counts?.delete(value);
+    } else {
+      this.#takeOut(value, at);
     }
-    const last = this.items.length - 1;
-    const moved = this.items[last];
-    if (at !== last && moved !== undefined) {
-      this.items[at] = moved;
-      this.#counts[at] = this.#counts[last] ?? 0;
-      this.#index?.set(moved, at);
-    }
-    this.items.pop();
-    this.#counts.pop();
-    this.#index?.delete(value);
     return true;
+  }
+
+  #takeOut(value: V, at: number): void {
+    const moved = this.items.pop() as V;
+    this.#index?.delete(value);
+    if (at === this.items.length) return;
+    this.items[at] = moved;
+    this.#index?.set(moved, at);
   }
 
   #find(value: V): number {
     if (this.#index !== undefined) return this.#index.get(value) ?? -1;
     return this.items.indexOf(value);
-  }
-
-  #buildIndex(): void {
-    const index = new Map<V, number>();
-    for (let i = 0; i < this.items.length; i++) {
-      const item = this.items[i];
-      if (item !== undefined) index.set(item, i);
-    }
-    this.#index = index;
   }
 }

@@ -13,6 +13,7 @@ import { assert } from '../../base/assert.ts';
 import type { FieldTable } from '../../base/field-value.ts';
 import type { CommonProperties } from '../ports.ts';
 import { identityOf } from './argument-identity.ts';
+import { BindingSet } from './binding-set.ts';
 
 /** Where a binding leads: a queue or an exchange. */
 export interface Destination {
@@ -64,7 +65,7 @@ export abstract class Exchange implements Destination {
    * Set by the vhost; read by the router.
    */
   alternateExchange: string | undefined;
-  readonly #byDestination = new Map<Destination, Map<string, Binding>>();
+  readonly #byDestination = new Map<Destination, BindingSet>();
   #bindingCount = 0;
   #exchangeBindingCount = 0;
 
@@ -116,9 +117,9 @@ export abstract class Exchange implements Destination {
     const binding: Binding = { source: this, destination, key, arguments: args, isDurable };
     this.addBinding(binding);
     if (existing === undefined) {
-      this.#byDestination.set(destination, new Map([[identity, binding]]));
+      this.#byDestination.set(destination, new BindingSet(identity, binding));
     } else {
-      existing.set(identity, binding);
+      existing.add(identity, binding);
     }
     this.#bindingCount++;
     if (destination.isExchange) this.#exchangeBindingCount++;
@@ -129,11 +130,9 @@ export abstract class Exchange implements Destination {
   unbind(destination: Destination, key: string, args: FieldTable): Binding | undefined {
     const existing = this.#byDestination.get(destination);
     if (existing === undefined) return undefined;
-    const identity = identityOf(key, args);
-    const binding = existing.get(identity);
+    const binding = existing.take(identityOf(key, args));
     if (binding === undefined) return undefined;
-    existing.delete(identity);
-    if (existing.size === 0) this.#byDestination.delete(destination);
+    if (existing.isEmpty) this.#byDestination.delete(destination);
     this.#forget(binding);
     return binding;
   }

@@ -9,5 +9,8 @@ export const TOPIC_CACHE_KEYS_MAX = 8192;
 /** Destinations in all remembered results together, so that broad fan-outs stay bounded: 512 kB. */
 export const TOPIC_CACHE_DESTINATIONS_MAX = 65_536;
 
+/** Keys a topic exchange answers without remembering once remembering has proved useless. */
+export const TOPIC_CACHE_PAUSE_KEYS = 65_536;
+
 /** Weight of one binding of a consistent-hash exchange, as in RabbitMQ. */
 export const HASH_WEIGHT_MAX = 10_000;
