@@ -11,12 +11,14 @@
  * - unmarked duplicate: a second delivery without the redelivered flag;
  * - reordered: a first delivery (flag clear) behind a later one of its channel in the same queue;
  *   in the last drain, any delivery behind a later one;
- * - torn: a transaction of which only a part is there;
+ * - torn: a transaction of which a part was there after a crash and another part never was;
  * - unexpected: a body or a queue nobody published to.
  */
 const DELIVERED = 1;
 const ACK_SENT = 2;
 const ACK_PROMISED = 4;
+/** Delivered after the crash that ended the attempt's own cycle: it was on disk. */
+const SURVIVED = 8;
 /** Violations kept in words. */
 const EXAMPLES_MAX = 20;
 
@@ -27,6 +29,8 @@ export interface Transaction {
 }
 
 export interface Attempt {
+  /** In which it was published. */
+  readonly cycle: number;
   readonly channel: string;
   readonly sequence: number;
   readonly queues: readonly string[];
@@ -64,6 +68,7 @@ export class Ledger {
   readonly #examples: string[] = [];
   /** Names of the outputs by the input they carry. */
   readonly #forwarded = new Map<string, string[]>();
+  #cycle = 0;
   #isDraining = false;
   #delivered = 0;
   #acked = 0;
@@ -84,6 +89,7 @@ export class Ledger {
     transaction?: Transaction,
   ): Attempt {
     const attempt: Attempt = {
+      cycle: this.#cycle,
       channel,
       sequence,
       queues,
@@ -125,7 +131,8 @@ export class Ledger {
       this.#say(`resurrected: ${what}`);
     }
     this.#checkOrder(queue, consumer, attempt, isRedelivered);
-    attempt.flags[index] = flags | DELIVERED;
+    attempt.flags[index] =
+      flags | DELIVERED | (attempt.cycle < this.#cycle ? SURVIVED : 0);
     return attempt;
   }
 
@@ -172,6 +179,7 @@ export class Ledger {
       this.#floor.set(lane, Math.max(this.#floor.get(lane) ?? 0, newest));
     }
     this.#newestByConsumer = new Map();
+    this.#cycle += 1;
   }
 
   /** From here on each queue has one consumer and nothing is requeued. */
@@ -214,13 +222,7 @@ export class Ledger {
         this.#say(`lost: ${nameOf(attempt)} in ${queue}`);
       }
     }
-    let torn = 0;
-    for (const transaction of this.#transactions) {
-      const there = transaction.attempts.filter((attempt) => this.wasDelivered(attempt)).length;
-      if (there === 0 || there === transaction.attempts.length) continue;
-      torn += 1;
-      this.#say(`torn: ${transaction.id} ${there} of ${transaction.attempts.length}`);
-    }
+    const torn = this.#countTorn();
     return {
       attempts: this.#attempts.size,
       confirmed,
@@ -234,6 +236,22 @@ export class Ledger {
       unexpected: this.#unexpected,
       examples: this.#examples,
     };
+  }
+
+  /**
+   * Deliveries may leave before the commit, so a part seen before the crash proves nothing; a part
+   * seen after it proves that the transaction was on disk, and then all of it must be.
+   */
+  #countTorn(): number {
+    let torn = 0;
+    for (const { id, attempts } of this.#transactions) {
+      const survived = attempts.some(({ flags }) => flags.some((flag) => (flag & SURVIVED) !== 0));
+      const missing = attempts.filter((attempt) => !this.wasDelivered(attempt)).length;
+      if (!survived || missing === 0) continue;
+      torn += 1;
+      this.#say(`torn: ${id} misses ${missing} of ${attempts.length}`);
+    }
+    return torn;
   }
 
   #say(text: string): void {
