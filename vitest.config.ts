@@ -7,7 +7,5 @@ export default defineConfig({
     testTimeout: 20_000,
     // Modules are stateless by rule, so files may share a worker: it saves a start per file.
     isolate: false,
-    reporters: process.env['CI'] === undefined ? ['default'] : ['default', 'json'],
-    outputFile: { json: '.cache/test.json' },
   },
 });

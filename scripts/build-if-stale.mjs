@@ -1,6 +1,6 @@
 /**
- * Builds dist/ when it is missing or older than a source. Run directly, or through
- * `buildIfStale()`; a fresh dist costs one walk over the sources.
+ * Builds dist/ when it is missing or older than a source, or always with `--force`. Run directly,
+ * or through `buildIfStale()`; a fresh dist costs one walk over the sources.
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
@@ -9,7 +9,14 @@ import { fileURLToPath } from 'node:url';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const stamp = join(root, 'dist', '.built');
-const sources = ['src', 'protocols', 'bench', 'tsconfig.json', 'tsconfig.build.json', 'package.json'];
+const sources = [
+  'src',
+  'protocols',
+  'bench',
+  'tsconfig.json',
+  'tsconfig.build.json',
+  'package.json',
+];
 
 function newestMs(path) {
   const status = statSync(path);
@@ -23,12 +30,14 @@ function newestMs(path) {
 function isStale() {
   if (!existsSync(stamp)) return true;
   const builtAtMs = statSync(stamp).mtimeMs;
-  return sources.some((name) => existsSync(join(root, name)) && newestMs(join(root, name)) > builtAtMs);
+  return sources.some(
+    (name) => existsSync(join(root, name)) && newestMs(join(root, name)) > builtAtMs,
+  );
 }
 
 /** Builds if needed; ends the process with the compiler's exit code when that fails. */
-export function buildIfStale() {
-  if (!isStale()) return;
+export function buildIfStale(isForced = false) {
+  if (!isForced && !isStale()) return;
   const compiler = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
   if (!existsSync(compiler)) {
     console.error('The dependencies are not installed. Run `npm ci` first.');
@@ -47,4 +56,6 @@ export function buildIfStale() {
   writeFileSync(stamp, `${startedAt.toISOString()}\n`);
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) buildIfStale();
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  buildIfStale(process.argv.includes('--force'));
+}

@@ -11,6 +11,7 @@ import { formatBanner } from './server/banner.ts';
 import { type CommandLine, parseCommandLine } from './server/command-line.ts';
 import { type Config, formatConfig, type LoadedConfig } from './server/config.ts';
 import { ConfigError, loadConfig } from './server/config-loader.ts';
+import { createDataDirectory } from './server/data-directory.ts';
 import { createProcessLog, type ProcessLog } from './server/process-log.ts';
 import { readProductVersion } from './server/product.ts';
 
@@ -56,6 +57,7 @@ async function serve(config: Config, version: string): Promise<void> {
   const dataDirectory = resolve(config.dataDir);
   let server: Server;
   try {
+    createDataDirectory(dataDirectory);
     const store = await SqliteStore.open({
       directory: dataDirectory,
       durability: config.durability,

@@ -15,11 +15,12 @@ const COMMANDS = ['serve', 'check-config'] as const;
 const DESCRIPTION = `Message broker: AMQP 0-9-1 clients, durable queues on SQLite.
 
 Commands:
-  serve           serve clients until SIGTERM (the default)
-  check-config    print the effective configuration and exit: 0 when it is sound, else 1
+  serve         serve clients until SIGTERM (the default)
+  check-config  print the effective configuration; exit code 0 when it is sound
 
-Every option is also an environment variable (TRIBUTARY_AMQP_PORT) and a key of the
-configuration file (amqp-port). A flag wins over the environment, that over the file.`;
+Every option is also an environment variable (TRIBUTARY_AMQP_PORT) and a key
+of the configuration file (amqp-port). A flag wins over the environment, and
+that over the file.`;
 
 /**
  * Reads the arguments after the program's name. Help and version are printed here.
