@@ -16,8 +16,12 @@ import { putFrameHead } from '../../protocols/amqp/frame-writer.ts';
 import type { PublishFields } from '../../protocols/amqp/method-reader.ts';
 import { MethodReader } from '../../protocols/amqp/method-reader.ts';
 import { PROTOCOL_HEADER_0_9_1 } from '../../protocols/amqp/protocol-header.ts';
-import { FRAME_BODY, FRAME_END, FRAME_HEADER, FRAME_METHOD }
-  from '../../protocols/amqp/spec/constants.ts';
+import {
+  FRAME_BODY,
+  FRAME_END,
+  FRAME_HEADER,
+  FRAME_METHOD,
+} from '../../protocols/amqp/spec/constants.ts';
 import { MessageArena } from '../../src/base/arena.ts';
 import { ByteCache } from '../../src/base/intern.ts';
 
@@ -29,7 +33,8 @@ const seconds = Number(process.argv[3] ?? 2);
 
 /** class 60, method 40, reserved, exchange "", routing key "bench.queue", no flags. */
 const PUBLISH = Buffer.from(
-  `003c0028${'0000'}${'00'}0b${Buffer.from('bench.queue').toString('hex')}00`, 'hex',
+  `003c0028${'0000'}${'00'}0b${Buffer.from('bench.queue').toString('hex')}00`,
+  'hex',
 );
 
 function frame(type: number, payload: Buffer): Buffer {
@@ -48,7 +53,7 @@ const publish = Buffer.concat([
 const perChunk = Math.max(1, Math.floor(CHUNK_BYTES / publish.length));
 const chunk = Buffer.concat(new Array<Buffer>(perChunk).fill(publish));
 
-/** Pushes the chunk until the time is over; reports messages per second of CPU, not of the clock. */
+/** Pushes the chunk until the time is over; reports messages per second of CPU time. */
 function measure(name: string, parser: FrameParser): void {
   parser.push(PROTOCOL_HEADER_0_9_1);
   for (let i = 0; i < 200; i += 1) parser.push(chunk);
@@ -65,21 +70,31 @@ function measure(name: string, parser: FrameParser): void {
 }
 
 let frameCount = 0;
-measure('boundaries', new FrameParser({
-  onProtocolHeader: () => {},
-  onFrame: () => {
-    frameCount += 1;
-  },
-}, FRAME_MAX));
+measure(
+  'boundaries',
+  new FrameParser(
+    {
+      onProtocolHeader: () => {},
+      onFrame: () => {
+        frameCount += 1;
+      },
+    },
+    FRAME_MAX,
+  ),
+);
 
 let messageCount = 0;
 const reader = new MethodReader();
 const routes = new ByteCache<number>(64, 256);
-const assembler = new ContentAssembler({
-  onContent: () => {
-    messageCount += 1;
+const assembler = new ContentAssembler(
+  {
+    onContent: () => {
+      messageCount += 1;
+    },
   },
-}, new MessageArena(), 1 << 27);
+  new MessageArena(),
+  1 << 27,
+);
 const sink = {
   onBasicPublish(buf: Buffer, fields: PublishFields): void {
     const known = routes.get(buf, fields.routeStart, fields.routeEnd);
@@ -87,17 +102,23 @@ const sink = {
     assembler.begin();
   },
 } as unknown as ChannelMethodSink;
-measure('assemble', new FrameParser({
-  onProtocolHeader: () => {},
-  onFrame: (type, _channel, buf, start, end) => {
-    if (type === FRAME_METHOD) {
-      assembler.expectMethod();
-      dispatchChannelMethod(sink, reader, buf, start, end);
-    } else if (type === FRAME_HEADER) {
-      assembler.onHeader(buf, start, end);
-    } else {
-      assembler.onBody(buf, start, end);
-    }
-  },
-}, FRAME_MAX));
+measure(
+  'assemble',
+  new FrameParser(
+    {
+      onProtocolHeader: () => {},
+      onFrame: (type, _channel, buf, start, end) => {
+        if (type === FRAME_METHOD) {
+          assembler.expectMethod();
+          dispatchChannelMethod(sink, reader, buf, start, end);
+        } else if (type === FRAME_HEADER) {
+          assembler.onHeader(buf, start, end);
+        } else {
+          assembler.onBody(buf, start, end);
+        }
+      },
+    },
+    FRAME_MAX,
+  ),
+);
 if (frameCount === 0 || messageCount === 0) process.exitCode = 1;

@@ -16,6 +16,7 @@ import { assert } from '../../src/base/assert.ts';
 import type { MessageArena } from '../../src/base/arena.ts';
 import { ARENA_MESSAGE_BYTES_MAX } from '../../src/base/arena.ts';
 import { readU16 } from '../../src/base/byte-reader.ts';
+import { putBytes } from '../../src/base/byte-writer.ts';
 import { BrokerError } from '../../src/base/errors.ts';
 import { BODY_BYTES_HARD_CAP } from '../../src/base/limits.ts';
 import { HeaderScan, scanHeader } from './content-header.ts';
@@ -43,9 +44,6 @@ const BODY = 2;
 
 /** Bytes. A claimed size is allocated at once up to here. */
 const TRUSTED_BYTES_MAX = 1024 * 1024;
-
-/** Bytes copied by a loop: below this a call of `copy` costs more. */
-const COPY_LOOP_BYTES_MAX = 48;
 
 const NO_BYTES = Buffer.alloc(0);
 
@@ -145,7 +143,7 @@ export class ContentAssembler {
     this.#state = BODY;
     if (!this.#isDiscarding && bodyBytes <= this.#messageBytesMax) {
       this.#allocate();
-      copyBytes(buf, start, end, this.#bytes, this.#start);
+      putBytes(this.#bytes, this.#start, buf, start, end);
     }
     if (bodyBytes === 0) this.#complete();
   }
@@ -166,7 +164,7 @@ export class ContentAssembler {
     if (!this.#isDiscarding && this.#bodyBytes <= this.#messageBytesMax) {
       const at = this.#start + this.#headerBytes + this.#bodyBytesSeen;
       if (at + end - start > this.#bytes.length) this.#grow(at, at + end - start);
-      copyBytes(buf, start, end, this.#bytes, at);
+      putBytes(this.#bytes, at, buf, start, end);
     }
     this.#bodyBytesSeen = seen;
     if (seen === this.#bodyBytes) this.#complete();
@@ -209,14 +207,6 @@ export class ContentAssembler {
     this.#bytes.copy(grown, 0, 0, used);
     this.#bytes = grown;
   }
-}
-
-function copyBytes(from: Buffer, start: number, end: number, to: Buffer, at: number): void {
-  if (end - start > COPY_LOOP_BYTES_MAX) {
-    from.copy(to, at, start, end);
-    return;
-  }
-  for (let i = start, j = at; i < end; i += 1, j += 1) to[j] = from[i]!;
 }
 
 function notAMethod(): BrokerError {

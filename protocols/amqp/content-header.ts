@@ -14,8 +14,14 @@ import { ByteWriter } from '../../src/base/byte-writer.ts';
 import { BrokerError } from '../../src/base/errors.ts';
 import type { FieldTable } from '../../src/base/field-value.ts';
 import type { CommonProperties } from '../../src/engine/ports.ts';
-import { decodeTable, TableCursor, TAG_ARRAY, TAG_LONGSTR, validateTable, writeTable }
-  from './field-table.ts';
+import {
+  decodeTable,
+  TableCursor,
+  TAG_ARRAY,
+  TAG_LONGSTR,
+  validateTable,
+  writeTable,
+} from './field-table.ts';
 import {
   CLASS_BASIC,
   CONTENT_HEADER_FIXED_BYTES,
@@ -172,8 +178,9 @@ export function parseExpiration(text: string): number {
   }
   const value = Number(integer);
   // In full, as the peer wrote it: a double would round it.
-  if (value > EXPIRATION_MS_MAX) throw invalidExpiration(text, `{value_too_big,${BigInt(integer)}}`);
-  if (value < 0) throw invalidExpiration(text, `{value_negative,${BigInt(integer)}}`);
+  const exact = BigInt(integer);
+  if (value > EXPIRATION_MS_MAX) throw invalidExpiration(text, `{value_too_big,${exact}}`);
+  if (value < 0) throw invalidExpiration(text, `{value_negative,${exact}}`);
   return Math.abs(value);
 }
 

@@ -18,8 +18,16 @@
  * 4. Decoding loses integer widths. Whoever forwards a table copies its bytes (`TableCursor`).
  */
 import { assert } from '../../src/base/assert.ts';
-import { readI16, readI32, readI64, readText, readTextLossy, readU16, readU32, readU64 }
-  from '../../src/base/byte-reader.ts';
+import {
+  readI16,
+  readI32,
+  readI64,
+  readText,
+  readTextLossy,
+  readU16,
+  readU32,
+  readU64,
+} from '../../src/base/byte-reader.ts';
 import { ByteWriter } from '../../src/base/byte-writer.ts';
 import { BrokerError } from '../../src/base/errors.ts';
 import type { FieldTable, FieldValue, TaggedNumber } from '../../src/base/field-value.ts';

@@ -190,7 +190,7 @@ export class FrameParser {
     return pos;
   }
 
-  /** The fast path: frames that lie whole in the chunk. Returns the start of the first that does not. */
+  /** The fast path: frames that lie whole in the chunk. Returns where the first other starts. */
   #walkWhole(buf: Buffer, from: number, end: number): number {
     const handler = this.#handler;
     let pos = from;
@@ -301,9 +301,9 @@ export class FrameParser {
     const used = this.#carryBytes;
     const needed = used + end - start;
     if (needed > this.#carry.length) {
-      const grown = Buffer.allocUnsafe(
-        Math.max(needed, this.#carry.length * 2, CARRY_BYTES_INITIAL),
-      );
+      const most = this.#payloadBytesMax + FRAME_OVERHEAD_BYTES;
+      const doubled = Math.min(this.#carry.length * 2, most);
+      const grown = Buffer.allocUnsafe(Math.max(needed, doubled, CARRY_BYTES_INITIAL));
       this.#carry.copy(grown, 0, 0, used);
       this.#carry = grown;
     }

@@ -7,7 +7,13 @@
  * socket and a test can be one. Sizes passed to `reserve` are exact: reserved bytes are sent.
  */
 import { assert } from '../../src/base/assert.ts';
-import { putU16, putU32, textByteLength, truncateText } from '../../src/base/byte-writer.ts';
+import {
+  putBytes,
+  putU16,
+  putU32,
+  textByteLength,
+  truncateText,
+} from '../../src/base/byte-writer.ts';
 import { NAME_BYTES_MAX } from '../../src/base/limits.ts';
 import {
   FRAME_BODY,
@@ -145,9 +151,6 @@ function writeSmallContent(
   }
 }
 
-/** Below this a loop beats a call of `copy`. */
-const COPY_LOOP_BYTES_MAX = 24;
-
 function putFrame(
   buf: Buffer,
   pos: number,
@@ -158,12 +161,7 @@ function putFrame(
   end: number,
 ): number {
   const payload = putFrameHead(buf, pos, type, channel, end - start);
-  const next = payload + end - start;
-  if (end - start <= COPY_LOOP_BYTES_MAX) {
-    for (let i = start, to = payload; i < end; i += 1, to += 1) buf[to] = bytes[i]!;
-  } else {
-    bytes.copy(buf, payload, start, end);
-  }
+  const next = putBytes(buf, payload, bytes, start, end);
   buf[next] = FRAME_END;
   return next + 1;
 }

@@ -59,6 +59,36 @@ export function putShortText(buf: Buffer, pos: number, text: string, byteLength:
   return putText(buf, pos + 1, text, byteLength);
 }
 
+/**
+ * Bytes up to which a loop beats `Buffer.copy`, whose call alone costs some 70 ns on Node 20.
+ * Four bytes a round nearly halve the loop's time.
+ */
+const LOOP_BYTES_MAX = 64;
+
+/** Copies [start, end) of `from` (borrowed) to `pos`; returns the offset behind it. */
+export function putBytes(
+  buf: Buffer,
+  pos: number,
+  from: Buffer,
+  start: number,
+  end: number,
+): number {
+  if (end - start > LOOP_BYTES_MAX) {
+    from.copy(buf, pos, start, end);
+    return pos + end - start;
+  }
+  let i = start;
+  let to = pos;
+  for (; i + 4 <= end; i += 4, to += 4) {
+    buf[to] = from[i]!;
+    buf[to + 1] = from[i + 1]!;
+    buf[to + 2] = from[i + 2]!;
+    buf[to + 3] = from[i + 3]!;
+  }
+  for (; i < end; i += 1, to += 1) buf[to] = from[i]!;
+  return to;
+}
+
 /** `text` cut to at most `maxBytes` of UTF-8, never within a character. */
 export function truncateText(text: string, maxBytes: number): string {
   if (textByteLength(text) <= maxBytes) return text;

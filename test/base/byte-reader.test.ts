@@ -1,6 +1,14 @@
 import { expect, test } from 'vitest';
 import {
-  equalsAscii, isAscii, readI16, readI32, readI64, readText, readTextLossy, readU16, readU32,
+  equalsAscii,
+  isAscii,
+  readI16,
+  readI32,
+  readI64,
+  readText,
+  readTextLossy,
+  readU16,
+  readU32,
   readU64,
 } from '../../src/base/byte-reader.ts';
 

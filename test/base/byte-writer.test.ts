@@ -1,6 +1,15 @@
 import { expect, test } from 'vitest';
 import {
-  ByteWriter, putShortText, putText, putU16, putU32, putU64, putU8, textByteLength, truncateText,
+  ByteWriter,
+  putBytes,
+  putShortText,
+  putText,
+  putU16,
+  putU32,
+  putU64,
+  putU8,
+  textByteLength,
+  truncateText,
 } from '../../src/base/byte-writer.ts';
 
 test('functions put a value and return the next offset', () => {
@@ -14,7 +23,7 @@ test('functions put a value and return the next offset', () => {
   expect(buf.toString('hex', 0, pos)).toBe('01fffedeadbeef001fffffffffffff0368c3a9');
 });
 
-test('negative integers are in two\'s complement', () => {
+test("negative integers are in two's complement", () => {
   const buf = Buffer.alloc(12);
   putU64(buf, putU32(buf, 0, -2), -1);
   expect(buf.toString('hex')).toBe('fffffffeffffffffffffffff');
@@ -33,6 +42,16 @@ test('text of every length, ASCII or not', () => {
       expect(buf.toString('utf8', 1, byteLength + 1)).toBe(text);
       expect([buf[0], buf[byteLength + 1]]).toEqual([0xee, 0xee]);
     }
+  }
+});
+
+test('bytes of every length, copied by loop or by call', () => {
+  const from = Buffer.from(Array.from({ length: 200 }, (_, i) => i));
+  for (let length = 0; length < 150; length += 1) {
+    const buf = Buffer.alloc(length + 4, 0xee);
+    expect(putBytes(buf, 2, from, 7, 7 + length)).toBe(2 + length);
+    expect(buf.subarray(2, -2).equals(from.subarray(7, 7 + length))).toBe(true);
+    expect([buf[0], buf[1], buf.at(-2), buf.at(-1)]).toEqual([0xee, 0xee, 0xee, 0xee]);
   }
 });
 

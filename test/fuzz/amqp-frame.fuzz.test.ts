@@ -7,13 +7,19 @@
  */
 import { expect, test } from 'vitest';
 import { AmqpMessageFormat } from '../../protocols/amqp/amqp-message-format.ts';
-import { dispatchChannelMethod, dispatchConnectionMethod, hasContent }
-  from '../../protocols/amqp/codec.generated.ts';
+import {
+  dispatchChannelMethod,
+  dispatchConnectionMethod,
+  hasContent,
+} from '../../protocols/amqp/codec.generated.ts';
 import type { ContentHandler } from '../../protocols/amqp/content-assembler.ts';
 import { ContentAssembler } from '../../protocols/amqp/content-assembler.ts';
 import type { HeaderScan } from '../../protocols/amqp/content-header.ts';
-import { encodeHeader, expirationMs, extraRoutingKeys }
-  from '../../protocols/amqp/content-header.ts';
+import {
+  encodeHeader,
+  expirationMs,
+  extraRoutingKeys,
+} from '../../protocols/amqp/content-header.ts';
 import { encodeTable } from '../../protocols/amqp/field-table.ts';
 import type { FrameHandler } from '../../protocols/amqp/frame-parser.ts';
 import { FrameParser } from '../../protocols/amqp/frame-parser.ts';
@@ -45,27 +51,55 @@ function randomFrom(seed: number): (below: number) => number {
 }
 
 const headers = new Map<string, FieldValue>([
-  ['CC', ['one', 'two']], ['BCC', ['three']], ['i', 1], ['t', new Map([['k', [null, true]]])],
-  ['x', new Uint8Array([1, 2])], ['d', { kind: 'double', value: 1 }],
+  ['CC', ['one', 'two']],
+  ['BCC', ['three']],
+  ['i', 1],
+  ['t', new Map([['k', [null, true]]])],
+  ['x', new Uint8Array([1, 2])],
+  ['d', { kind: 'double', value: 1 }],
 ]);
 
 const properties = {
-  contentType: 'text/plain', headers, deliveryMode: 2, priority: 3, correlationId: 'c',
-  replyTo: 'r', expiration: '1000', messageId: 'm', timestampSeconds: 5, type: 't',
-  userId: 'guest', appId: 'a',
+  contentType: 'text/plain',
+  headers,
+  deliveryMode: 2,
+  priority: 3,
+  correlationId: 'c',
+  replyTo: 'r',
+  expiration: '1000',
+  messageId: 'm',
+  timestampSeconds: 5,
+  type: 't',
+  userId: 'guest',
+  appId: 'a',
 };
 
 const CORPUS: readonly Buffer[] = [
   Buffer.concat([
     methodFrame('connection.startOk', 0, [
-      new Map<string, FieldValue>([['product', 'x'], ['capabilities', new Map([['a', true]])]]),
-      'PLAIN', Buffer.from('\0guest\0guest'), 'en_US',
+      new Map<string, FieldValue>([
+        ['product', 'x'],
+        ['capabilities', new Map([['a', true]])],
+      ]),
+      'PLAIN',
+      Buffer.from('\0guest\0guest'),
+      'en_US',
     ]),
     methodFrame('connection.tuneOk', 0, [2047, 4096, 60]),
     methodFrame('connection.open', 0, ['/']),
     methodFrame('channel.open', 1),
-    methodFrame('queue.declare', 1, ['q', false, true, false, false, false,
-      new Map<string, FieldValue>([['x-max-length', 5], ['x-queue-type', 'quorum']])]),
+    methodFrame('queue.declare', 1, [
+      'q',
+      false,
+      true,
+      false,
+      false,
+      false,
+      new Map<string, FieldValue>([
+        ['x-max-length', 5],
+        ['x-queue-type', 'quorum'],
+      ]),
+    ]),
     methodFrame('exchange.declare', 1, ['e', 'topic', false, false, false, false, false, headers]),
     methodFrame('queue.bind', 1, ['q', 'e', 'a.#', false, new Map()]),
     methodFrame('basic.consume', 1, ['q', 'ct', false, false, false, false, new Map()]),
@@ -168,17 +202,33 @@ class Target implements FrameHandler, ContentHandler {
   }
 
   onContent(
-    bytes: Buffer, start: number, headerBytes: number, bodyBytes: number, header: HeaderScan,
+    bytes: Buffer,
+    start: number,
+    headerBytes: number,
+    bodyBytes: number,
+    header: HeaderScan,
   ): void {
     this.messageCount += 1;
     const message = new Message(
-      'x', 'k', FORMAT_AMQP, bytes, start, headerBytes, bodyBytes, false, -1, -1, 0,
+      'x',
+      'k',
+      FORMAT_AMQP,
+      bytes,
+      start,
+      headerBytes,
+      bodyBytes,
+      false,
+      -1,
+      -1,
+      0,
     );
     // None of these may fail, whatever was accepted.
     this.#format.properties(message);
     this.#format.headers(message);
     const edited = this.#format.edit(message, {
-      set: new Map([['x-death', 'record']]), remove: ['BCC'], removeExpiration: true,
+      set: new Map([['x-death', 'record']]),
+      remove: ['BCC'],
+      removeExpiration: true,
     });
     expect(edited.length).toBeGreaterThan(14);
     // These may, with an answer for the channel.
@@ -206,7 +256,7 @@ function channelErrorOnly(run: () => void): void {
 
 test('mutated streams', { timeout: 60_000 }, () => {
   const seed = Number(process.env['FUZZ_SEED'] ?? Date.now() % 2 ** 31);
-  console.log(`amqp-frame.fuzz: FUZZ_SEED=${seed}`);
+  process.stdout.write(`amqp-frame.fuzz: FUZZ_SEED=${seed}\n`);
   const random = randomFrom(seed);
   const target = new Target();
   const startedAt = performance.now();
@@ -218,7 +268,7 @@ test('mutated streams', { timeout: 60_000 }, () => {
     parser.push(hex('414d515000000901'));
     target.restart();
     try {
-      for (let pos = 0; pos < stream.length;) {
+      for (let pos = 0; pos < stream.length; ) {
         const size = 1 + random(stream.length);
         const chunk = Buffer.from(stream.subarray(pos, pos + size));
         parser.push(chunk);
@@ -234,17 +284,48 @@ test('mutated streams', { timeout: 60_000 }, () => {
     }
     if (target.callCount > stream.length) throw new RangeError('more calls than bytes');
   }
-  console.log(`${runs} streams, ${rejected} refused, ${target.messageCount} messages accepted`);
+  process.stdout.write(`${runs} streams, ${rejected} refused, ${target.messageCount} accepted\n`);
   // Canary: a fuzzer that refuses all or nothing tests nothing.
   expect(rejected).toBeGreaterThan(runs / 10);
   expect(target.messageCount).toBeGreaterThan(runs / 10);
+});
+
+test('mutated content headers', () => {
+  const random = randomFrom(11);
+  const target = new Target();
+  const sample = encodeHeader(properties, 0);
+  let accepted = 0;
+  for (let run = 0; run < 40_000; run += 1) {
+    const header = Buffer.from(sample);
+    // Behind the fixed part, where damage is often still a header.
+    for (let i = 1 + random(3); i > 0; i -= 1) {
+      header[12 + random(header.length - 12)] = random(256);
+    }
+    const assembler = new ContentAssembler(target, new MessageArena(), MESSAGE_BYTES_MAX);
+    assembler.begin();
+    const before = target.messageCount;
+    try {
+      assembler.onHeader(header, 0, header.length - (random(8) === 0 ? random(4) : 0));
+    } catch (error) {
+      expect(error).toBeInstanceOf(BrokerError);
+      // A handler's own failure would look the same: only a refusal may come through.
+      expect(target.messageCount).toBe(before);
+    }
+    accepted += target.messageCount - before;
+  }
+  expect(accepted).toBeGreaterThan(1_000);
 });
 
 test('mutated SASL responses', () => {
   const random = randomFrom(7);
   const samples = [
     Buffer.from('\0guest\0guest'),
-    encodeTable(new Map([['LOGIN', 'guest'], ['PASSWORD', 'secret']])).subarray(4),
+    encodeTable(
+      new Map([
+        ['LOGIN', 'guest'],
+        ['PASSWORD', 'secret'],
+      ]),
+    ).subarray(4),
   ];
   for (let run = 0; run < 20_000; run += 1) {
     const bytes = Buffer.from(samples[random(2)]!.subarray(random(3)));

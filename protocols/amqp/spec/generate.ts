@@ -127,7 +127,8 @@ function readFixed(method: MethodSpec, lines: string[], args: string[]): void {
       place += 1;
     } else {
       const { type } = group.field;
-      if (!isReserved(group.field)) args.push(`readU${FIXED_BYTES[type]! * 8}(buf, start + ${place})`);
+      if (!isReserved(group.field))
+        args.push(`readU${FIXED_BYTES[type]! * 8}(buf, start + ${place})`);
       place += FIXED_BYTES[type]!;
     }
   }
@@ -211,12 +212,7 @@ ${[...before.map(indent), begin, ...buffer, ...ends.map(indent)].join('\n')}
 }
 
 /** Adds what writes one field; returns the bytes known here. */
-function writeField(
-  field: FieldSpec,
-  before: string[],
-  sizes: string[],
-  puts: string[],
-): number {
+function writeField(field: FieldSpec, before: string[], sizes: string[], puts: string[]): number {
   const name = parameterName(field);
   const value = isReserved(field) ? '0' : name;
   switch (field.type) {

@@ -58,6 +58,7 @@ interface ClassSpec {
 
 const RABBIT = 'RabbitMQ extension';
 
+// biome-ignore format: a table reads as one, a method a row
 const CLASSES: readonly ClassSpec[] = [
   {
     name: 'connection',

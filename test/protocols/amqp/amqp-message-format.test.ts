@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import {
-  AmqpMessageFormat, joinContent, stripBcc,
+  AmqpMessageFormat,
+  joinContent,
+  stripBcc,
 } from '../../../protocols/amqp/amqp-message-format.ts';
 import { decodeProperties, encodeHeader } from '../../../protocols/amqp/content-header.ts';
 import type { FieldValue } from '../../../src/base/field-value.ts';
@@ -25,7 +27,10 @@ function edited(properties: CommonProperties, edit: HeaderEdit): CommonPropertie
 const ALL: CommonProperties = {
   contentType: 'text/plain',
   contentEncoding: 'utf-8',
-  headers: new Map<string, FieldValue>([['a', 1], ['b', 'two']]),
+  headers: new Map<string, FieldValue>([
+    ['a', 1],
+    ['b', 'two'],
+  ]),
   deliveryMode: 2,
   priority: 9,
   correlationId: 'corr',
@@ -54,16 +59,28 @@ describe('editing', () => {
   });
 
   test('a header set keeps its place, a new one comes last', () => {
-    const set = new Map<string, FieldValue>([['z', true], ['a', 'one'], ['y', null]]);
+    const set = new Map<string, FieldValue>([
+      ['z', true],
+      ['a', 'one'],
+      ['y', null],
+    ]);
     const result = edited(ALL, { set });
-    expect([...result.headers!]).toEqual([['a', 'one'], ['b', 'two'], ['z', true], ['y', null]]);
+    expect([...result.headers!]).toEqual([
+      ['a', 'one'],
+      ['b', 'two'],
+      ['z', true],
+      ['y', null],
+    ]);
     expect({ ...result, headers: 0 }).toEqual({ ...ALL, headers: 0 });
   });
 
   test('headers are added where there were none', () => {
     const set = new Map<string, FieldValue>([['x-death', [new Map([['count', 1]])]]]);
-    expect(edited({ contentType: 'a', replyTo: 'b' }, { set }))
-      .toEqual({ contentType: 'a', replyTo: 'b', headers: set });
+    expect(edited({ contentType: 'a', replyTo: 'b' }, { set })).toEqual({
+      contentType: 'a',
+      replyTo: 'b',
+      headers: set,
+    });
     expect(edited({}, { set })).toEqual({ headers: set });
   });
 
@@ -75,7 +92,12 @@ describe('editing', () => {
 
   test('set wins over remove', () => {
     const result = edited(ALL, { remove: ['a'], set: new Map([['a', 5]]) });
-    expect(result.headers).toEqual(new Map<string, FieldValue>([['a', 5], ['b', 'two']]));
+    expect(result.headers).toEqual(
+      new Map<string, FieldValue>([
+        ['a', 5],
+        ['b', 'two'],
+      ]),
+    );
   });
 
   test('the expiration goes', () => {
@@ -87,12 +109,14 @@ describe('editing', () => {
   test('reply-to is set or replaced', () => {
     expect(edited(ALL, { replyTo: 'elsewhere' })).toEqual({ ...ALL, replyTo: 'elsewhere' });
     expect(edited({ type: 't' }, { replyTo: 'r' })).toEqual({ type: 't', replyTo: 'r' });
-    expect(edited({ type: 't', expiration: '1' }, { replyTo: 'r', removeExpiration: true }))
-      .toEqual({ type: 't', replyTo: 'r' });
+    expect(
+      edited({ type: 't', expiration: '1' }, { replyTo: 'r', removeExpiration: true }),
+    ).toEqual({ type: 't', replyTo: 'r' });
   });
 
   test('entries not named are copied as they are: widths, duplicates, broken text', () => {
-    const entries = hex(`
+    const entries = hex(
+      `
       01 61 73 0001              # s i16
       01 62 42 07
       01 63 75 0002
@@ -100,7 +124,8 @@ describe('editing', () => {
       01 64 4c 0000000000000004
       01 65 53 00000001 ff
       01 ff 56
-      01 66 74 02`.replaceAll(/#.*/g, ''));
+      01 66 74 02`.replaceAll(/#.*/g, ''),
+    );
     const length = Buffer.alloc(4);
     length.writeUInt32BE(entries.length);
     const header = headerPayload(4, 0x2000, Buffer.concat([length, entries]));
@@ -119,11 +144,16 @@ describe('editing', () => {
 });
 
 test('BCC is stripped, CC stays', () => {
-  const headers = new Map<string, FieldValue>([['CC', ['a']], ['BCC', ['b']]]);
+  const headers = new Map<string, FieldValue>([
+    ['CC', ['a']],
+    ['BCC', ['b']],
+  ]);
   const header = encodeHeader({ headers, appId: 'app' }, 4);
   const stripped = stripBcc(header, 0, header.length);
-  expect(decodeProperties(stripped, 0, stripped.length))
-    .toEqual({ headers: new Map([['CC', ['a']]]), appId: 'app' });
+  expect(decodeProperties(stripped, 0, stripped.length)).toEqual({
+    headers: new Map([['CC', ['a']]]),
+    appId: 'app',
+  });
 });
 
 test('a new header and the old body become owned memory', () => {

@@ -100,19 +100,25 @@ function toAmqplib(method: MethodSpec, values: [unknown, unknown][]): object {
 test('the tables agree on every field and its type', () => {
   for (const method of METHODS) {
     const types = defs.info(idOf(method)).args.map((arg) => arg.type);
-    expect([method.className, method.name, ...method.fields.map((f) => f.type)])
-      .toEqual([method.className, method.name, ...types]);
+    expect([method.className, method.name, ...method.fields.map((f) => f.type)]).toEqual([
+      method.className,
+      method.name,
+      ...types,
+    ]);
   }
 });
 
 describe.each(METHODS.filter((m) => m.from !== 'server'))('$className.$name', (method) => {
   test('written by amqplib is read by us', () => {
-    fc.assert(fc.property(pairs(method), (values) => {
-      const bytes = defs.encodeMethod(idOf(method), 7, toAmqplib(method, values));
-      const call = dispatchPayload(bytes.subarray(7, -1));
-      const ours = values.map(([value]) => value).filter((value) => value !== undefined);
-      expect(call.args).toEqual(ours);
-    }), RUNS);
+    fc.assert(
+      fc.property(pairs(method), (values) => {
+        const bytes = defs.encodeMethod(idOf(method), 7, toAmqplib(method, values));
+        const call = dispatchPayload(bytes.subarray(7, -1));
+        const ours = values.map(([value]) => value).filter((value) => value !== undefined);
+        expect(call.args).toEqual(ours);
+      }),
+      RUNS,
+    );
   });
 });
 
@@ -122,20 +128,23 @@ describe.each(METHODS.filter((m) => m.from !== 'client'))('$className.$name', (m
 
   test('written by us is read by amqplib, and is what it would write', () => {
     const { args } = defs.info(idOf(method));
-    fc.assert(fc.property(pairs(method), (values) => {
-      const sink = new MemorySink();
-      const ours = values.map(([value]) => value).filter((value) => value !== undefined);
-      write(sink, 7, ...ours);
-      const bytes = sink.take();
-      expect(bytes).toEqual(defs.encodeMethod(idOf(method), 7, toAmqplib(method, values)));
-      const decoded = defs.decode(idOf(method), bytes.subarray(11));
-      values.forEach(([, theirs], i) => {
-        if (theirs === undefined) return;
-        const value = decoded[args[i]!.name];
-        // A table's prototype is nobody's business.
-        expect(JSON.stringify(value)).toEqual(JSON.stringify(theirs));
-      });
-    }), RUNS);
+    fc.assert(
+      fc.property(pairs(method), (values) => {
+        const sink = new MemorySink();
+        const ours = values.map(([value]) => value).filter((value) => value !== undefined);
+        write(sink, 7, ...ours);
+        const bytes = sink.take();
+        expect(bytes).toEqual(defs.encodeMethod(idOf(method), 7, toAmqplib(method, values)));
+        const decoded = defs.decode(idOf(method), bytes.subarray(11));
+        values.forEach(([, theirs], i) => {
+          if (theirs === undefined) return;
+          const value = decoded[args[i]!.name];
+          // A table's prototype is nobody's business.
+          expect(JSON.stringify(value)).toEqual(JSON.stringify(theirs));
+        });
+      }),
+      RUNS,
+    );
   });
 });
 
@@ -152,7 +161,7 @@ test('every type of table value amqplib writes is read', () => {
     u8: { '!': 'uint8', value: 200 },
     u16: { '!': 'uint16', value: 60_000 },
     u32: { '!': 'uint32', value: 4_000_000_000 },
-    huge: { '!': 'int64', value: (2n ** 62n) + 1n },
+    huge: { '!': 'int64', value: 2n ** 62n + 1n },
     f64: 1.5,
     f32: { '!': 'float', value: 0.5 },
     money: { '!': 'decimal', value: { places: 2, digits: 999 } },
@@ -163,26 +172,28 @@ test('every type of table value amqplib writes is read', () => {
   const buffer = Buffer.alloc(1_024);
   const byteLength = tables.encodeTable(buffer, value, 0);
   const table = decodeTable(buffer, 4, byteLength);
-  const expected: FieldTable = new Map<string, never>(Object.entries({
-    text: 'grüße',
-    bytes: new Uint8Array([1, 2, 0xff]),
-    yes: true,
-    nothing: null,
-    i8: -5,
-    i16: -3_000,
-    i32: -200_000,
-    i64: -(2 ** 40),
-    u8: 200,
-    u16: 60_000,
-    u32: 4_000_000_000,
-    huge: (2n ** 62n) + 1n,
-    f64: { kind: 'double', value: 1.5 },
-    f32: { kind: 'float', value: 0.5 },
-    money: { kind: 'decimal', scale: 2, value: 999 },
-    at: { kind: 'timestamp', value: 1_700_000_000 },
-    list: [1, 'two', [false]],
-    nested: new Map([['a', new Map([['b', 'c']])]]),
-  }) as [string, never][]);
+  const expected: FieldTable = new Map<string, never>(
+    Object.entries({
+      text: 'grüße',
+      bytes: new Uint8Array([1, 2, 0xff]),
+      yes: true,
+      nothing: null,
+      i8: -5,
+      i16: -3_000,
+      i32: -200_000,
+      i64: -(2 ** 40),
+      u8: 200,
+      u16: 60_000,
+      u32: 4_000_000_000,
+      huge: 2n ** 62n + 1n,
+      f64: { kind: 'double', value: 1.5 },
+      f32: { kind: 'float', value: 0.5 },
+      money: { kind: 'decimal', scale: 2, value: 999 },
+      at: { kind: 'timestamp', value: 1_700_000_000 },
+      list: [1, 'two', [false]],
+      nested: new Map([['a', new Map([['b', 'c']])]]),
+    }) as [string, never][],
+  );
   expect(table).toEqual(expected);
 
   // And back: amqplib reads our encoding of it as the same values.

@@ -8,12 +8,19 @@ import { BrokerError } from '../../../src/base/errors.ts';
 import type { FieldTable } from '../../../src/base/field-value.ts';
 import type { FieldInput } from './wire.ts';
 import {
-  dispatchPayload, frame, hex, MemorySink, methodFrame, methodNamed, methodPayload,
+  dispatchPayload,
+  frame,
+  hex,
+  MemorySink,
+  methodFrame,
+  methodNamed,
+  methodPayload,
 } from './wire.ts';
 
 const RUNS = { numRuns: 25 };
 
-const shortText = fc.string({ unit: 'grapheme', maxLength: 40 })
+const shortText = fc
+  .string({ unit: 'grapheme', maxLength: 40 })
   .filter((text) => Buffer.byteLength(text) <= 255);
 
 const table: fc.Arbitrary<FieldTable> = fc
@@ -67,10 +74,13 @@ function errorOf(payload: Buffer): BrokerError {
 describe.each(METHODS.filter((m) => m.from !== 'server'))('$className.$name', (method) => {
   test('is read as it was written', () => {
     const reader = new MethodReader();
-    fc.assert(fc.property(valuesOf(method), (values) => {
-      const call = dispatchPayload(methodPayload(method, values), reader);
-      expect(call).toEqual({ name: `on${fullName(method)}`, args: values });
-    }), RUNS);
+    fc.assert(
+      fc.property(valuesOf(method), (values) => {
+        const call = dispatchPayload(methodPayload(method, values), reader);
+        expect(call).toEqual({ name: `on${fullName(method)}`, args: values });
+      }),
+      RUNS,
+    );
   });
 
   test('cut or extended anywhere is a 502', () => {
@@ -86,14 +96,17 @@ describe.each(METHODS.filter((m) => m.from !== 'server'))('$className.$name', (m
 test.each(METHODS.filter((m) => m.from !== 'client'))('$className.$name is written', (method) => {
   const writers = codec as unknown as Record<string, (...args: unknown[]) => void>;
   const write = writers[`write${fullName(method)}`]!;
-  fc.assert(fc.property(fc.nat(0xffff), valuesOf(method), (channel, values) => {
-    const sink = new MemorySink();
-    // Not at offset 0, so that a writer that forgets its position shows.
-    sink.reserve(3);
-    write(sink, channel, ...values);
-    const expected = frame(1, channel, methodPayload(method, values));
-    expect(sink.take().subarray(3).equals(expected)).toBe(true);
-  }), RUNS);
+  fc.assert(
+    fc.property(fc.nat(0xffff), valuesOf(method), (channel, values) => {
+      const sink = new MemorySink();
+      // Not at offset 0, so that a writer that forgets its position shows.
+      sink.reserve(3);
+      write(sink, channel, ...values);
+      const expected = frame(1, channel, methodPayload(method, values));
+      expect(sink.take().subarray(3).equals(expected)).toBe(true);
+    }),
+    RUNS,
+  );
 });
 
 test('methods only a server sends, and numbers nobody has, are a 503', () => {
@@ -102,8 +115,11 @@ test('methods only a server sends, and numbers nobody has, are a 503', () => {
     expect(errorOf(methodPayload(method, values)).code).toBe('COMMAND_INVALID');
   }
   const error = errorOf(hex('003c 03e7'));
-  expect([error.code, error.scope, error.message])
-    .toEqual(['COMMAND_INVALID', 'connection', 'unimplemented method {60,999}']);
+  expect([error.code, error.scope, error.message]).toEqual([
+    'COMMAND_INVALID',
+    'connection',
+    'unimplemented method {60,999}',
+  ]);
 });
 
 test('a payload without a whole method id is a 502', () => {
@@ -119,22 +135,25 @@ test('a short string that is not UTF-8 is a 501', () => {
 });
 
 test('which methods content follows', () => {
-  const follows = METHODS
-    .filter((m) => codec.hasContent(m.classId * 65_536 + m.methodId))
-    .map((m) => `${m.className}.${m.name}`);
+  const follows = METHODS.filter((m) => codec.hasContent(m.classId * 65_536 + m.methodId)).map(
+    (m) => `${m.className}.${m.name}`,
+  );
   expect(follows).toEqual(['basic.publish']);
 });
 
 test('known bytes', () => {
-  expect(methodFrame('exchange.unbind', 1, ['d', 's', 'k', true, new Map()]))
-    .toEqual(hex('01 0001 00000011  0028 0028  0000 01 64 01 73 01 6b 01 00000000 ce'));
+  expect(methodFrame('exchange.unbind', 1, ['d', 's', 'k', true, new Map()])).toEqual(
+    hex('01 0001 00000011  0028 0028  0000 01 64 01 73 01 6b 01 00000000 ce'),
+  );
   const sink = new MemorySink();
   codec.writeExchangeUnbindOk(sink, 1);
   codec.writeBasicAck(sink, 2, 2 ** 32 + 5, true);
   codec.writeBasicDeliver(sink, 3, 'ct', 1, true, 'x', 'key');
-  expect(sink.take()).toEqual(hex(`
+  expect(sink.take()).toEqual(
+    hex(`
     01 0001 00000004  0028 0033  ce
     01 0002 0000000d  003c 0050  0000000100000005 01  ce
-    01 0003 00000016  003c 003c  02 6374  0000000000000001 01  01 78  03 6b6579  ce`));
+    01 0003 00000016  003c 003c  02 6374  0000000000000001 01  01 78  03 6b6579  ce`),
+  );
   expect(methodNamed('basic.publish').hasContent).toBe(true);
 });

@@ -23,7 +23,11 @@ class Inbox implements ContentHandler {
   readonly contents: Content[] = [];
 
   onContent(
-    bytes: Buffer, start: number, headerBytes: number, bodyBytes: number, header: HeaderScan,
+    bytes: Buffer,
+    start: number,
+    headerBytes: number,
+    bodyBytes: number,
+    header: HeaderScan,
   ): void {
     const { deliveryMode } = header;
     this.contents.push({ bytes, start, headerBytes, bodyBytes, deliveryMode });
@@ -78,7 +82,7 @@ describe('in order', () => {
     body(assembler, Buffer.alloc(0));
     expect(inbox.contents.length).toBe(0);
     body(assembler, Buffer.from('llo'));
-    expect(inbox.header()).toBe('003c000000000000000000051000' + '02');
+    expect(inbox.header()).toBe('003c00000000000000000005100002');
     expect(inbox.body().toString()).toBe('hello');
     expect(inbox.contents[0]!.deliveryMode).toBe(2);
     expect(assembler.isIdle).toBe(true);
@@ -93,8 +97,9 @@ describe('in order', () => {
   });
 
   test('sizes around every change of memory', () => {
-    const sizes = [1, 47, 48, 49, 8_177, 8_178, 8_179, 32_768, 65_536, 1_048_576, 1_048_577,
-      3_000_000];
+    const sizes = [
+      1, 47, 48, 49, 8_177, 8_178, 8_179, 32_768, 65_536, 1_048_576, 1_048_577, 3_000_000,
+    ];
     for (const size of sizes) {
       const { inbox, assembler } = setUp(4_000_000);
       const content = Buffer.alloc(size, 'abcdefghijk');
@@ -143,36 +148,53 @@ describe('in order', () => {
 
 describe('out of order is a 505', () => {
   const NOT_METHOD = 'expected method frame, got non method frame instead';
-  const NOT_HEADER =
-    'expected content header for class 60, got non content header frame instead';
+  const NOT_HEADER = 'expected content header for class 60, got non content header frame instead';
   const NOT_BODY = 'expected content body, got non content body frame instead';
 
   test('header or body without a method', () => {
     const { assembler } = setUp();
     assembler.expectMethod();
-    expect(failure(() => header(assembler, headerPayload(0))))
-      .toEqual(['UNEXPECTED_FRAME', 'connection', NOT_METHOD]);
-    expect(failure(() => body(assembler, hex('00'))))
-      .toEqual(['UNEXPECTED_FRAME', 'connection', NOT_METHOD]);
+    expect(failure(() => header(assembler, headerPayload(0)))).toEqual([
+      'UNEXPECTED_FRAME',
+      'connection',
+      NOT_METHOD,
+    ]);
+    expect(failure(() => body(assembler, hex('00')))).toEqual([
+      'UNEXPECTED_FRAME',
+      'connection',
+      NOT_METHOD,
+    ]);
   });
 
   test('method or body where a header is due', () => {
     const { assembler } = setUp();
     assembler.begin();
-    expect(failure(() => assembler.expectMethod()))
-      .toEqual(['UNEXPECTED_FRAME', 'connection', NOT_HEADER]);
-    expect(failure(() => body(assembler, hex('00'))))
-      .toEqual(['UNEXPECTED_FRAME', 'connection', NOT_HEADER]);
+    expect(failure(() => assembler.expectMethod())).toEqual([
+      'UNEXPECTED_FRAME',
+      'connection',
+      NOT_HEADER,
+    ]);
+    expect(failure(() => body(assembler, hex('00')))).toEqual([
+      'UNEXPECTED_FRAME',
+      'connection',
+      NOT_HEADER,
+    ]);
   });
 
   test('method or header where a body is due', () => {
     const { assembler } = setUp();
     assembler.begin();
     header(assembler, headerPayload(1));
-    expect(failure(() => assembler.expectMethod()))
-      .toEqual(['UNEXPECTED_FRAME', 'connection', NOT_BODY]);
-    expect(failure(() => header(assembler, headerPayload(1))))
-      .toEqual(['UNEXPECTED_FRAME', 'connection', NOT_BODY]);
+    expect(failure(() => assembler.expectMethod())).toEqual([
+      'UNEXPECTED_FRAME',
+      'connection',
+      NOT_BODY,
+    ]);
+    expect(failure(() => header(assembler, headerPayload(1)))).toEqual([
+      'UNEXPECTED_FRAME',
+      'connection',
+      NOT_BODY,
+    ]);
   });
 
   test('a header of another class', () => {
@@ -181,7 +203,8 @@ describe('out of order is a 505', () => {
     const payload = headerPayload(0);
     payload.writeUInt16BE(50, 0);
     expect(failure(() => header(assembler, payload))).toEqual([
-      'UNEXPECTED_FRAME', 'connection',
+      'UNEXPECTED_FRAME',
+      'connection',
       'expected content header for class 60, got one for class 50 instead',
     ]);
   });
@@ -191,8 +214,11 @@ describe('out of order is a 505', () => {
     assembler.begin();
     const payload = headerPayload(0);
     payload.writeUInt16BE(1, 2);
-    expect(failure(() => header(assembler, payload)))
-      .toEqual(['UNEXPECTED_FRAME', 'connection', NOT_HEADER]);
+    expect(failure(() => header(assembler, payload))).toEqual([
+      'UNEXPECTED_FRAME',
+      'connection',
+      NOT_HEADER,
+    ]);
   });
 });
 
@@ -203,7 +229,9 @@ describe('sizes', () => {
     header(assembler, headerPayload(3));
     body(assembler, Buffer.from('ab'));
     expect(failure(() => body(assembler, Buffer.from('cd')))).toEqual([
-      'FRAME_ERROR', 'connection', 'content body frame exceeds remaining content size',
+      'FRAME_ERROR',
+      'connection',
+      'content body frame exceeds remaining content size',
     ]);
   });
 
@@ -218,7 +246,8 @@ describe('sizes', () => {
     const other = setUp(BODY_BYTES_HARD_CAP).assembler;
     other.begin();
     expect(failure(() => header(other, headerPayload(BODY_BYTES_HARD_CAP + 1)))).toEqual([
-      'FRAME_ERROR', 'connection',
+      'FRAME_ERROR',
+      'connection',
       'content body size 536870913 exceeds maximum allowed size 536870912',
     ]);
   });
@@ -242,7 +271,9 @@ describe('sizes', () => {
     header(assembler, headerPayload(11));
     body(assembler, Buffer.alloc(10));
     expect(failure(() => body(assembler, Buffer.alloc(1)))).toEqual([
-      'PRECONDITION_FAILED', 'channel', 'message size 11 is larger than configured max size 10',
+      'PRECONDITION_FAILED',
+      'channel',
+      'message size 11 is larger than configured max size 10',
     ]);
     expect(inbox.contents.length).toBe(1);
     // The channel is in step again.
@@ -277,8 +308,10 @@ describe('malformed headers are a 502, before anything is kept', () => {
   ])('%s', (_, digits) => {
     const { inbox, assembler } = setUp();
     assembler.begin();
-    expect(failure(() => header(assembler, hex(digits))).slice(0, 2))
-      .toEqual(['SYNTAX_ERROR', 'connection']);
+    expect(failure(() => header(assembler, hex(digits))).slice(0, 2)).toEqual([
+      'SYNTAX_ERROR',
+      'connection',
+    ]);
     expect(inbox.contents.length).toBe(0);
   });
 });
@@ -332,21 +365,27 @@ test('from chunks cut at every byte and overwritten, messages arrive intact', ()
   ]);
   for (let cut = 1; cut < 220; cut += 1) {
     const { inbox, assembler } = setUp();
-    const parser = new FrameParser({
-      onProtocolHeader: () => {},
-      onFrame: (type, _channel, buf, start, end) => {
-        if (type === FRAME_HEADER) assembler.onHeader(buf, start, end);
-        else if (type === FRAME_BODY) assembler.onBody(buf, start, end);
-        else assembler.begin();
+    const parser = new FrameParser(
+      {
+        onProtocolHeader: () => {},
+        onFrame: (type, _channel, buf, start, end) => {
+          if (type === FRAME_HEADER) assembler.onHeader(buf, start, end);
+          else if (type === FRAME_BODY) assembler.onBody(buf, start, end);
+          else assembler.begin();
+        },
       },
-    }, 131_072);
+      131_072,
+    );
     for (const piece of [stream.subarray(0, cut), stream.subarray(cut)]) {
       const chunk = Buffer.from(piece);
       parser.push(chunk);
       chunk.fill(0xee);
     }
-    expect(inbox.contents.map((_, i) => inbox.body(i).toString()))
-      .toEqual(['small body', '', large.toString()]);
+    expect(inbox.contents.map((_, i) => inbox.body(i).toString())).toEqual([
+      'small body',
+      '',
+      large.toString(),
+    ]);
     expect(inbox.header()).toBe('003c0000000000000000000a800003612f62');
   }
 });

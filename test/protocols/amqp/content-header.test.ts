@@ -1,6 +1,11 @@
 import { describe, expect, test } from 'vitest';
 import {
-  decodeProperties, encodeHeader, expirationMs, extraRoutingKeys, HeaderScan, propertyText,
+  decodeProperties,
+  encodeHeader,
+  expirationMs,
+  extraRoutingKeys,
+  HeaderScan,
+  propertyText,
   scanHeader,
 } from '../../../protocols/amqp/content-header.ts';
 import { BrokerError } from '../../../src/base/errors.ts';
@@ -55,7 +60,11 @@ describe('scanning', () => {
     const { scan } = scanned(headerPayload(3));
     expect(scan).toMatchObject({ flags: 0, bodyBytes: 3, deliveryMode: -1, priority: -1 });
     expect([
-      scan.isPersistent, scan.hasHeaders, scan.hasReplyTo, scan.hasExpiration, scan.hasUserId,
+      scan.isPersistent,
+      scan.hasHeaders,
+      scan.hasReplyTo,
+      scan.hasExpiration,
+      scan.hasUserId,
     ]).toEqual([false, false, false, false, false]);
   });
 
@@ -74,8 +83,9 @@ describe('scanning', () => {
   });
 
   test('delivery mode 1 and unknown ones are transient', () => {
-    expect([1, 2, 3, 255].map((deliveryMode) => scanOf({ deliveryMode }).scan.isPersistent))
-      .toEqual([false, true, false, false]);
+    expect(
+      [1, 2, 3, 255].map((deliveryMode) => scanOf({ deliveryMode }).scan.isPersistent),
+    ).toEqual([false, true, false, false]);
   });
 
   test('a scan is used again without traces of the one before', () => {
@@ -129,8 +139,14 @@ describe('decoding and encoding', () => {
 
 describe('expiration', () => {
   test.each([
-    ['0', 0], ['1', 1], ['000', 0], ['+5', 5], ['-0', 0], ['999999999', 999_999_999],
-    ['1234567890', 1_234_567_890], ['4294967295', 4_294_967_295],
+    ['0', 0],
+    ['1', 1],
+    ['000', 0],
+    ['+5', 5],
+    ['-0', 0],
+    ['999999999', 999_999_999],
+    ['1234567890', 1_234_567_890],
+    ['4294967295', 4_294_967_295],
   ])('%s', (text, ms) => {
     const { bytes, start, scan } = scanOf({ expiration: text });
     expect(expirationMs(bytes, start, scan)).toBe(ms);
@@ -153,25 +169,42 @@ describe('expiration', () => {
     ['+4294967296', '{value_too_big,4294967296}'],
   ])('invalid: "%s"', (text, reason) => {
     const { bytes, start, scan } = scanOf({ expiration: text });
-    expect(failure(() => expirationMs(bytes, start, scan)))
-      .toEqual(['PRECONDITION_FAILED', 'channel', `invalid expiration '${text}': ${reason}`]);
+    expect(failure(() => expirationMs(bytes, start, scan))).toEqual([
+      'PRECONDITION_FAILED',
+      'channel',
+      `invalid expiration '${text}': ${reason}`,
+    ]);
   });
 });
 
 describe('CC and BCC', () => {
   test('absent', () => {
-    for (const properties of [{}, headersOf([]), headersOf([['cc', ['x']], ['XCC', ['y']]])]) {
+    for (const properties of [
+      {},
+      headersOf([]),
+      headersOf([
+        ['cc', ['x']],
+        ['XCC', ['y']],
+      ]),
+    ]) {
       const { bytes, start, scan } = scanOf(properties);
       expect(extraRoutingKeys(bytes, start, scan)).toBeUndefined();
     }
   });
 
   test('keys of CC first', () => {
-    const { bytes, start, scan } = scanOf(headersOf([
-      ['a', 1], ['BCC', ['hidden']], ['b', new Map([['CC', 'nested']])], ['CC', ['one', 'zwö']],
-    ]));
-    expect(extraRoutingKeys(bytes, start, scan))
-      .toEqual({ keys: ['one', 'zwö', 'hidden'], hasBcc: true });
+    const { bytes, start, scan } = scanOf(
+      headersOf([
+        ['a', 1],
+        ['BCC', ['hidden']],
+        ['b', new Map([['CC', 'nested']])],
+        ['CC', ['one', 'zwö']],
+      ]),
+    );
+    expect(extraRoutingKeys(bytes, start, scan)).toEqual({
+      keys: ['one', 'zwö', 'hidden'],
+      hasBcc: true,
+    });
   });
 
   test('CC alone hides nothing', () => {
@@ -180,10 +213,16 @@ describe('CC and BCC', () => {
   });
 
   test.each<[string, FieldValue]>([
-    ['CC', 'text'], ['BCC', 5], ['CC', ['ok', 5]], ['BCC', [null]], ['CC', null],
+    ['CC', 'text'],
+    ['BCC', 5],
+    ['CC', ['ok', 5]],
+    ['BCC', [null]],
+    ['CC', null],
   ])('%s of another type', (name, value) => {
     const { bytes, start, scan } = scanOf(headersOf([[name, value]]));
-    expect(failure(() => extraRoutingKeys(bytes, start, scan)).slice(0, 2))
-      .toEqual(['PRECONDITION_FAILED', 'channel']);
+    expect(failure(() => extraRoutingKeys(bytes, start, scan)).slice(0, 2)).toEqual([
+      'PRECONDITION_FAILED',
+      'channel',
+    ]);
   });
 });

@@ -1,7 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import {
-  decodeTable, encodeTable, TableCursor, validateTable,
+  decodeTable,
+  encodeTable,
+  TableCursor,
+  validateTable,
 } from '../../../protocols/amqp/field-table.ts';
 import { AssertionFailure } from '../../../src/base/assert.ts';
 import { BrokerError } from '../../../src/base/errors.ts';
@@ -19,7 +22,9 @@ function decodeOne(tagAndValue: string): FieldValue | undefined {
 
 /** Tag and value of the one entry "k", in hex. */
 function encodeOne(value: FieldValue): string {
-  return encodeTable(new Map([['k', value]])).subarray(6).toString('hex');
+  return encodeTable(new Map([['k', value]]))
+    .subarray(6)
+    .toString('hex');
 }
 
 function expectMalformed(digits: string): void {
@@ -181,9 +186,12 @@ test('decoded values do not refer to the bytes', () => {
   const content = hex('01 61 78 00000002 0102  01 62 53 00000001 78');
   const table = decodeTable(content, 0, content.length);
   content.fill(0xee);
-  expect(table).toEqual(new Map<string, FieldValue>([
-    ['a', new Uint8Array([1, 2])], ['b', 'x'],
-  ]));
+  expect(table).toEqual(
+    new Map<string, FieldValue>([
+      ['a', new Uint8Array([1, 2])],
+      ['b', 'x'],
+    ]),
+  );
 });
 
 test('the cursor finds keys, tags and ranges without decoding', () => {
@@ -199,7 +207,11 @@ test('the cursor finds keys, tags and ranges without decoding', () => {
       cursor.entryStart,
     ]);
   }
-  expect(found).toEqual([['a', 'I', '00000001', 2], ['bc', 'S', '0000000178', 9], ['', 'V', '', 18]]);
+  expect(found).toEqual([
+    ['a', 'I', '00000001', 2],
+    ['bc', 'S', '0000000178', 9],
+    ['', 'V', '', 18],
+  ]);
   expect(cursor.next()).toBe(false);
 });
 
@@ -222,22 +234,34 @@ test('any table comes back as it was', () => {
       .array(fc.tuple(fc.string({ maxLength: 20 }), tie('value')), { maxLength: 4 })
       .map((entries) => new Map(entries)),
   }));
-  const tables = fc.dictionary(fc.string({ maxLength: 20 }), value)
+  const tables = fc
+    .dictionary(fc.string({ maxLength: 20 }), value)
     .map((record) => new Map(Object.entries(record)));
-  fc.assert(fc.property(tables, (table) => {
-    const bytes = encodeTable(table);
-    expect(bytes.readUInt32BE(0)).toBe(bytes.length - 4);
-    validateTable(bytes, 4, bytes.length);
-    const again = encodeTable(decodeTable(bytes, 4, bytes.length));
-    expect(again.equals(bytes)).toBe(true);
-  }));
+  fc.assert(
+    fc.property(tables, (table) => {
+      const bytes = encodeTable(table);
+      expect(bytes.readUInt32BE(0)).toBe(bytes.length - 4);
+      validateTable(bytes, 4, bytes.length);
+      const again = encodeTable(decodeTable(bytes, 4, bytes.length));
+      expect(again.equals(bytes)).toBe(true);
+    }),
+  );
 });
 
 function sample(): FieldTable {
   return new Map<string, FieldValue>([
-    ['s', 'text'], ['i', 1], ['l', 2 ** 40], ['big', 2n ** 60n], ['t', true], ['v', null],
-    ['x', new Uint8Array([1])], ['d', { kind: 'double', value: 1 }],
-    ['D', { kind: 'decimal', scale: 1, value: 2 }], ['T', { kind: 'timestamp', value: 3 }],
-    ['f', { kind: 'float', value: 4 }], ['A', [1, ['a']]], ['F', new Map([['k', 'v']])],
+    ['s', 'text'],
+    ['i', 1],
+    ['l', 2 ** 40],
+    ['big', 2n ** 60n],
+    ['t', true],
+    ['v', null],
+    ['x', new Uint8Array([1])],
+    ['d', { kind: 'double', value: 1 }],
+    ['D', { kind: 'decimal', scale: 1, value: 2 }],
+    ['T', { kind: 'timestamp', value: 3 }],
+    ['f', { kind: 'float', value: 4 }],
+    ['A', [1, ['a']]],
+    ['F', new Map([['k', 'v']])],
   ]);
 }

@@ -194,8 +194,9 @@ describe('pausing', () => {
     recorder.then = () => {
       throw new BrokerError('NOT_ALLOWED', 'no');
     };
-    expect(errorOf(() => parser.push(Buffer.concat([HEARTBEAT, HEARTBEAT]))).code)
-      .toBe('NOT_ALLOWED');
+    expect(errorOf(() => parser.push(Buffer.concat([HEARTBEAT, HEARTBEAT]))).code).toBe(
+      'NOT_ALLOWED',
+    );
     expect(parser.isStopped).toBe(true);
     parser.push(HEARTBEAT);
     expect(recorder.events.length).toBe(2);
@@ -210,8 +211,11 @@ describe('framing errors are a 501 and the end', () => {
     ['type 0', hex('00 0001 00000000 ce'), 'unknown frame type 0'],
     ['type 4', hex('04 0001 00000000 ce'), 'unknown frame type 4'],
     ['type 255', hex('ff 0001 00000000 ce'), 'unknown frame type 255'],
-    ['type 33, which is 1 in the low five bits', hex('21 0001 00000000 ce'),
-      'unknown frame type 33'],
+    [
+      'type 33, which is 1 in the low five bits',
+      hex('21 0001 00000000 ce'),
+      'unknown frame type 33',
+    ],
     ['a heartbeat with payload', hex('08 0000 00000001 00 ce'), 'a heartbeat frame has no payload'],
   ];
 
@@ -252,8 +256,9 @@ describe('the frame limit', () => {
   test('one byte more does not, and its head alone is enough to know', () => {
     for (const type of [1, 2, 3]) {
       const head = Buffer.from([type, 0, 1, 0, 0, 0x10, 0x01]);
-      expect(errorOf(() => fresh(new Recorder(), 4096).push(head)).message)
-        .toBe(`frame too large: type ${type}, channel 1, 4097 bytes of payload, at most 4096`);
+      expect(errorOf(() => fresh(new Recorder(), 4096).push(head)).message).toBe(
+        `frame too large: type ${type}, channel 1, 4097 bytes of payload, at most 4096`,
+      );
       const whole = frame(type, 1, Buffer.alloc(4097));
       expect(errorOf(() => fresh(new Recorder(), 4096).push(whole)).code).toBe('FRAME_ERROR');
     }
@@ -312,9 +317,7 @@ describe('the protocol header', () => {
       parser.push(bytes.subarray(0, cut));
       expect(recorder.events).toEqual([]);
       parser.push(Buffer.concat([bytes.subarray(cut), HEARTBEAT]));
-      expect(recorder.events).toEqual(
-        expected === 'amqp-0-9-1' ? [expected, '8 0 '] : [expected],
-      );
+      expect(recorder.events).toEqual(expected === 'amqp-0-9-1' ? [expected, '8 0 '] : [expected]);
       expect(parser.isStopped).toBe(expected !== 'amqp-0-9-1');
     }
   });
@@ -323,8 +326,13 @@ describe('the protocol header', () => {
 test('header and body frames keep their channel when interleaved', () => {
   const recorder = new Recorder();
   const parser = fresh(recorder);
-  parser.push(Buffer.concat([
-    headerFrame(1, 2), headerFrame(65_535, 2), bodyFrame(1, hex('aa')), bodyFrame(65_535, hex('bb')),
-  ]));
+  parser.push(
+    Buffer.concat([
+      headerFrame(1, 2),
+      headerFrame(65_535, 2),
+      bodyFrame(1, hex('aa')),
+      bodyFrame(65_535, hex('bb')),
+    ]),
+  );
   expect(recorder.events.slice(3)).toEqual(['3 1 aa', '3 65535 bb']);
 });

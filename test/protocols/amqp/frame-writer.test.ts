@@ -1,6 +1,10 @@
 import { describe, expect, test } from 'vitest';
-import { fitShortString, shortStringBytes, writeContent, writeHeartbeat }
-  from '../../../protocols/amqp/frame-writer.ts';
+import {
+  fitShortString,
+  shortStringBytes,
+  writeContent,
+  writeHeartbeat,
+} from '../../../protocols/amqp/frame-writer.ts';
 import { AssertionFailure } from '../../../src/base/assert.ts';
 import { bodyFrame, frame, headerPayload, hex, MemorySink } from './wire.ts';
 

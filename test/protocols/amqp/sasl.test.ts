@@ -1,6 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import {
-  encodeMechanisms, parseAmqplain, parseAnonymous, parseExternal, parsePlain,
+  encodeMechanisms,
+  parseAmqplain,
+  parseAnonymous,
+  parseExternal,
+  parsePlain,
 } from '../../../protocols/amqp/sasl.ts';
 import { encodeTable } from '../../../protocols/amqp/field-table.ts';
 import { BrokerError } from '../../../src/base/errors.ts';
@@ -41,7 +45,13 @@ describe('PLAIN', () => {
 
 describe('AMQPLAIN', () => {
   test('a table without its length, in any order', () => {
-    const table = encodeTable(new Map([['PASSWORD', 'secret'], ['x', 'y'], ['LOGIN', 'guest']]));
+    const table = encodeTable(
+      new Map([
+        ['PASSWORD', 'secret'],
+        ['x', 'y'],
+        ['LOGIN', 'guest'],
+      ]),
+    );
     expect(parseAmqplain(table.subarray(4))).toEqual({ user: 'guest', password: 'secret' });
   });
 
@@ -52,8 +62,18 @@ describe('AMQPLAIN', () => {
 
   test('missing, of another type, or cut', () => {
     const missing = encodeTable(new Map([['LOGIN', 'guest']])).subarray(4);
-    const odd = encodeTable(new Map<string, string | number>([['LOGIN', 'g'], ['PASSWORD', 1]]));
-    const cut = encodeTable(new Map([['LOGIN', 'g'], ['PASSWORD', 'p']])).subarray(4, -1);
+    const odd = encodeTable(
+      new Map<string, string | number>([
+        ['LOGIN', 'g'],
+        ['PASSWORD', 1],
+      ]),
+    );
+    const cut = encodeTable(
+      new Map([
+        ['LOGIN', 'g'],
+        ['PASSWORD', 'p'],
+      ]),
+    ).subarray(4, -1);
     for (const bytes of [missing, odd.subarray(4), cut, Buffer.alloc(0)]) {
       expect(codeOf(() => parseAmqplain(bytes))).toBe('SYNTAX_ERROR');
     }

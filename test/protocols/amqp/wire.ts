@@ -115,11 +115,16 @@ export interface Call {
 /** Reads one method payload with the generated code and tells which handler it called. */
 export function dispatchPayload(payload: Buffer, reader = new MethodReader()): Call {
   const calls: Call[] = [];
-  const sink = new Proxy({}, {
-    get: (_, name) => (...args: unknown[]) => {
-      calls.push({ name: String(name), args: name === 'onBasicPublish' ? names(args) : args });
+  const sink = new Proxy(
+    {},
+    {
+      get:
+        (_, name) =>
+        (...args: unknown[]) => {
+          calls.push({ name: String(name), args: name === 'onBasicPublish' ? names(args) : args });
+        },
     },
-  });
+  );
   const dispatch =
     payload.length >= 2 && payload.readUInt16BE(0) === 10
       ? dispatchConnectionMethod
