@@ -22,11 +22,13 @@ export const REGEX_PATTERN_MAX = 1024;
 /** Longest pattern with its repeats written out, in UTF-16 code units. */
 export const REGEX_EXPANDED_MAX = 4096;
 
-/** How often V8's linear engine copies the operand of nested quantifiers (kMaxReplicationFactor). */
+/** How often V8's linear engine copies an operand at most (its kMaxReplicationFactor). */
 const COPIES_MAX = 16;
 
 /** Deepest nesting of groups: the rewriting below is recursive. */
 const GROUP_DEPTH_MAX = 64;
+
+const REFUSAL = 'invalid regular expression: ';
 
 /** Why a pattern is refused; undefined when it is fine. */
 export function findRegexProblem(pattern: string): string | undefined {
@@ -34,7 +36,7 @@ export function findRegexProblem(pattern: string): string | undefined {
     compileSafeRegex(pattern);
     return undefined;
   } catch (error) {
-    return (error as Error).message;
+    return (error as Error).message.slice(REFUSAL.length);
   }
 }
 
@@ -46,23 +48,26 @@ export function compileSafeRegex(pattern: string): RegExp {
   if (pattern.length > REGEX_PATTERN_MAX) {
     refuse(`pattern is longer than ${REGEX_PATTERN_MAX} characters`);
   }
-  try {
-    new RegExp(pattern);
-  } catch (error) {
-    refuse(error instanceof Error ? error.message : String(error));
-  }
   allowLinearFallback();
-  return new RegExp(new Rewriter(pattern).rewrite());
+  return compile(new Rewriter(compile(pattern).source).rewrite());
 }
 
-/** Makes every character of `text` stand for itself inside a pattern, outside and inside classes. */
+/** Makes every character of `text` stand for itself in a pattern, in and outside classes. */
 export function escapeRegex(text: string): string {
   return text.replace(/[\\^$.*+?()[\]{}|/-]/g, '\\$&');
 }
 
+function compile(pattern: string): RegExp {
+  try {
+    return new RegExp(pattern);
+  } catch (error) {
+    return refuse(error instanceof Error ? error.message : String(error));
+  }
+}
+
 let isFallbackOn = false;
 
-/** Turns the hand-over to the linear engine on, for patterns compiled from now on; once is enough. */
+/** Turns the hand-over to the linear engine on, for patterns compiled from now on. */
 export function allowLinearFallback(): void {
   if (isFallbackOn) return;
   isFallbackOn = true;
@@ -184,5 +189,5 @@ function writeOut(atom: string, { min, max }: Repeat): string {
 }
 
 function refuse(problem: string): never {
-  throw new BrokerError('PRECONDITION_FAILED', `invalid regular expression: ${problem}`);
+  throw new BrokerError('PRECONDITION_FAILED', REFUSAL + problem);
 }

@@ -122,7 +122,12 @@ function argumentText(value: FieldValue | undefined): string {
   return `the value '${plainText(value)}' of type '${typeName(value)}'`;
 }
 
-function failInequivalent(resource: string, field: string, received: string, current: string): never {
+function failInequivalent(
+  resource: string,
+  field: string,
+  received: string,
+  current: string,
+): never {
   throw new BrokerError(
     'PRECONDITION_FAILED',
     `inequivalent arg '${field}' for ${resource}: received ${received} but current is ${current}`,

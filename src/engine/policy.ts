@@ -1,16 +1,16 @@
 /**
  * Policies: settings for queues and exchanges by name pattern, changeable at run time.
  *
- * Of the policies of a vhost that match a queue or exchange, the one with the highest priority is in
- * force, alone. Operator policies are a second set of the same kind that may only limit. How both
- * merge with the arguments of a queue is in `queue/settings.ts`.
+ * Of the policies of a vhost that match a queue or exchange, the one with the highest priority is
+ * in force, alone. Operator policies are a second set of the same kind that may only limit. How
+ * both merge with the arguments of a queue is in `queue/settings.ts`.
  *
  * 1. A policy that holds a key its target's type cannot honour does not match that target at all.
  * 2. Every change bumps `revision` and is told to `onRecord`, once, after it is in force; what
  *    `restore` puts back is not.
  */
 import { BrokerError } from '../base/errors.ts';
-import { compileSafeRegex } from '../base/safe-regex.ts';
+import { compileSafeRegex, findRegexProblem } from '../base/safe-regex.ts';
 import type { Json } from './definitions.ts';
 import type { Exchange } from './exchange/exchange.ts';
 import { POLICY_KEYS, UNSUPPORTED_KEYS } from './policy-keys.ts';
@@ -210,12 +210,18 @@ function isForQueueType(applyTo: PolicyTarget, type: QueueType): boolean {
 function parsePolicy(kind: PolicyKind, vhost: string, name: string, input: PolicyInput): Policy {
   const { pattern, priority = 0, definition } = input;
   const applyTo = input['apply-to'] ?? 'all';
-  if (typeof pattern !== 'string') refuse('pattern must be a string');
-  if (!Number.isSafeInteger(priority)) refuse(`${String(priority)} priority must be a number`);
+  const problem =
+    typeof pattern === 'string' ? findRegexProblem(pattern) : `not a string: ${termText(pattern)}`;
+  if (problem !== undefined) {
+    refuse(`pattern should be regular expression but is invalid: ${problem}`);
+  }
+  if (!Number.isSafeInteger(priority)) {
+    refuse(`priority should be a number, actually was ${termText(priority)}`);
+  }
   if (!TARGETS.has(applyTo)) {
     refuse(
       `apply-to '${applyTo}' unrecognised; should be one of: 'queues', 'classic_queues', ` +
-        `'quorum_queues', 'streams', 'exchanges', or 'all'`,
+        ` 'quorum_queues', 'streams', 'exchanges', or 'all'`,
     );
   }
   const checked = parseDefinition(kind, definition);
@@ -232,10 +238,10 @@ function parseDefinition(kind: PolicyKind, definition: unknown): PolicyDefinitio
   for (const [name, value] of entries as [string, unknown][]) {
     const key = POLICY_KEYS.get(name);
     if (key === undefined || (kind === 'operator_policy' && !key.isForOperators)) {
-      refuse(`[{${name},${JSON.stringify(value)}}] are not recognised policy settings`);
+      refuse(`[{${termText(name)},${termText(value)}}] are not recognised policy settings`);
     }
     if (!isPolicyValue(value) || !key.isValid(value)) {
-      refuse(`${JSON.stringify(value)} is not a valid ${key.noun}`);
+      refuse(`${termText(value)} is not a valid ${key.noun}`);
     }
     checked.set(name, value);
   }
@@ -244,6 +250,11 @@ function parseDefinition(kind: PolicyKind, definition: unknown): PolicyDefinitio
 
 function isPolicyValue(value: unknown): value is PolicyValue {
   return typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean';
+}
+
+/** A JSON value in a reply text, strings as RabbitMQ prints them. */
+function termText(value: unknown): string {
+  return typeof value === 'string' ? `<<"${value}">>` : String(JSON.stringify(value));
 }
 
 function refuse(text: string): never {

@@ -62,7 +62,8 @@ describe('compileSafeRegex', () => {
   });
 
   it.each(REFUSED)('refuses %j', (pattern) => {
-    expect(findRegexProblem(pattern)).toContain('invalid regular expression');
+    expect(findRegexProblem(pattern)).toBeDefined();
+    expect(() => compileSafeRegex(pattern)).toThrow('invalid regular expression: ');
   });
 
   it('refuses long patterns', () => {
@@ -79,10 +80,34 @@ describe('compileSafeRegex', () => {
   });
 
   it('matches what the pattern as given matches', () => {
-    const atom = fc.constantFrom('a', 'b', '.', '[ab]', '[^a]', '\\w', '\\u0061', '\\x62', '[\\]b]');
-    const count = fc.constantFrom('', '', '*', '+', '?', '{0}', '{2}', '{1,}', '{0,2}', '{2,3}?', '*?');
+    const atom = fc.constantFrom(
+      'a',
+      'b',
+      '.',
+      '[ab]',
+      '[^a]',
+      '\\w',
+      '\\u0061',
+      '\\x62',
+      '[\\]b]',
+    );
+    const count = fc.constantFrom(
+      '',
+      '',
+      '*',
+      '+',
+      '?',
+      '{0}',
+      '{2}',
+      '{1,}',
+      '{0,2}',
+      '{2,3}?',
+      '*?',
+    );
     const { regex } = fc.letrec<{ regex: string; group: string; item: string }>((tie) => ({
-      group: fc.tuple(fc.constantFrom('(', '(?:'), tie('regex')).map(([open, inside]) => `${open}${inside})`),
+      group: fc
+        .tuple(fc.constantFrom('(', '(?:'), tie('regex'))
+        .map(([open, inside]) => `${open}${inside})`),
       item: fc
         .tuple(fc.oneof({ maxDepth: 3 }, atom, tie('group')), count)
         .map(([part, quantifier]) => part + quantifier),
@@ -104,7 +129,10 @@ describe('compileSafeRegex', () => {
 
 describe('escapeRegex', () => {
   it('makes any text match itself and nothing else', () => {
-    const text = fc.oneof(fc.string({ unit: 'grapheme' }), fc.constantFrom('.*', 'a|b', '[', 'a-z'));
+    const text = fc.oneof(
+      fc.string({ unit: 'grapheme' }),
+      fc.constantFrom('.*', 'a|b', '[', 'a-z'),
+    );
     fc.assert(
       fc.property(text, fc.string(), (wanted, other) => {
         const regex = new RegExp(`^${escapeRegex(wanted)}$`);

@@ -2,8 +2,8 @@
  * Password hashes. Our own are scrypt; RabbitMQ's salted SHA-256 and SHA-512 are kept and verified
  * as imported, so that definitions files travel both ways.
  *
- * scrypt costs some 50 ms and 16 MiB on the thread pool that the store writes with. So one runs at a
- * time, the others wait in line, and the line has an end (`ScryptLane`).
+ * scrypt costs some 50 ms and 16 MiB on the thread pool that the store writes with. So one runs at
+ * a time, the others wait in line, and the line has an end (`ScryptLane`).
  */
 import { createHash, scrypt, timingSafeEqual } from 'node:crypto';
 import type { RandomSource } from '../../base/random.ts';
@@ -43,7 +43,7 @@ export class ScryptLane {
   readonly #waiting: Job[] = [];
   #isBusy = false;
 
-  /** Calls `done` from a later turn with the key, or at once with undefined when the line is full. */
+  /** Calls `done` later with the key, or at once with undefined when the line is full. */
   derive(password: Buffer, salt: Buffer, done: Done): void {
     if (this.#waiting.length >= LANE_WAITING_MAX) {
       done(undefined);
@@ -80,7 +80,7 @@ export function hashPassword(
   });
 }
 
-/** RabbitMQ's own form, for definitions that must load there: base64(salt + SHA-256(salt + password)). */
+/** RabbitMQ's own form, for definitions that must load there: salt and SHA-256(salt, password). */
 export function hashAsRabbit(random: RandomSource, password: string | Uint8Array): PasswordHash {
   const salt = Buffer.from(random.bytes(RABBIT_SALT_BYTES));
   const digest = createHash('sha256').update(salt).update(password).digest();

@@ -9,10 +9,12 @@ import { compileSafeRegex, escapeRegex } from '../../base/safe-regex.ts';
 
 export type PermissionKind = 'configure' | 'write' | 'read';
 
-/** Names whose answer one pattern remembers. */
+/** Names whose answer one pattern remembers. At about 100 bytes each: 100 kB. */
 const RESULTS_MAX = 1024;
-/** Client ids for which one topic pattern keeps an expansion. */
+/** Client ids for which one topic pattern keeps an expansion ... */
 const EXPANSIONS_MAX = 1024;
+/** ... and the routing keys whose answer each remembers: 6 MB in all for one pattern. */
+const EXPANDED_RESULTS_MAX = 64;
 /** Longest name whose answer is remembered, in UTF-16 code units; AMQP names have at most 255. */
 const REMEMBERED_NAME_MAX = 255;
 
@@ -22,10 +24,12 @@ export class NamePattern {
   readonly #regex: RegExp | undefined;
   readonly #matchesAll: boolean;
   readonly #results = new Map<string, boolean>();
+  readonly #resultsMax: number;
 
   /** @throws BrokerError PRECONDITION_FAILED when the pattern is refused */
-  constructor(source: string) {
+  constructor(source: string, resultsMax = RESULTS_MAX) {
     this.source = source;
+    this.#resultsMax = resultsMax;
     this.#regex = source === '' ? undefined : compileSafeRegex(source);
     this.#matchesAll = source === '.*' || source === '^.*' || source === '^.*$';
   }
@@ -37,7 +41,7 @@ export class NamePattern {
     const known = this.#results.get(name);
     if (known !== undefined) return known;
     const result = this.#regex.test(name);
-    if (this.#results.size >= RESULTS_MAX) this.#results.clear();
+    if (this.#results.size >= this.#resultsMax) this.#results.clear();
     this.#results.set(name, result);
     return result;
   }
@@ -130,7 +134,7 @@ export class TopicPattern {
     });
     if (!isUsable) return undefined;
     try {
-      return new NamePattern(source);
+      return new NamePattern(source, EXPANDED_RESULTS_MAX);
     } catch {
       return undefined; // a variable where the pattern's syntax has no room for its value
     }

@@ -8,8 +8,8 @@
  *
  * Rejected: a ring of points, whose shares are only as even as it has points (weights of 1 need a
  * hundred each, a weight of 10,000 a million), and jump hashing over weight buckets, which moves
- * other destinations' keys when one goes. The price is one hash per destination. Among equal weights
- * the greatest u wins, so there is one logarithm per distinct weight only.
+ * other destinations' keys when one goes. The price is one hash per destination. Among equal
+ * weights the greatest u wins, so there is one logarithm per distinct weight only.
  */
 import { BrokerError } from '../../base/errors.ts';
 import type { FieldValue } from '../../base/field-value.ts';

@@ -19,7 +19,11 @@ export class DefaultExchange extends Exchange {
     this.#findQueue = findQueue;
   }
 
-  override match(routingKey: string, _message: RoutedMessage | undefined, out: Destination[]): void {
+  override match(
+    routingKey: string,
+    _message: RoutedMessage | undefined,
+    out: Destination[],
+  ): void {
     const queue = this.#findQueue(routingKey);
     if (queue !== undefined) out.push(queue);
   }

@@ -5,7 +5,11 @@ import { Exchange, type Binding, type Destination, type RoutedMessage } from './
 export class DirectExchange extends Exchange {
   readonly #byKey = new Map<string, CountedList<Destination>>();
 
-  override match(routingKey: string, _message: RoutedMessage | undefined, out: Destination[]): void {
+  override match(
+    routingKey: string,
+    _message: RoutedMessage | undefined,
+    out: Destination[],
+  ): void {
     const list = this.#byKey.get(routingKey);
     if (list === undefined) return;
     const { items } = list;

@@ -76,7 +76,7 @@ function createRandom(type: string, options: ExchangeOptions, context: ExchangeC
   return new RandomExchange(type, options, view.getInt32(0));
 }
 
-/** An x-delayed-message exchange is its inner type under another name; the engine does the delay. */
+/** An x-delayed-message exchange is its inner type under another name; the engine delays. */
 function createDelayed(type: string, options: ExchangeOptions, context: ExchangeContext): Exchange {
   const inner = TYPES.get(innerTypeOf(options.arguments) ?? '');
   if (inner === undefined) return refuse(DELAYED_TEXT);
@@ -99,11 +99,7 @@ function innerTypeOf(args: FieldTable): string | undefined {
   return typeof value === 'string' ? value : undefined;
 }
 
-const HASH_PROPERTIES: ReadonlySet<string> = new Set([
-  'correlation_id',
-  'message_id',
-  'timestamp',
-]);
+const HASH_PROPERTIES: ReadonlySet<string> = new Set(['correlation_id', 'message_id', 'timestamp']);
 
 function validateHashArguments(args: FieldTable): void {
   const header = args.get('hash-header');

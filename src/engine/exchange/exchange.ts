@@ -80,7 +80,7 @@ export abstract class Exchange implements Destination {
     this.alternateExchange = typeof alternate === 'string' ? alternate : undefined;
   }
 
-  /** True when `match` depends on the message or on chance: its result must not be cached by key. */
+  /** True when `match` depends on the message or on chance: do not cache its result by key. */
   get needsMessage(): boolean {
     return false;
   }

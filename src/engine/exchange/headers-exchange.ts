@@ -4,7 +4,8 @@
  * `x-match` says how they combine: `all` (default) or `any`, which skip conditions on names that
  * start with `x-`, and `all-with-x` or `any-with-x`, which skip `x-match` only. A void condition
  * asks for presence. Kinds are not widened: 10, 10.0 and '10' are three values (integers agree
- * across widths, and double with float). Without conditions `all` matches everything, `any` nothing.
+ * across widths, and double with float). Without conditions `all` matches everything, `any`
+ * nothing.
  *
  * Every condition has a text (name and value, or name alone for presence). A group is the set of
  * destinations with the same conditions; it is indexed under one text (`all`) or each (`any`), so

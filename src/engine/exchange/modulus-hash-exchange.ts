@@ -14,7 +14,11 @@ export class ModulusHashExchange extends Exchange {
     return false;
   }
 
-  override match(routingKey: string, _message: RoutedMessage | undefined, out: Destination[]): void {
+  override match(
+    routingKey: string,
+    _message: RoutedMessage | undefined,
+    out: Destination[],
+  ): void {
     const sorted = (this.#sorted ??= [...this.#all.items].sort(byKindAndName));
     const chosen = sorted[hashText(routingKey) % sorted.length];
     if (chosen !== undefined) out.push(chosen);

@@ -23,7 +23,11 @@ export class TopicExchange extends Exchange {
   /** Keys still to be answered without remembering them. */
   #pauseCount = 0;
 
-  override match(routingKey: string, _message: RoutedMessage | undefined, out: Destination[]): void {
+  override match(
+    routingKey: string,
+    _message: RoutedMessage | undefined,
+    out: Destination[],
+  ): void {
     const known = this.#cache.size === 0 ? undefined : this.#cache.get(routingKey);
     if (known !== undefined) this.#hitCount++;
     const found = known ?? this.#search(routingKey);

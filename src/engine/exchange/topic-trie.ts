@@ -15,7 +15,8 @@
  *    visit per node of the trie, and a match at most words x nodes, whatever the patterns. Depth-
  *    first search, which most brokers use, is exponential in the number of '#'.
  * 2. Consecutive '#' are one '#': they match the same names.
- * 3. Empty words count: 'a..b' has three words, '' has one in AMQP and in MQTT.
+ * 3. Empty words count: 'a..b' has three words, 'a.' has two. The empty text has none, as in
+ *    RabbitMQ: '#' matches it and '*' does not. (In MQTT it is not a topic.)
  * 4. Nodes without values and children are removed at once.
  *
  * Rejected: a table of compiled regexes (linear in the number of patterns).
@@ -78,7 +79,7 @@ export class TopicTrie<V> {
   add(pattern: string, value: V): void {
     const { oneWord, anyWords } = this.#syntax;
     let node = this.#root;
-    for (const word of pattern.split(this.#syntax.separator)) {
+    for (const word of this.#wordsOf(pattern)) {
       if (word === anyWords) {
         if (!node.isAnyWords) node = node.any ??= new TrieNode<V>(node, word, true);
       } else if (word === oneWord) {
@@ -111,7 +112,7 @@ export class TopicTrie<V> {
     this.#alive.length = 0;
     this.#stamp++;
     this.#wake(this.#root, this.#alive);
-    let start = 0;
+    let start = name === '' ? -1 : 0;
     while (start >= 0 && this.#alive.length > 0) {
       const end = name.indexOf(separator, start);
       this.#consume(end < 0 ? name.slice(start) : name.slice(start, end));
@@ -151,10 +152,14 @@ export class TopicTrie<V> {
     if (node.any !== undefined) this.#wake(node.any, level);
   }
 
+  #wordsOf(pattern: string): string[] {
+    return pattern === '' ? [] : pattern.split(this.#syntax.separator);
+  }
+
   #find(pattern: string): TrieNode<V> | undefined {
     const { oneWord, anyWords } = this.#syntax;
     let node: TrieNode<V> | undefined = this.#root;
-    for (const word of pattern.split(this.#syntax.separator)) {
+    for (const word of this.#wordsOf(pattern)) {
       if (node === undefined) return undefined;
       if (word === anyWords) {
         if (!node.isAnyWords) node = node.any;

@@ -356,7 +356,10 @@ export function parseQueueArguments(
  * Settings of arguments that were checked when the queue was declared; for recovery.
  * Never throws: what does not convert is left out.
  */
-export function settingsOf(args: FieldTable, type: QueueType = queueTypeOf(args)): DeclaredSettings {
+export function settingsOf(
+  args: FieldTable,
+  type: QueueType = queueTypeOf(args),
+): DeclaredSettings {
   const settings: Record<string, unknown> = { queueType: type };
   for (const row of QUEUE_ARGUMENTS) {
     if (row.field === undefined || row.field === 'queueType' || !row.types.includes(type)) continue;

@@ -131,7 +131,9 @@ describe('authorisation', () => {
     expect(errorText(() => access.authorizeVhost(ann, '/'))).toBe(
       "access to vhost '/' refused for user 'ann'",
     );
-    expect(configure('q')).toBe("configure access to queue 'q' in vhost '/' refused for user 'ann'");
+    expect(configure('q')).toBe(
+      "configure access to queue 'q' in vhost '/' refused for user 'ann'",
+    );
     access.setPermission('ann', '/', { configure: '^ann-', write: '', read: '.*' });
     expect(access.mayOpenVhost(ann, '/')).toBe(true);
     expect(configure('ann-q')).toBe('no error');
@@ -173,7 +175,9 @@ describe('authorisation', () => {
     access.setPermission('ann', '/', ALL);
     expect(access.isAuthorized(second, '/', 'read', 'queue', 'q')).toBe(true);
     expect(access.isAuthorized(first, '/', 'read', 'queue', 'q')).toBe(false);
-    expect(errorText(() => access.authorizeTopic(first, '/', 'read', 'x', 'k'))).toContain('refused');
+    expect(errorText(() => access.authorizeTopic(first, '/', 'read', 'x', 'k'))).toContain(
+      'refused',
+    );
   });
 
   it('checks topics only where a topic permission exists', () => {

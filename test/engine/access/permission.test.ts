@@ -36,7 +36,19 @@ describe('TopicPattern', () => {
 
   it('lets a value match itself only, whatever it holds', () => {
     const name = fc.string({ minLength: 1, maxLength: 12 });
-    const hostile = fc.constantFrom('.*', 'a|b', '(', '[', '\\', '^', '$', 'a{2}', 'x)|(.*', '.', '|');
+    const hostile = fc.constantFrom(
+      '.*',
+      'a|b',
+      '(',
+      '[',
+      '\\',
+      '^',
+      '$',
+      'a{2}',
+      'x)|(.*',
+      '.',
+      '|',
+    );
     fc.assert(
       fc.property(fc.oneof(name, hostile), fc.oneof(name, hostile), (username, key) => {
         const pattern = new TopicPattern('^{username}$');

@@ -16,11 +16,14 @@ describe('checkExchangeEquivalence', () => {
     args: Record<string, FieldValue>,
   ): string {
     const request = { ...same, ...change, arguments: table(args) };
-    return errorText(() => checkExchangeEquivalence('/', exchange('direct', 'x', current), request));
+    return errorText(() =>
+      checkExchangeEquivalence('/', exchange('direct', 'x', current), request),
+    );
   }
 
   it('compares type, flags and alternate exchange, nothing else', () => {
-    const start = (arg: string): string => `inequivalent arg '${arg}' for exchange 'x' in vhost '/'`;
+    const start = (arg: string): string =>
+      `inequivalent arg '${arg}' for exchange 'x' in vhost '/'`;
     expect(text({}, {}, { 'x-foo': 1 })).toBe('no error');
     expect(text({ a: 1 }, {}, {})).toBe('no error');
     expect(text({}, { type: 'fanout' }, {})).toBe(
@@ -86,9 +89,7 @@ describe('checkQueueEquivalence', () => {
 
   it('words differences of arguments like RabbitMQ', () => {
     const ttl = 'x-message-ttl';
-    expect(text({ [ttl]: 5 }, { [ttl]: 6 })).toBe(
-      `${start(ttl)}: received '6' but current is '5'`,
-    );
+    expect(text({ [ttl]: 5 }, { [ttl]: 6 })).toBe(`${start(ttl)}: received '6' but current is '5'`);
     expect(text({ [ttl]: 500_000 }, {})).toBe(
       `${start(ttl)}: received none but current is the value '500000' of type 'signedint'`,
     );

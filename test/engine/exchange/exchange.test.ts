@@ -115,6 +115,7 @@ describe('direct, fanout and topic', () => {
   it('topic stays right when more keys are seen than it remembers', () => {
     const x = exchange('topic');
     for (let i = 0; i < 10; i++) bind(x, queue(`q${i}`), `*.${i}`);
-    for (let i = 0; i < 30_000; i++) expect(matchNames(x, `k${i}.${i % 10}`)).toEqual([`q${i % 10}`]);
+    for (let i = 0; i < 30_000; i++)
+      expect(matchNames(x, `k${i}.${i % 10}`)).toEqual([`q${i % 10}`]);
   });
 });

@@ -114,7 +114,9 @@ describe('x-random and x-local-random', () => {
 
   it('binds queues with an empty key only, when local', () => {
     const x = exchange('x-local-random');
-    expect(errorText(() => bind(x, queue('q'), 'k'))).toBe("Non empty binding 'k' key not permitted");
+    expect(errorText(() => bind(x, queue('q'), 'k'))).toBe(
+      "Non empty binding 'k' key not permitted",
+    );
     expect(errorText(() => bind(x, exchange('fanout')))).toBe('Destination not found');
   });
 });

@@ -68,7 +68,9 @@ describe('headers exchange', () => {
     bind(x, queue('any'), '', { 'x-match': 'any' });
     bind(x, queue('a'), '', { a: null });
     expect(matchNames(x, '')).toEqual(['all']);
-    expect(matchNames(x, '', { headers: () => undefined, properties: () => ({}) })).toEqual(['all']);
+    expect(matchNames(x, '', { headers: () => undefined, properties: () => ({}) })).toEqual([
+      'all',
+    ]);
   });
 
   it('gives a queue of several matching bindings once', () => {

@@ -8,14 +8,24 @@ import {
 } from '../../../src/engine/exchange/topic-trie.ts';
 
 /** The definition of a match, written for clearness: words against pattern words, from the left. */
-function isMatch(pattern: readonly string[], name: readonly string[], syntax: TopicSyntax): boolean {
+function isMatch(
+  pattern: readonly string[],
+  name: readonly string[],
+  syntax: TopicSyntax,
+): boolean {
   const [word, ...rest] = pattern;
   if (word === undefined) return name.length === 0;
   if (word === syntax.anyWords) {
-    return isMatch(rest, name, syntax) || (name.length > 0 && isMatch(pattern, name.slice(1), syntax));
+    return (
+      isMatch(rest, name, syntax) || (name.length > 0 && isMatch(pattern, name.slice(1), syntax))
+    );
   }
   if (name.length === 0) return false;
   return (word === syntax.oneWord || word === name[0]) && isMatch(rest, name.slice(1), syntax);
+}
+
+function words(text: string): string[] {
+  return text === '' ? [] : text.split('.');
 }
 
 function matches(trie: TopicTrie<string>, name: string): string[] {
@@ -38,7 +48,7 @@ describe('TopicTrie', () => {
         const trie = new TopicTrie<string>(AMQP_SYNTAX);
         for (const pattern of patterns) trie.add(pattern, pattern);
         const expected = patterns.filter((pattern) =>
-          isMatch(pattern.split('.'), name.split('.'), AMQP_SYNTAX),
+          isMatch(words(pattern), words(name), AMQP_SYNTAX),
         );
         expect(matches(trie, name)).toEqual([...new Set(expected)].sort());
       }),
@@ -65,7 +75,7 @@ describe('TopicTrie', () => {
         const expected = [...live]
           .filter(([, count]) => count > 0)
           .map(([pattern]) => pattern)
-          .filter((pattern) => isMatch(pattern.split('.'), name.split('.'), AMQP_SYNTAX));
+          .filter((pattern) => isMatch(words(pattern), words(name), AMQP_SYNTAX));
         expect(matches(trie, name)).toEqual(expected.sort());
       }),
       { numRuns: 300 },
@@ -74,7 +84,9 @@ describe('TopicTrie', () => {
 
   it.each([
     ['#', '', true],
-    ['*', '', true],
+    ['*', '', false],
+    ['*.#', '', false],
+    ['', 'a', false],
     ['', '', true],
     ['*', 'a.b', false],
     ['a.#', 'a', true],
@@ -85,7 +97,7 @@ describe('TopicTrie', () => {
     ['a.*', 'a.', true],
     ['a.*', 'a', false],
     ['#.#', 'a.b.c', true],
-    ['#.*.#', '', true],
+    ['#.*.#', '', false],
     ['*.#.*', 'a', false],
   ])('pattern %j on %j: %j', (pattern, name, expected) => {
     const trie = new TopicTrie<string>(AMQP_SYNTAX);

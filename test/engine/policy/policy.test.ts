@@ -73,15 +73,19 @@ describe('PolicySet', () => {
     const text = (input: Partial<PolicyInput>, kind: PolicyKind = 'policy'): string =>
       errorText(() => put(new PolicySet(), 'p', input, kind));
     expect(text({ definition: {} })).toBe('no policy provided');
-    expect(text({ definition: { foo: 1 } })).toBe('[{foo,1}] are not recognised policy settings');
+    expect(text({ definition: { foo: 1 } })).toBe(
+      '[{<<"foo">>,1}] are not recognised policy settings',
+    );
     expect(text({ definition: { 'message-ttl': -1 } })).toBe('-1 is not a valid message TTL');
-    expect(text({ definition: { 'message-ttl': '5' } })).toBe('"5" is not a valid message TTL');
+    expect(text({ definition: { 'message-ttl': '5' } })).toBe('<<"5">> is not a valid message TTL');
     expect(text({ definition: { 'max-length': null } })).toBe('null is not a valid maximum length');
-    expect(text({ definition: { 'max-age': '1x' } })).toBe('"1x" is not a valid max age');
-    expect(text({ definition: { overflow: 'x' } })).toBe('"x" is not a valid overflow value');
+    expect(text({ definition: { 'max-age': '1x' } })).toBe('<<"1x">> is not a valid max age');
+    expect(text({ definition: { overflow: 'x' } })).toBe('<<"x">> is not a valid overflow value');
     expect(text({ 'apply-to': 'topics' })).toContain("apply-to 'topics' unrecognised");
-    expect(text({ priority: 1.5 })).toContain('priority must be a number');
-    expect(text({ pattern: '(a)\\1' })).toContain('invalid regular expression');
+    expect(text({ priority: 1.5 })).toBe('priority should be a number, actually was 1.5');
+    expect(text({ pattern: '(a)\\1' })).toBe(
+      'pattern should be regular expression but is invalid: backreferences are not allowed',
+    );
     expect(text({ definition: { 'dead-letter-exchange': 'x' } }, 'operator_policy')).toContain(
       'not recognised',
     );

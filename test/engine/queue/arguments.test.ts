@@ -150,7 +150,9 @@ describe('parseQueueArguments', () => {
   });
 
   it('leaves out, on recovery, what would be refused today', () => {
-    expect(settingsOf(table({ 'x-message-ttl': -1, 'x-max-age': '1D', 'x-max-length': 1 }))).toEqual({
+    expect(
+      settingsOf(table({ 'x-message-ttl': -1, 'x-max-age': '1D', 'x-max-length': 1 })),
+    ).toEqual({
       queueType: 'classic',
       maxLength: 1,
     });
