@@ -11,6 +11,8 @@
  */
 import { BrokerError } from '../../src/base/errors.ts';
 import type { FieldTable } from '../../src/base/field-value.ts';
+import { resourceText } from '../../src/engine/equivalence.ts';
+import { typeName } from '../../src/engine/field-text.ts';
 import type { Entry, Message } from '../../src/engine/message.ts';
 import type { Queue } from '../../src/engine/queue/queue.ts';
 import { REPLY_TO_NAME } from '../../src/engine/reply-target.ts';
@@ -76,8 +78,10 @@ export class ChannelConsume {
    * @throws BrokerError NOT_ALLOWED (connection) for a tag in use; what the engine refuses
    */
   consume(queueName: string, requestedTag: string, options: Consume): void {
-    const tag = requestedTag === '' ? this.#channel.generateName('amq.ctag-', TAG_RANDOM_BYTES)
-      : requestedTag;
+    const tag =
+      requestedTag === ''
+        ? this.#channel.generateName('amq.ctag-', TAG_RANDOM_BYTES)
+        : requestedTag;
     if (this.#consumers.has(tag) || this.#replyConsumer?.tag === tag) {
       throw new BrokerError('NOT_ALLOWED', `attempt to reuse consumer tag '${tag}'`);
     }
@@ -87,7 +91,7 @@ export class ChannelConsume {
 
   #consumeQueue(queueName: string, tag: string, options: Consume): void {
     const channel = this.#channel;
-    const priority = priorityOf(options.arguments);
+    const priority = priorityOf(options.arguments, queueName, channel.vhost.name);
     const consumer = new AmqpConsumer(channel, {
       tag,
       noAck: options.noAck,
@@ -232,13 +236,14 @@ export class ChannelConsume {
 }
 
 /** `x-priority`: any integer, 0 when absent. @throws BrokerError PRECONDITION_FAILED */
-function priorityOf(args: FieldTable): number {
+function priorityOf(args: FieldTable, queue: string, vhost: string): number {
   const value = args.get('x-priority');
   if (value === undefined) return 0;
   if (typeof value === 'number') return value;
   if (typeof value === 'bigint') return Number(value);
   throw new BrokerError(
     'PRECONDITION_FAILED',
-    "invalid arg 'x-priority' for consumer: expected an integer",
+    `invalid arg 'x-priority' for ${resourceText('queue', queue, vhost)}: ` +
+      `"expected integer, got ${typeName(value)}"`,
   );
 }

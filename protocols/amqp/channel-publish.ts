@@ -119,7 +119,12 @@ export class ChannelPublish implements ContentHandler {
       extraKeys = content.extraKeys;
       if (extraKeys !== undefined) this.#authorizeExtraKeys(target, extraKeys);
       message = this.#message(
-        content.bytes, content.start, content.headerBytes, bodyBytes, header, content.ttlMs,
+        content.bytes,
+        content.start,
+        content.headerBytes,
+        bodyBytes,
+        header,
+        content.ttlMs,
       );
       content.release();
     } else {

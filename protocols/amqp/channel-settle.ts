@@ -152,4 +152,3 @@ export class ChannelSettle {
     else if (hadOwnShortage) consumer.wake();
   }
 }
-

@@ -102,13 +102,7 @@ export class ChannelTopology {
     );
   }
 
-  bindQueue(
-    queue: string,
-    exchange: string,
-    key: string,
-    noWait: boolean,
-    args: FieldTable,
-  ): void {
+  bindQueue(queue: string, exchange: string, key: string, noWait: boolean, args: FieldTable): void {
     const { actor, vhost } = this.#channel;
     const name = this.queueName(queue);
     const bindingKey = this.#bindingKey(queue, key);

@@ -7,11 +7,7 @@
  */
 import { BrokerError } from '../../src/base/errors.ts';
 import type { Message } from '../../src/engine/message.ts';
-import {
-  PUBLISH_DURABLE,
-  PUBLISH_REJECTED,
-  PUBLISH_ROUTED,
-} from '../../src/engine/publish.ts';
+import { PUBLISH_DURABLE, PUBLISH_REJECTED, PUBLISH_ROUTED } from '../../src/engine/publish.ts';
 import type { Channel } from './channel.ts';
 import type { PublishTarget } from './channel-publish.ts';
 

@@ -104,11 +104,7 @@ export class Channel implements ChannelMethodSink, ConsumerHost, ConfirmSink {
     this.settle = new ChannelSettle(this.sharedLimit, () => this.consume.wakeAll());
     this.publisher = new ChannelPublish(this);
     this.#topology = new ChannelTopology(this);
-    this.#content = new ContentAssembler(
-      this.publisher,
-      host.arena,
-      host.settings.maxMessageBytes,
-    );
+    this.#content = new ContentAssembler(this.publisher, host.arena, host.settings.maxMessageBytes);
     this.#state = OPEN;
     this.#ledger = undefined;
     this.#transaction = undefined;
@@ -159,8 +155,14 @@ export class Channel implements ChannelMethodSink, ConsumerHost, ConfirmSink {
     if (this.#state !== OPEN) return;
     this.#end(CLOSING);
     this.reply(0, (out, id) =>
-      writeChannelClose(out, id, reason.replyCode, reason.replyText, reason.classId,
-        reason.methodId),
+      writeChannelClose(
+        out,
+        id,
+        reason.replyCode,
+        reason.replyText,
+        reason.classId,
+        reason.methodId,
+      ),
     );
   }
 

@@ -216,7 +216,13 @@ export class AmqpConnection
     const mechanisms = encodeMechanisms(this.settings.mechanisms);
     const properties = serverProperties(this.settings);
     writeConnectionStart(
-      this.outbound, 0, VERSION_MAJOR, VERSION_MINOR, properties, mechanisms, LOCALES,
+      this.outbound,
+      0,
+      VERSION_MAJOR,
+      VERSION_MINOR,
+      properties,
+      mechanisms,
+      LOCALES,
     );
   }
 

@@ -67,7 +67,13 @@ export class DeliverTemplate {
   frameFor(exchange: string, routingKey: string): Buffer {
     if (routingKey !== this.#routingKey || exchange !== this.#exchange) {
       writeBasicDeliver(
-        this.#mold, this.#channel, this.#consumerTag, 0, false, exchange, routingKey,
+        this.#mold,
+        this.#channel,
+        this.#consumerTag,
+        0,
+        false,
+        exchange,
+        routingKey,
       );
       this.#exchange = exchange;
       this.#routingKey = routingKey;
@@ -120,7 +126,13 @@ export class DeliveryWriter {
   ): void {
     const { exchange, routingKey } = message;
     writeBasicGetOk(
-      this.#outbound, channel, deliveryTag, isRedelivered, exchange, routingKey, messageCount,
+      this.#outbound,
+      channel,
+      deliveryTag,
+      isRedelivered,
+      exchange,
+      routingKey,
+      messageCount,
     );
     this.#appendContent(channel, message);
   }

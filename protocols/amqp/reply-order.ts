@@ -52,9 +52,12 @@ export class ReplyOrder {
     return slot;
   }
 
-  /** Gives an open slot its content. Without effect once the channel has ended. */
+  /** Gives an open slot its content; once the channel has ended it is abandoned instead. */
   complete(slot: ReplySlot, write: () => void): void {
-    if (this.#isClosed) return;
+    if (this.#isClosed) {
+      slot.abandon?.();
+      return;
+    }
     slot.write = write;
     for (let head = this.#slots.peek(); head?.write !== undefined; head = this.#slots.peek()) {
       this.#slots.shift();

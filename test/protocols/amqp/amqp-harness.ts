@@ -157,7 +157,10 @@ export class TestClient {
     this.raw(
       Buffer.concat([
         methodFrame('basic.publish', channel, [
-          exchange, routingKey, options.mandatory === true, options.immediate === true,
+          exchange,
+          routingKey,
+          options.mandatory === true,
+          options.immediate === true,
         ]),
         headerFrame(channel, bytes.length, flags, properties),
         ...(bytes.length === 0 ? [] : [bodyFrame(channel, bytes)]),

@@ -192,11 +192,17 @@ describe('queue (1.7)', () => {
     client.send('queue.delete', 1, ['q', false, true, false]);
     expect(await refusal(client)).toMatch(/^406 PRECONDITION_FAILED - queue 'q' in vhost '\/'/);
     const deleted = await client.call(
-      'queue.delete', 1, ['q', false, false, false], 'queue.deleteOk',
+      'queue.delete',
+      1,
+      ['q', false, false, false],
+      'queue.deleteOk',
     );
     expect(deleted.fields['messageCount']).toBe(1);
     const again = await client.call(
-      'queue.delete', 1, ['q', false, false, false], 'queue.deleteOk',
+      'queue.delete',
+      1,
+      ['q', false, false, false],
+      'queue.deleteOk',
     );
     expect(again.fields['messageCount']).toBe(0);
   });

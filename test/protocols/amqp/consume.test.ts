@@ -175,6 +175,15 @@ describe('get (1.8.3.10)', () => {
   });
 });
 
+describe('get of what is not there', () => {
+  test('is 404, and the channel can be closed', async () => {
+    const harness = await Harness.open();
+    const client = await harness.connect();
+    client.send('basic.get', 1, ['missing', true]);
+    expect(await refusal(client)).toBe("404 NOT_FOUND - no queue 'missing' in vhost '/'");
+  });
+});
+
 describe('settling (1.8.3.13-17)', () => {
   async function delivered(): Promise<[Harness, TestClient]> {
     const [harness, client] = await withQueue(['1', '2', '3']);
@@ -193,9 +202,7 @@ describe('settling (1.8.3.13-17)', () => {
     ] as const) {
       const [, client] = await delivered();
       client.send(method, 1, [...values]);
-      expect(await refusal(client)).toBe(
-        `406 PRECONDITION_FAILED - unknown delivery tag ${tag}`,
-      );
+      expect(await refusal(client)).toBe(`406 PRECONDITION_FAILED - unknown delivery tag ${tag}`);
     }
     const [, client] = await delivered();
     client.send('basic.ack', 1, [2, false]);
@@ -215,9 +222,16 @@ describe('settling (1.8.3.13-17)', () => {
     const [, client] = await delivered();
     client.send('basic.nack', 1, [2, true, true]);
     const again = await client.all();
-    expect(again.map(({ body, fields }) => [
-      body!.toString(), fields['deliveryTag'], fields['redelivered'],
-    ])).toEqual([['1', 4, true], ['2', 5, true]]);
+    expect(
+      again.map(({ body, fields }) => [
+        body!.toString(),
+        fields['deliveryTag'],
+        fields['redelivered'],
+      ]),
+    ).toEqual([
+      ['1', 4, true],
+      ['2', 5, true],
+    ]);
   });
 
   test('reject without requeue drops', async () => {
@@ -232,7 +246,10 @@ describe('settling (1.8.3.13-17)', () => {
     const [, client] = await delivered();
     client.send('basic.recover', 1, [true]);
     expect(await client.names()).toEqual([
-      'basic.recoverOk', 'basic.deliver', 'basic.deliver', 'basic.deliver',
+      'basic.recoverOk',
+      'basic.deliver',
+      'basic.deliver',
+      'basic.deliver',
     ]);
     client.send('basic.recoverAsync', 1, [true]);
     expect(await tags(client)).toEqual([7, 8, 9]);
@@ -317,9 +334,7 @@ describe('direct reply-to', () => {
     );
     await client.consume(1, REPLY_TO, { noAck: true });
     client.send('basic.consume', 1, [REPLY_TO, '', false, true, false, false, NO_ARGS]);
-    expect(await refusal(client)).toBe(
-      '406 PRECONDITION_FAILED - reply consumer already set',
-    );
+    expect(await refusal(client)).toBe('406 PRECONDITION_FAILED - reply consumer already set');
     client.send('queue.bind', 1, [REPLY_TO, 'amq.direct', 'k', false, NO_ARGS]);
     expect(await refusal(client)).toMatch(/^403 ACCESS_REFUSED/);
     expect(await client.declare(1, REPLY_TO)).toBe(REPLY_TO);

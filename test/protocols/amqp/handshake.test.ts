@@ -82,7 +82,10 @@ describe('login (1.4.2.2)', () => {
     const harness = await Harness.open();
     const client = await started(harness);
     client.send('connection.startOk', 0, [
-      CLOSE_ON_REFUSAL, 'PLAIN', plain('guest', 'nope'), 'en_US',
+      CLOSE_ON_REFUSAL,
+      'PLAIN',
+      plain('guest', 'nope'),
+      'en_US',
     ]);
     await harness.until(() => client.transport.received.length > 0);
     const { fields } = await client.next('connection.close');
@@ -108,7 +111,10 @@ describe('login (1.4.2.2)', () => {
     const harness = await Harness.open();
     const client = await started(harness, { isLoopback: false, remoteAddress: '10.0.0.9' });
     client.send('connection.startOk', 0, [
-      CLOSE_ON_REFUSAL, 'PLAIN', plain('guest', 'guest'), 'en_US',
+      CLOSE_ON_REFUSAL,
+      'PLAIN',
+      plain('guest', 'guest'),
+      'en_US',
     ]);
     await harness.until(() => client.transport.received.length > 0);
     expect((await client.next('connection.close')).fields['replyCode']).toBe(403);
@@ -144,7 +150,10 @@ describe('login (1.4.2.2)', () => {
     client.raw(
       Buffer.concat([
         methodFrame('connection.startOk', 0, [
-          new Map(), 'PLAIN', plain('guest', 'guest'), 'en_US',
+          new Map(),
+          'PLAIN',
+          plain('guest', 'guest'),
+          'en_US',
         ]),
         methodFrame('connection.tuneOk', 0, [100, 131_072, 0]),
         methodFrame('connection.open', 0, ['/']),

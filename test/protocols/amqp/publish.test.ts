@@ -61,7 +61,14 @@ describe('routing (1.8.3.7)', () => {
     client.publish(1, 'missing', '', 'x'.repeat(100));
     expect(await refusal(client)).toBe("404 NOT_FOUND - no exchange 'missing' in vhost '/'");
     client.send('exchange.declare', 1, [
-      'inner', 'fanout', false, false, false, true, false, NO_ARGS,
+      'inner',
+      'fanout',
+      false,
+      false,
+      false,
+      true,
+      false,
+      NO_ARGS,
     ]);
     await client.next('exchange.declareOk');
     client.publish(1, 'inner', '', 'x');
@@ -176,9 +183,9 @@ describe('headers that ask for something', () => {
     }
   });
 
-  test('CC must be an array of strings', async () => {
+  test('CC must be an array; what is no string in it is left out', async () => {
     expect(await attempt({ headers: headers({ CC: 'cc' }) })).toMatch(/^406 PRECONDITION_FAILED/);
-    expect(await attempt({ headers: headers({ BCC: [1] }) })).toMatch(/^406 PRECONDITION_FAILED/);
+    expect(await attempt({ headers: headers({ BCC: 1 }) })).toMatch(/^406 PRECONDITION_FAILED/);
   });
 });
 
@@ -297,9 +304,7 @@ describe('tx (1.9)', () => {
     const harness = await Harness.open();
     const client = await harness.connect();
     client.send('tx.commit', 1);
-    expect(await refusal(client)).toBe(
-      '406 PRECONDITION_FAILED - channel is not transactional',
-    );
+    expect(await refusal(client)).toBe('406 PRECONDITION_FAILED - channel is not transactional');
     client.send('tx.rollback', 1);
     expect(await refusal(client)).toMatch(/^406/);
     await client.call('tx.select', 1, [], 'tx.selectOk');

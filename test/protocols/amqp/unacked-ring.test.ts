@@ -31,7 +31,9 @@ describe('UnackedRing', () => {
   test('finds tags behind gaps that no-ack deliveries left', () => {
     const ring = ringOf([5, 9, 10, 40]);
     expect([5, 9, 10, 40].map((tag) => ring.find(tag, SLOT_OUTSTANDING))).toEqual([0, 1, 2, 3]);
-    expect([4, 6, 11, 39, 41].map((tag) => ring.find(tag, SLOT_OUTSTANDING))).toEqual([-1, -1, -1, -1, -1]);
+    expect([4, 6, 11, 39, 41].map((tag) => ring.find(tag, SLOT_OUTSTANDING))).toEqual([
+      -1, -1, -1, -1, -1,
+    ]);
   });
 
   test('a removed tag is unknown, and the head moves over holes', () => {
