@@ -13,15 +13,9 @@ import { readTextLossy, readU16, readU32, readU64 } from '../../src/base/byte-re
 import { ByteWriter } from '../../src/base/byte-writer.ts';
 import { BrokerError } from '../../src/base/errors.ts';
 import type { FieldTable } from '../../src/base/field-value.ts';
+import { typeName } from '../../src/engine/field-text.ts';
 import type { CommonProperties } from '../../src/engine/ports.ts';
-import {
-  decodeTable,
-  TableCursor,
-  TAG_ARRAY,
-  TAG_LONGSTR,
-  validateTable,
-  writeTable,
-} from './field-table.ts';
+import { decodeTable, decodeValue, TableCursor, validateTable, writeTable } from './field-table.ts';
 import {
   CLASS_BASIC,
   CONTENT_HEADER_FIXED_BYTES,
@@ -196,7 +190,7 @@ export interface ExtraKeys {
  * The keys in the headers CC and BCC, or undefined when there are neither. Nothing else is decoded.
  *
  * @param bytes  memory with the header at `start`
- * @throws BrokerError PRECONDITION_FAILED (channel) when one of them is no array of strings
+ * @throws BrokerError PRECONDITION_FAILED (channel) when one of them is no array
  */
 export function extraRoutingKeys(
   bytes: Buffer,
@@ -324,23 +318,13 @@ function extraKeyName(bytes: Buffer, start: number, end: number): 'CC' | 'BCC' |
   return bytes[start] === 0x42 ? 'BCC' : undefined;
 }
 
+/** The strings of the list; what else it holds is no key and left out, as in RabbitMQ. */
 function readKeys(bytes: Buffer, cursor: TableCursor, name: string): string[] {
-  const keys: string[] = [];
-  if (cursor.tag !== TAG_ARRAY) throw badKeys(name);
-  let pos = cursor.valueStart + 4;
-  while (pos < cursor.valueEnd) {
-    if (bytes[pos] !== TAG_LONGSTR) throw badKeys(name);
-    const textStart = pos + 5;
-    pos = textStart + readU32(bytes, pos + 1);
-    keys.push(readTextLossy(bytes, textStart, pos));
-  }
-  return keys;
-}
-
-function badKeys(name: string): BrokerError {
-  return new BrokerError(
+  const value = decodeValue(bytes, cursor.tag, cursor.valueStart, cursor.valueEnd);
+  if (Array.isArray(value)) return value.filter((key) => typeof key === 'string');
+  throw new BrokerError(
     'PRECONDITION_FAILED',
-    `invalid message: header ${name} must be an array of strings`,
+    `invalid message: {unacceptable_type_in_header,"${name}",${typeName(value)}}`,
   );
 }
 

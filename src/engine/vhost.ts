@@ -10,6 +10,7 @@
  */
 import { BrokerError } from '../base/errors.ts';
 import type { FieldTable } from '../base/field-value.ts';
+import { typeName } from './field-text.ts';
 import type { Actor } from './actor.ts';
 import {
   checkExchangeEquivalence,
@@ -106,7 +107,10 @@ export class VHost {
   /** Missing is fine. @throws BrokerError 403, 406 in use */
   deleteExchange(actor: Actor, name: string, ifUnused: boolean): Ticket {
     this.#refuseDefaultExchange(name);
-    if (name.startsWith(RESERVED_PREFIX)) refuseReserved('exchange', name);
+    if (name.startsWith(RESERVED_PREFIX)) {
+      const resource = resourceText('exchange', name, this.name);
+      fail('ACCESS_REFUSED', `deletion of system ${resource} not allowed`);
+    }
     this.#authorize(actor, 'configure', 'exchange', name);
     const exchange = this.topology.exchanges.get(name);
     if (exchange === undefined) return 0;
@@ -218,7 +222,7 @@ export class VHost {
     this.#refuseForeign(actor, queue);
     const resource = resourceText('queue', name, this.name);
     if (ifUnused && queue.consumerCount > 0) fail('PRECONDITION_FAILED', `${resource} in use`);
-    if (ifEmpty && queue.readyCount > 0) fail('PRECONDITION_FAILED', `${resource} is not empty`);
+    if (ifEmpty && queue.readyCount > 0) fail('PRECONDITION_FAILED', `${resource} not empty`);
     const count = queue.readyCount;
     this.#queues.remove(queue);
     return { count, ticket: this.#queues.ticket };
@@ -253,11 +257,7 @@ export class VHost {
     done: (entry: Entry | undefined, queue: Queue) => void,
   ): void {
     this.#authorize(actor, 'read', 'queue', queueName);
-    const queue = this.#accessibleQueue(actor, queueName);
-    if (queue.hasExclusiveConsumer) {
-      fail('ACCESS_REFUSED', `${resourceText('queue', queueName, this.name)} in exclusive use`);
-    }
-    queue.get(done);
+    this.#accessibleQueue(actor, queueName).get(done);
   }
 
   /** Checks a publisher's rights and finds its targets. @throws BrokerError 403, 404 */
@@ -346,7 +346,12 @@ export class VHost {
 
   #authorizeAlternate(actor: Actor, name: string, args: FieldTable): void {
     const alternate = args.get('alternate-exchange');
-    if (typeof alternate !== 'string') return;
+    if (alternate === undefined) return;
+    if (typeof alternate !== 'string') {
+      const resource = resourceText('exchange', name, this.name);
+      const what = `invalid type '${typeName(alternate)}' for arg 'alternate-exchange'`;
+      fail('PRECONDITION_FAILED', `${what} in ${resource}`);
+    }
     this.#authorize(actor, 'read', 'exchange', name);
     this.#authorize(actor, 'write', 'exchange', alternate);
   }

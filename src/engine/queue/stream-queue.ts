@@ -15,6 +15,7 @@
 import { BrokerError } from '../../base/errors.ts';
 import type { FieldValue } from '../../base/field-value.ts';
 import { isTagged } from '../../base/field-value.ts';
+import { typeName, valueText } from '../field-text.ts';
 import {
   DELIVERIES_PER_TURN,
   ENTRY_OVERHEAD_BYTES,
@@ -139,7 +140,7 @@ export class StreamQueue extends Queue {
   }
 
   override get(): void {
-    throw new BrokerError('NOT_IMPLEMENTED', this.#refusal('basic.get'));
+    throw new BrokerError('NOT_IMPLEMENTED', this.#refusal('basic.get', 'queues '));
   }
 
   override acknowledge(entry: Entry): void {
@@ -158,7 +159,7 @@ export class StreamQueue extends Queue {
   }
 
   override purge(): number {
-    throw new BrokerError('NOT_IMPLEMENTED', this.#refusal('queue.purge'));
+    throw new BrokerError('NOT_IMPLEMENTED', this.#refusal('queue.purge', 'queues '));
   }
 
   override settleMark(): void {}
@@ -282,7 +283,8 @@ export class StreamQueue extends Queue {
     }
     throw new BrokerError(
       'PRECONDITION_FAILED',
-      `invalid x-stream-offset for ${this.#resource()}`,
+      `invalid arg 'x-stream-offset' for ${this.#resource()}: ` +
+        `{invalid_stream_offset_arg,{${typeName(offset)},${valueText(offset)}}}`,
     );
   }
 
@@ -367,8 +369,9 @@ export class StreamQueue extends Queue {
     return `queue '${this.name}' in vhost '${this.host.vhostName}'`;
   }
 
-  #refusal(operation: string): string {
-    return `${operation} not supported by stream ${this.#resource()}`;
+  /** RabbitMQ's words, which say `queues queue` for two of the operations. */
+  #refusal(operation: string, plural = ''): string {
+    return `${operation} not supported by stream ${plural}${this.#resource()}`;
   }
 }
 
