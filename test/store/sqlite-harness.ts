@@ -4,9 +4,9 @@
  */
 import { copyFileSync, existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { DATA_FILE } from '../../src/store/sqlite/schema.ts';
 import {
   type DamageReport,
-  DATA_FILE,
   SqliteStore,
   type SqliteStoreOptions,
 } from '../../src/store/sqlite/sqlite-store.ts';

@@ -36,6 +36,8 @@ export interface CleanerLimits {
   /** Dead rows, or their bytes, that start a delete while the store is busy. */
   readonly deadRows: number;
   readonly deadBytes: number;
+  /** Live bytes moved by one transaction. */
+  readonly moveBytes: number;
 }
 
 export const CLEANER_LIMITS: CleanerLimits = {
@@ -44,13 +46,13 @@ export const CLEANER_LIMITS: CleanerLimits = {
   runs: 64 * 1024,
   deadRows: 256,
   deadBytes: 8 * 1024 * 1024,
+  moveBytes: 4 * 1024 * 1024,
 };
 
 /** Most work of one transaction. */
 const DELETE_ROWS_MAX = 1024;
 const DELETE_BYTES_MAX = 32 * 1024 * 1024;
 const MOVE_ROWS_MAX = 1024;
-const MOVE_LIVE_BYTES_MAX = 4 * 1024 * 1024;
 const MOVE_READ_BYTES_MAX = 16 * 1024 * 1024;
 
 /** A new row of moved entries is closed at this size. */
@@ -210,7 +212,7 @@ export class Cleaner {
       victims.push(row);
       liveBytes += row.slotBytes * row.liveCount;
       readBytes += row.totalBytes;
-      if (liveBytes >= MOVE_LIVE_BYTES_MAX || readBytes >= MOVE_READ_BYTES_MAX) break;
+      if (liveBytes >= this.#limits.moveBytes || readBytes >= MOVE_READ_BYTES_MAX) break;
     }
     return isMerge && victims.length < 2 ? [] : victims;
   }

@@ -23,11 +23,17 @@ export class Connection {
     this.#database = database;
   }
 
-  /** Opens, and creates unless `isReadOnly`. */
-  static open(path: string, isReadOnly = false): Promise<Connection> {
-    const mode = isReadOnly
-      ? sqlite3.OPEN_READONLY
-      : sqlite3.OPEN_READWRITE | sqlite3.OPEN_CREATE;
+  /** Opens a database file, and creates it when missing. */
+  static open(path: string): Promise<Connection> {
+    return Connection.#open(path, sqlite3.OPEN_READWRITE | sqlite3.OPEN_CREATE);
+  }
+
+  /** Opens a database file that must exist. */
+  static openExisting(path: string): Promise<Connection> {
+    return Connection.#open(path, sqlite3.OPEN_READWRITE);
+  }
+
+  static #open(path: string, mode: number): Promise<Connection> {
     return new Promise((resolve, reject) => {
       const database = new sqlite3.Database(path, mode, (error) => {
         if (error === null) resolve(new Connection(database));

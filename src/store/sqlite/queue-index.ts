@@ -83,8 +83,11 @@ export class QueueIndex {
     const first = this.runs[this.head];
     if (first === undefined) return undefined;
     if (sequence >= first.first && sequence < first.first + first.count) return first;
-    const run = this.runs[this.#upperBound(sequence) - 1];
-    return run !== undefined && sequence < run.first + run.count ? run : undefined;
+    const at = this.#upperBound(sequence) - 1;
+    // Below the head only empty runs are left, in no order that matters.
+    if (at < this.head) return undefined;
+    const run = this.runs[at]!;
+    return sequence < run.first + run.count ? run : undefined;
   }
 
   /** Index of the first run that may hold a sequence >= `from`. */

@@ -6,6 +6,9 @@
  */
 import type { Connection } from './driver.ts';
 
+/** The data file's name in the data directory. */
+export const DATA_FILE = 'tributary.db';
+
 /** How much a confirm is worth: `full` survives power loss, `relaxed` only a process kill. */
 export type Durability = 'full' | 'relaxed';
 

@@ -40,11 +40,9 @@ import type { QueueIndex } from './queue-index.ts';
 import { JournalRecovery, readDefinitions } from './recovery.ts';
 import { type BuiltRow, RowBuilder } from './row-builder.ts';
 import { RowLoader } from './row-loader.ts';
-import { applyPragmas, type Durability, migrate } from './schema.ts';
+import { applyPragmas, DATA_FILE, type Durability, migrate } from './schema.ts';
 import { TransactionWriter } from './transaction.ts';
-import { stateFieldsOf, WriteBuffer } from './write-buffer.ts';
-
-export const DATA_FILE = 'tributary.db';
+import { ROW_BYTES_MAX, stateFieldsOf, WriteBuffer } from './write-buffer.ts';
 
 /** Something the operator should know, that does not stop the store. */
 export interface DamageReport {
@@ -66,6 +64,8 @@ export interface SqliteStoreOptions {
   readonly onDamage?: (report: DamageReport) => void;
   /** What the cleaner keeps to; for tests. */
   readonly cleanerLimits?: Partial<CleanerLimits>;
+  /** Where a commit is split into further rows; for tests. */
+  readonly rowBytesMax?: number;
 }
 
 /** Figures for metrics; bytes and ms. */
@@ -131,7 +131,7 @@ export class SqliteStore implements Store, CommitSink, PagerHost {
     this.#clock = options.clock ?? systemClock;
     this.#onDamage = options.onDamage ?? (() => undefined);
     this.#index = new JournalIndex();
-    this.#buffer = new WriteBuffer(this.#index);
+    this.#buffer = new WriteBuffer(this.#index, options.rowBytesMax ?? ROW_BYTES_MAX);
     this.#loop = new CommitLoop(this, scheduler);
     this.#writer = writer;
     this.#loader = loader;

@@ -35,6 +35,7 @@ export interface DefinitionBatch {
 
 export class WriteBuffer {
   readonly #index: JournalIndex;
+  readonly #rowBytesMax: number;
   #entries: Entry[];
   #queues: QueueIndex[];
   #survives: boolean[];
@@ -46,8 +47,9 @@ export class WriteBuffer {
   #byteCount: number;
   #nextBodyId: number;
 
-  constructor(index: JournalIndex) {
+  constructor(index: JournalIndex, rowBytesMax: number) {
     this.#index = index;
+    this.#rowBytesMax = rowBytesMax;
     this.#entries = [];
     this.#queues = [];
     this.#survives = [];
@@ -194,7 +196,7 @@ export class WriteBuffer {
       }
       const { message } = entry;
       // Never between two entries of one message: its record and large body have one owner.
-      if (message !== lastMessage && target.dataBytes >= ROW_BYTES_MAX) break;
+      if (message !== lastMessage && target.dataBytes >= this.#rowBytesMax) break;
       lastMessage = message;
       entry.storeState = STORE_WRITTEN;
       target.add(

@@ -1,0 +1,66 @@
+/**
+ * Random operations with crashes, compared with a model: committed and not settled entries are
+ * there, in order, with the right content; settled and committed ones are not.
+ */
+import { describe, expect, it } from 'vitest';
+import { checkDataFile } from '../../src/store/sqlite/check.ts';
+import type { SqliteStore } from '../../src/store/sqlite/sqlite-store.ts';
+import { MemoryDisk } from '../../src/store/memory-disk.ts';
+import { MemoryStore } from '../../src/store/memory-store.ts';
+import { SeededRandom } from './seeded-random.ts';
+import { SqliteHarness } from './sqlite-harness.ts';
+import { StoreDriver } from './store-driver.ts';
+
+/** Limits so small that every kind of background work happens all the time. */
+const EAGER = {
+  garbageBytes: 4_000,
+  thinRows: 4,
+  runs: 20,
+  deadRows: 6,
+  deadBytes: 20_000,
+  moveBytes: 6_000,
+};
+
+/** `TRIBUTARY_SEED` repeats one run; `TRIBUTARY_RUNS` makes it a soak. */
+const firstSeed = Number(process.env['TRIBUTARY_SEED'] ?? 1);
+const runs = Number(process.env['TRIBUTARY_RUNS'] ?? 12);
+const steps = Number(process.env['TRIBUTARY_STEPS'] ?? 400);
+const seeds = Array.from({ length: runs }, (_, i) => firstSeed + i);
+
+describe('random operations and crashes', () => {
+  it.each(seeds)('SqliteStore, seed %i', async (seed) => {
+    const random = new SeededRandom(seed);
+    const harness = new SqliteHarness({
+      durability: 'relaxed',
+      cleanerLimits: random.chance(0.7) ? EAGER : {},
+      rowBytesMax: random.chance(0.5) ? 2_000 : 4 * 1024 * 1024,
+    });
+    try {
+      await StoreDriver.run(
+        {
+          open: () => harness.open(),
+          tidy: (store) => (store as SqliteStore).tidy(),
+        },
+        random,
+        steps,
+      );
+      const report = await checkDataFile(harness.directory);
+      expect(report.problems).toEqual([]);
+      expect(harness.damage).toEqual([]);
+    } finally {
+      await harness.dispose();
+    }
+  }, 60_000);
+
+  it.each(seeds)('MemoryStore, seed %i', async (seed) => {
+    const disk = new MemoryDisk();
+    await StoreDriver.run(
+      {
+        open: () => Promise.resolve(new MemoryStore({ disk })),
+        tidy: () => Promise.resolve(),
+      },
+      new SeededRandom(seed),
+      steps,
+    );
+  });
+});
