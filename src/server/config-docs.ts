@@ -1,0 +1,27 @@
+import { environmentName, OPTION_KEYS, type OptionGroup, optionOf } from './options.ts';
+import { RABBITMQ_KEYS } from './rabbitmq-conf.ts';
+
+const GROUPS: readonly OptionGroup[] = ['General', 'Listeners', 'TLS', 'AMQP', 'Users', 'Limits'];
+
+/** The part of docs/CONFIG.md that comes from the option table, in Markdown. */
+export function renderOptionDocs(): string {
+  return GROUPS.map(renderGroup).join('\n');
+}
+
+/** The keys of rabbitmq.conf that are understood, in Markdown. */
+export function renderRabbitmqDocs(): string {
+  return `${RABBITMQ_KEYS.map((key) => `- \`${key}\``).join('\n')}\n`;
+}
+
+function renderGroup(group: OptionGroup): string {
+  const rows = OPTION_KEYS.filter((key) => optionOf(key).group === group).map((key) => {
+    const { type, default: text, doc, unavailable } = optionOf(key);
+    const values = type.hint.split('|').map((word) => (type.hint === word ? word : `\`${word}\``));
+    const shown = `${values.join(', ')}${type.isList ? ', repeatable' : ''}`;
+    const meaning = unavailable === undefined ? doc : `${doc} Only \`off\`: ${unavailable}.`;
+    const standard = text === '' ? 'not set' : `\`${text}\``;
+    return `| \`${key}\` | \`${environmentName(key)}\` | ${shown} | ${standard} | ${meaning} |`;
+  });
+  const head = '| key and flag | environment | value | default | meaning |\n|---|---|---|---|---|';
+  return `### ${group}\n\n${head}\n${rows.join('\n')}\n`;
+}
