@@ -12,6 +12,7 @@ import { buildDeadLetter, carbonCopies, isCycle } from './dead-letter.ts';
 import type { Destination, Exchange } from './exchange/exchange.ts';
 import { LazyRoutedMessage } from './exchange/routed-message.ts';
 import { route as routeThrough } from './exchange/router.ts';
+import type { ExchangeLookup } from './exchange/router.ts';
 import { Message } from './message.ts';
 import type { MessageFormat, QueueId } from './ports.ts';
 import type { DelayQueue } from './queue/delay-queue.ts';
@@ -29,9 +30,7 @@ export const PUBLISH_DURABLE = 4;
 
 /** Where publishes of one (exchange, routing key) go; made by `VHost.resolveRoute`. */
 export interface Route {
-  /** undefined: the default exchange. */
-  readonly exchange: Exchange | undefined;
-  readonly exchangeName: string;
+  readonly exchange: Exchange;
   readonly routingKey: string;
   /** Targets when they depend on the key alone; undefined when each message must be matched. */
   readonly queues: readonly Queue[] | undefined;
@@ -42,7 +41,6 @@ export interface Route {
 }
 
 const NO_KEYS: readonly string[] = [];
-const DELAYED_TYPE = 'x-delayed-message';
 
 /** What a publisher needs from its vhost. */
 export interface PublishHost {
@@ -58,21 +56,22 @@ export interface PublishHost {
 export class Publisher {
   readonly host: PublishHost;
   readonly #view: LazyRoutedMessage;
+  readonly #lookup: ExchangeLookup;
 
   constructor(host: PublishHost) {
     this.host = host;
     this.#view = new LazyRoutedMessage(undefined as never, undefined as never);
+    this.#lookup = (name) => host.topology.exchange(name);
   }
 
-  /** A route for an exchange that exists (undefined: the default one). */
-  resolve(exchange: Exchange | undefined, routingKey: string): Route {
+  /** A route for publishes to `exchange` with `routingKey`. */
+  resolve(exchange: Exchange, routingKey: string): Route {
     const { topology, access } = this.host;
     return {
       exchange,
-      exchangeName: exchange?.name ?? '',
       routingKey,
       queues: this.#keyedQueues(exchange, routingKey),
-      isReply: exchange === undefined && isReplyKey(routingKey),
+      isReply: exchange === topology.defaultExchange && isReplyKey(routingKey),
       topologyRevision: topology.revision,
       accessRevision: access.revision,
     };
@@ -90,14 +89,13 @@ export class Publisher {
     if (route.isReply) {
       return this.host.replyTargets.deliver(route.routingKey, message) ? PUBLISH_ROUTED : 0;
     }
-    const exchange = route.exchange;
-    if (exchange !== undefined && exchange.type === DELAYED_TYPE) {
-      const delayMs = this.#delayOf(message);
-      if (delayMs > 0) return this.#delay(exchange, message, delayMs);
+    if (route.exchange.isDelayed) {
+      const kept = this.#delay(route.exchange, message);
+      if (kept !== undefined) return kept;
     }
     let queues = route.queues;
     if (queues === undefined || extraKeys.length > 0) {
-      queues = this.#match(exchange, [route.routingKey, ...extraKeys], message);
+      queues = this.#match(route.exchange, [route.routingKey, ...extraKeys], message);
     }
     return enqueue(queues, message);
   }
@@ -107,13 +105,14 @@ export class Publisher {
     const exchangeName = queue.settings.deadLetterExchange;
     if (exchangeName === undefined) return;
     const { topology, formats } = this.host;
-    const exchange = exchangeName === '' ? undefined : topology.exchanges.get(exchangeName);
-    if (exchange === undefined && exchangeName !== '') return;
+    const exchange = topology.exchange(exchangeName);
+    if (exchange === undefined) return;
     const override = queue.settings.deadLetterRoutingKey;
     const format = formats[message.format]!;
     const headers = format.headers(message);
     const death = { queue: queue.name, reason, atMs: this.host.nowMs() };
     const dead = buildDeadLetter(message, format, death, exchangeName, override);
+    if (exchange.isDelayed && this.#delay(exchange, dead) !== undefined) return;
     const keys = [dead.routingKey];
     if (override === undefined) keys.push(...carbonCopies(headers));
     const targets = this.#match(exchange, keys, dead).filter(
@@ -131,8 +130,7 @@ export class Publisher {
     enqueue(this.#match(exchange, [message.routingKey], due), due);
   }
 
-  #keyedQueues(exchange: Exchange | undefined, routingKey: string): Queue[] | undefined {
-    if (exchange === undefined) return this.#match(undefined, [routingKey], undefined);
+  #keyedQueues(exchange: Exchange, routingKey: string): Queue[] | undefined {
     if (exchange.needsMessage) return undefined;
     const isWalk = exchange.exchangeBindingCount > 0 || exchange.alternateExchange !== undefined;
     if (isWalk && this.#hasMessageExchange()) return undefined;
@@ -147,23 +145,12 @@ export class Publisher {
     return false;
   }
 
-  #match(
-    exchange: Exchange | undefined,
-    keys: readonly string[],
-    message: Message | undefined,
-  ): Queue[] {
-    const { topology, formats } = this.host;
+  #match(exchange: Exchange, keys: readonly string[], message: Message | undefined): Queue[] {
+    const { formats } = this.host;
     const out: Destination[] = [];
-    if (exchange === undefined) {
-      for (const key of keys) {
-        const queue = topology.queues.get(key);
-        if (queue !== undefined && !out.includes(queue)) out.push(queue);
-      }
-      return out as Queue[];
-    }
     const view =
       message === undefined ? undefined : this.#view.aim(message, formats[message.format]!);
-    routeThrough(exchange, keys, view, (name) => topology.exchanges.get(name), out);
+    routeThrough(exchange, keys, view, this.#lookup, out);
     return out as Queue[];
   }
 
@@ -172,7 +159,10 @@ export class Publisher {
     return delayFrom(headers);
   }
 
-  #delay(exchange: Exchange, message: Message, delayMs: number): number {
+  /** Keeps a message that asks for a delay; undefined when it does not. */
+  #delay(exchange: Exchange, message: Message): number | undefined {
+    const delayMs = this.#delayOf(message);
+    if (delayMs === 0) return undefined;
     const dueAtMs = message.publishedAtMs + delayMs;
     const kept = this.host.delayQueueOf(exchange).publish(message, dueAtMs);
     return kept | PUBLISH_ROUTED;

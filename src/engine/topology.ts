@@ -14,6 +14,7 @@ import { definitionKey, tableFromJson, tableToJson } from './definitions.ts';
 import type { Json } from './definitions.ts';
 import { BindingIndex } from './exchange/binding-index.ts';
 import type { Binding, Destination, Exchange } from './exchange/exchange.ts';
+import { DefaultExchange } from './exchange/default-exchange.ts';
 import { createExchange } from './exchange/exchange-types.ts';
 import { tablesEqual } from './exchange/argument-identity.ts';
 import type { Store } from './ports.ts';
@@ -42,6 +43,8 @@ export class Topology {
   readonly vhostName: string;
   readonly exchanges: Map<string, Exchange>;
   readonly queues: Map<string, Queue>;
+  /** Reaches every queue by its name; not declared, bound or listed. */
+  readonly defaultExchange: Exchange;
   readonly bindings: BindingIndex;
   /** Called when an exchange is gone, by request or by cascade. */
   onExchangeRemoved: (exchange: Exchange) => void;
@@ -53,6 +56,7 @@ export class Topology {
     this.vhostName = vhostName;
     this.exchanges = new Map();
     this.queues = new Map();
+    this.defaultExchange = new DefaultExchange((name) => this.queues.get(name));
     this.bindings = new BindingIndex();
     this.onExchangeRemoved = () => {};
     this.#store = store;
@@ -73,6 +77,11 @@ export class Topology {
   /** Grows with every change; never equal for two different topologies of one process. */
   get revision(): number {
     return this.#revision;
+  }
+
+  /** An exchange by name; the empty name is the default one. */
+  exchange(name: string): Exchange | undefined {
+    return name === '' ? this.defaultExchange : this.exchanges.get(name);
   }
 
   /** Something routing depends on has changed elsewhere (a policy, say). */

@@ -263,7 +263,9 @@ export class VHost {
   /** Checks a publisher's rights and finds its targets. @throws BrokerError 403, 404 */
   resolveRoute(actor: Actor, exchangeName: string, routingKey: string): Route {
     this.#authorize(actor, 'write', 'exchange', exchangeName);
-    if (exchangeName === '') return this.publisher.resolve(undefined, routingKey);
+    if (exchangeName === '') {
+      return this.publisher.resolve(this.topology.defaultExchange, routingKey);
+    }
     const exchange = this.#exchange(exchangeName);
     if (exchange.isInternal) {
       const resource = resourceText('exchange', exchangeName, this.name);

@@ -115,6 +115,14 @@ describe('exchanges', () => {
     expect([e.get('hit')?.body, e.get('miss')?.body]).toEqual(['1', '2']);
   });
 
+  it('takes the default exchange as an alternate one', async () => {
+    const e = await EngineFixture.open();
+    e.exchange('main', 'direct', { 'alternate-exchange': '' });
+    e.queue('q');
+    expect(e.publish('main', 'q', 'm')).toBe(PUBLISH_ROUTED);
+    expect(e.get('q')?.body).toBe('m');
+  });
+
   it('voids cached routes when the topology or access changes', async () => {
     const e = await EngineFixture.open();
     const route = e.vhost.resolveRoute(e.actor, 'amq.direct', 'k');
