@@ -61,11 +61,13 @@ async function serve(config: Config, version: string): Promise<void> {
     const store = await SqliteStore.open({
       directory: dataDirectory,
       durability: config.durability,
+      onDamage: (report) => log.error({ ...report }, 'damaged journal row set aside'),
     });
     server = await Server.start({
       config,
       logger: log,
       store,
+      storeMetrics: () => store.metrics(),
       onFatal: (error) => exitWith(log, error, 'storage failed, nothing more is confirmed'),
     });
   } catch (error) {

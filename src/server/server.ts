@@ -16,9 +16,12 @@ import type { Store } from '../engine/ports.ts';
 import { recoverBroker } from '../engine/recover.ts';
 import { FlushSet } from '../net/flush-set.ts';
 import type { AcceptTransport, TransportHandler } from '../net/transport.ts';
+import type { StoreMetrics } from '../store/sqlite/sqlite-store.ts';
 import { amqpSettings } from './amqp-settings.ts';
 import type { Config } from './config.ts';
 import { chooseHosts, type ListenerInfo, listenOnAll, type OpenListener } from './listeners.ts';
+import { Metrics } from './metrics.ts';
+import { MetricsListener } from './metrics-listener.ts';
 import { ResourceMonitor } from './resource-monitor.ts';
 import { systemRandom } from './system-random.ts';
 import { readTlsFiles, watchTlsFiles } from './tls-files.ts';
@@ -31,6 +34,8 @@ export interface ServerDeps {
   readonly logger: Logger;
   /** Opened, not yet recovered; the server closes it. */
   readonly store: Store;
+  /** Figures of the store's files, for metrics. */
+  readonly storeMetrics?: () => StoreMetrics;
   /** Called once when the process must not go on: what is on disk is no longer known. */
   readonly onFatal: (error: Error) => void;
 }
@@ -52,6 +57,9 @@ export class Server {
   readonly #acceptor: AmqpAcceptor;
   readonly #monitor: ResourceMonitor;
   readonly #listeners: OpenListener[];
+  readonly #storeMetrics: (() => StoreMetrics) | undefined;
+  #metrics: Metrics | undefined;
+  #metricsListener: MetricsListener | undefined;
   #stopWatchingTls: (() => void) | undefined;
   #stopping: Promise<void> | undefined;
 
@@ -71,6 +79,9 @@ export class Server {
     const setAlarm = (name: 'memory' | 'disk', isOn: boolean) => broker.setAlarm(name, isOn);
     this.#monitor = new ResourceMonitor(limits, setAlarm, logger);
     this.#listeners = [];
+    this.#storeMetrics = deps.storeMetrics;
+    this.#metrics = undefined;
+    this.#metricsListener = undefined;
     this.#stopWatchingTls = undefined;
     this.#stopping = undefined;
   }
@@ -112,7 +123,12 @@ export class Server {
 
   /** What is reachable, for the ready line. */
   get listeners(): readonly ListenerInfo[] {
-    return this.#listeners.map(({ protocol, listener }) => ({ protocol, ...listener.address }));
+    const open = this.#listeners.map(({ protocol, listener }) => ({
+      protocol,
+      ...listener.address,
+    }));
+    if (this.#metricsListener === undefined) return open;
+    return [...open, { protocol: 'http/prometheus', ...this.#metricsListener.address }];
   }
 
   /** Client connections that are open. */
@@ -144,6 +160,8 @@ export class Server {
     this.#stopWatchingTls?.();
     for (const { listener } of this.#listeners) await listener.close();
     await this.#acceptor.closeAll(CLOSE_TEXT);
+    await this.#metricsListener?.close();
+    this.#metrics?.stop();
     this.#monitor.stop();
     this.broker.settleMarks();
     this.#turn.stop();
@@ -167,6 +185,21 @@ export class Server {
       this.#listeners.push(...(await listenOnAll(request, accept)));
       this.#stopWatchingTls = watchTlsFiles(config, () => this.reloadTls());
     }
+    if (config.metricsPort !== 'off') await this.#serveMetrics(config.metricsPort, hosts.hosts[0]!);
+  }
+
+  async #serveMetrics(port: number, host: string): Promise<void> {
+    const { broker } = this;
+    const metrics = new Metrics({
+      broker,
+      connectionCount: () => this.connectionCount,
+      storeMetrics: this.#storeMetrics,
+    });
+    this.#metrics = metrics;
+    this.#metricsListener = await MetricsListener.listen(host, port, {
+      metrics: () => metrics.render(),
+      troubles: () => [...broker.alarms].map((name) => `${name} alarm`),
+    });
   }
 
   #limitConnections(accept: AcceptTransport): AcceptTransport {

@@ -109,6 +109,27 @@ describe('Server', () => {
     await expect(open(portOf(server))).rejects.toThrow();
   });
 
+  test('serves metrics and health when asked to', async () => {
+    const { server } = await start({ metricsPort: 0 });
+    const client = await open(portOf(server));
+    const channel = await client.createChannel();
+    await channel.assertQueue('work');
+    channel.sendToQueue('work', Buffer.from('x'));
+    await channel.checkQueue('work');
+    const base = `http://127.0.0.1:${portOf(server, 'http/prometheus')}`;
+    const text = await (await fetch(`${base}/metrics`)).text();
+    expect(text).toContain('\nrabbitmq_queue_messages_ready 1\n');
+    expect(text).toContain('\nrabbitmq_connections 1\n');
+    const samples = text.split('\n').filter((line) => line !== '' && !line.startsWith('#'));
+    for (const sample of samples) expect(sample).toMatch(/^[a-z][a-z0-9_]* \d[\d.e-]*$/);
+    expect((await fetch(`${base}/healthz`)).status).toBe(200);
+    server.broker.setAlarm('disk', true);
+    const sick = await fetch(`${base}/healthz`);
+    expect([sick.status, await sick.text()]).toEqual([503, 'disk alarm\n']);
+    expect((await fetch(`${base}/other`)).status).toBe(404);
+    expect((await fetch(`${base}/metrics`, { method: 'POST', body: 'x' })).status).toBe(405);
+  });
+
   test('passes on that the store failed', async () => {
     const { store, failures } = await start();
     store.onFailure(new Error('fsync'));

@@ -1,0 +1,75 @@
+import { createServer, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+
+/** What the two pages show. */
+export interface MetricsPages {
+  /** Prometheus text. */
+  metrics(): string;
+  /** Names of what is wrong; healthy when there is none. */
+  troubles(): readonly string[];
+}
+
+/** A scraper sends a few hundred bytes, at once. */
+const LIMITS = { maxHeaderSize: 8 * 1024, headersTimeout: 5_000, requestTimeout: 5_000 };
+
+/** Serves /metrics and /healthz, and nothing else. */
+export class MetricsListener {
+  readonly address: { readonly host: string; readonly port: number };
+  readonly #server: Server;
+
+  private constructor(address: AddressInfo, server: Server) {
+    this.address = { host: address.address, port: address.port };
+    this.#server = server;
+  }
+
+  /** Binds and serves. Rejects with the system's error when the address cannot be bound. */
+  static async listen(host: string, port: number, pages: MetricsPages): Promise<MetricsListener> {
+    const server = createServer(LIMITS, (request, response) => {
+      // The body of a request nobody should send is discarded, not collected.
+      request.resume();
+      if (request.method !== 'GET' && request.method !== 'HEAD') {
+        answer(response, 405, 'method not allowed\n');
+        return;
+      }
+      switch (request.url?.split('?', 1)[0]) {
+        case '/metrics':
+          answer(response, 200, pages.metrics());
+          return;
+        case '/healthz': {
+          const troubles = pages.troubles();
+          answer(response, troubles.length === 0 ? 200 : 503, healthText(troubles));
+          return;
+        }
+        default:
+          answer(response, 404, 'not found\n');
+      }
+    });
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject);
+      server.listen({ host, port }, () => {
+        server.off('error', reject);
+        resolve();
+      });
+    });
+    return new MetricsListener(server.address() as AddressInfo, server);
+  }
+
+  /** Stops accepting and ends what is open. */
+  async close(): Promise<void> {
+    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    this.#server.closeAllConnections();
+    await closed;
+  }
+}
+
+function healthText(troubles: readonly string[]): string {
+  return troubles.length === 0 ? 'ok\n' : `${troubles.join('\n')}\n`;
+}
+
+function answer(response: ServerResponse, status: number, text: string): void {
+  response.writeHead(status, {
+    'content-type': 'text/plain; version=0.0.4; charset=utf-8',
+    'cache-control': 'no-store',
+  });
+  response.end(text);
+}
