@@ -1,3 +1,4 @@
+import path from 'node:path';
 import { defineConfig } from 'vitest/config';
 
 /**
@@ -6,9 +7,9 @@ import { defineConfig } from 'vitest/config';
  */
 export default defineConfig({
   test: {
-    root: import.meta.dirname,
-    include: ['amqp/**/*.test.ts', 'hostile/**/*.test.ts'],
-    globalSetup: ['./support/target.ts'],
+    root: path.resolve(import.meta.dirname, '..'),
+    include: ['conformance/amqp/**/*.test.ts', 'conformance/hostile/**/*.test.ts'],
+    globalSetup: ['conformance/support/target.ts'],
     testTimeout: 20_000,
     hookTimeout: 30_000,
     maxWorkers: 2,

@@ -111,7 +111,7 @@ specTest(
     channel.send('queue.declare', { queue: t.name(), passive: true });
     channel.send('channel.close', { replyCode: 200 });
     await channel.expectClose(404);
-    expect((await channel.next()).name).toBe('channel.close-ok');
+    expect((await channel.nextAfterClose()).name).toBe('channel.close-ok');
     connection.manualCloseOk = false;
     const again = await connection.channel();
     await again.sync();

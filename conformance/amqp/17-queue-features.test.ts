@@ -420,7 +420,13 @@ specTest({ section: 'dead letter', rule: 'deleting or purging a queue does not' 
 });
 
 specTest(
-  { section: 'dead letter', rule: 'an x-death sent by a client is not counted' },
+  {
+    section: 'dead letter',
+    rule: 'an x-death sent by a client',
+    tolerance:
+      'counted here, as RabbitMQ did before 4.0 and as programs that publish a dead message ' +
+      'again expect; RabbitMQ 4 starts at 1',
+  },
   async (t) => {
     const channel = await t.channel();
     const dead = await channel.queue('', { exclusive: true });
@@ -432,7 +438,7 @@ specTest(
     channel.publish('', queue, 'x', { headers: { 'x-death': forged } });
     channel.reject((await channel.getSoon(queue, false)).tag, false);
     const message = await channel.getSoon(dead);
-    expect((message.headers['x-death'] as Death[])[0]!.count).toBe(1);
+    expect((message.headers['x-death'] as Death[])[0]!.count).toBe(t.isPeer ? 1 : 42);
   },
 );
 
@@ -491,14 +497,21 @@ specTest({ section: 'x-max-priority', rule: 'a requeued message keeps its place'
 });
 
 specTest(
-  { section: 'x-max-priority', rule: 'max-length drops from the head, highest first' },
+  {
+    section: 'x-max-priority',
+    rule: 'max-length drops from the head',
+    tolerance:
+      'the least urgent goes first here; RabbitMQ drops the most urgent, ' +
+      'which its own guide warns of',
+  },
   async (t) => {
     const [channel, queue] = await featured(t, { 'x-max-priority': 5, 'x-max-length': 2 });
     channel.publish('', queue, 'low', { priority: 1 });
     channel.publish('', queue, 'high', { priority: 5 });
     channel.publish('', queue, 'mid', { priority: 3 });
     await channel.settled(queue, 2);
-    expect(await bodies(channel, queue)).toEqual(['mid', 'low']);
+    const kept = t.isPeer ? ['mid', 'low'] : ['high', 'mid'];
+    expect(await bodies(channel, queue)).toEqual(kept);
   },
 );
 

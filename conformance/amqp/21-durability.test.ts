@@ -113,7 +113,8 @@ describe.skipIf(isExternal).each<How>(['stop', 'kill'])('after %s', (how) => {
         headers,
         priority: 3,
       });
-      expect(message.redelivered).toBe(false);
+      // After a crash nobody knows what was delivered: the flag may be set, never falsely clear.
+      if (how === 'stop') expect(message.redelivered).toBe(false);
     }
   });
 

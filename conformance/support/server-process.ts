@@ -8,7 +8,8 @@ import os from 'node:os';
 import path from 'node:path';
 
 const ROOT = path.resolve(import.meta.dirname, '../..');
-const MAIN = path.join(ROOT, 'dist/src/main.js');
+/** The entry of the built server; another build may be named for a comparison. */
+const MAIN = process.env['SERVER_MAIN'] ?? path.join(ROOT, 'dist/src/main.js');
 const READY_TIMEOUT_MS = 30_000;
 const STOP_TIMEOUT_MS = 15_000;
 

@@ -264,6 +264,15 @@ export class WireChannel {
     return this.inbox.next(timeoutMs, 'any method');
   }
 
+  /** What the server sends after it closed the channel, e.g. its close-ok to a crossing close. */
+  async nextAfterClose(timeoutMs = DEFAULT_TIMEOUT_MS): Promise<Incoming> {
+    const until = Date.now() + timeoutMs;
+    while (this.inbox.size === 0 && Date.now() < until) {
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+    return await this.inbox.next(1, 'a method after the close');
+  }
+
   /** The next incoming method, which must be `name`. */
   async expect(name: string, timeoutMs = DEFAULT_TIMEOUT_MS): Promise<MethodArgs> {
     const incoming = await this.inbox.next(timeoutMs, name);
