@@ -90,7 +90,7 @@ erlang_client() {
     plugins=$(echo "$work"/tree/usr/lib/rabbitmq/lib/rabbitmq_server-*/plugins)
     rm -rf "$ERLANG_LIBRARIES"
     mkdir -p "$ERLANG_LIBRARIES/lib"
-    for library in amqp_client rabbit_common credentials_obfuscation recon jsx ranch; do
+    for library in amqp_client rabbit_common credentials_obfuscation recon jsx; do
       cp -r "$plugins/$library"-* "$ERLANG_LIBRARIES/lib/$library"
     done
     rm -rf "$work"

@@ -564,20 +564,20 @@ with Channel() as tidy:
 @check("restart: persistent messages and durable topology survive, the client reconnects")
 def _():
     global connection
-    with Channel() as channel:
-        name = unique("pika")
-        channel.queue_declare(name, durable=True)
-        channel.exchange_declare(name, "topic", durable=True)
-        channel.queue_bind(name, name, "a.*")
-        channel.confirm_delivery()
-        channel.basic_publish(name, "a.b", "kept", pika.BasicProperties(
-            delivery_mode=2, headers={"n": 1}))
-        try:
-            restart_broker()
-        except Skip:
-            channel.queue_delete(name)
-            channel.exchange_delete(name)
-            raise
+    channel = connection.channel()
+    name = unique("pika")
+    channel.queue_declare(name, durable=True)
+    channel.exchange_declare(name, "topic", durable=True)
+    channel.queue_bind(name, name, "a.*")
+    channel.confirm_delivery()
+    channel.basic_publish(name, "a.b", "kept", pika.BasicProperties(
+        delivery_mode=2, headers={"n": 1}))
+    try:
+        restart_broker()
+    except Skip:
+        channel.queue_delete(name)
+        channel.exchange_delete(name)
+        raise
     try:
         connection.process_data_events(time_limit=2)
     except pika.exceptions.AMQPConnectionError as error:

@@ -3,7 +3,7 @@
 # BROKER_STATE is a directory with its data, log, pid and port; a restart keeps data and port.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
-main=${TRIBUTARY_MAIN:-$REPOSITORY/dist/src/main.js}
+main=${BROKER_MAIN:-$REPOSITORY/dist/src/main.js}
 state=${BROKER_STATE:?the runner sets BROKER_STATE}
 
 ready_port() { # from the JSON log line that says the gateway is ready
@@ -26,7 +26,7 @@ ready_port() { # from the JSON log line that says the gateway is ready
 start() {
   local log=$state/log.$(date +%s%N) port
   port=$(cat "$state/port" 2>/dev/null || echo 0)
-  setsid node "$main" --data-dir "$state/data" --amqp-port "$port" >"$log" 2>&1 </dev/null &
+  setsid env -u TRIBUTARY_CLIENTS_CACHE node "$main" --data-dir "$state/data" --amqp-port "$port" >"$log" 2>&1 </dev/null &
   local pid=$!
   echo "$pid" >"$state/pid"
   for _ in $(seq 1 200); do
