@@ -5,9 +5,7 @@
  * bytes of a short string.
  */
 import { BrokerError, ERRORS, type ErrorCode } from '../../src/base/errors.ts';
-
-/** Bytes of a short string. */
-const REPLY_TEXT_BYTES_MAX = 255;
+import { fitShortString } from './frame-writer.ts';
 
 /** What connection.close or channel.close will say. */
 export interface CloseReason {
@@ -36,19 +34,10 @@ export function closeReason(error: unknown, method: number): CloseReason {
   return {
     code,
     replyCode: ERRORS[code].amqp,
-    replyText: truncate(`${code} - ${text}`),
+    replyText: fitShortString(`${code} - ${text}`),
     endsConnection,
     classId: method >>> 16,
     methodId: method & 0xffff,
     isFault: !isExpected,
   };
-}
-
-/** Cuts to a short string without splitting a character. */
-function truncate(text: string): string {
-  const bytes = Buffer.from(text, 'utf8');
-  if (bytes.length <= REPLY_TEXT_BYTES_MAX) return text;
-  let end = REPLY_TEXT_BYTES_MAX;
-  while ((bytes[end]! & 0xc0) === 0x80) end -= 1;
-  return bytes.toString('utf8', 0, end);
 }

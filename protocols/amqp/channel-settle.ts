@@ -17,7 +17,7 @@ export const SETTLE_ACK = 0;
 export const SETTLE_REJECT = 1;
 /** Back to its place: nack with requeue, recover. */
 export const SETTLE_REQUEUE = 2;
-/** Back to its place, and counted as a failed delivery: reject with requeue, loss of the channel. */
+/** Back to its place, counted as a failed delivery: reject with requeue, end of the channel. */
 export const SETTLE_FAIL = 3;
 
 /** A settlement that waits for tx.commit. */

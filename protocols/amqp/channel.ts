@@ -3,7 +3,7 @@
  *
  *              channel.open                    channel.close / error of ours
  *     (none) ---------------> OPEN ------------------------------------------> (none) / CLOSING
- *                                                     CLOSING --close-ok, or a crossing close--> (none)
+ *                                    CLOSING --close-ok or a crossing close--> (none)
  *
  * The channel receives methods and hands each to the part that owns its state: topology, publish,
  * consume, settle. What it keeps itself is what they share: identity, the order of replies, the

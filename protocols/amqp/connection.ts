@@ -20,40 +20,34 @@ import type { MessageArena } from '../../src/base/arena.ts';
 import { readU32 } from '../../src/base/byte-reader.ts';
 import type { Clock } from '../../src/base/clock.ts';
 import { BrokerError } from '../../src/base/errors.ts';
-import type { FieldTable } from '../../src/base/field-value.ts';
 import { PRE_LOGIN_FRAME_BYTES_MAX } from '../../src/base/limits.ts';
 import type { ProtocolLogger } from '../../src/base/logger.ts';
 import type { User } from '../../src/engine/access/user.ts';
 import type { Actor } from '../../src/engine/actor.ts';
 import type { Broker } from '../../src/engine/broker.ts';
+import type { VHost } from '../../src/engine/vhost.ts';
 import type { FlushSet } from '../../src/net/flush-set.ts';
 import { Outbound } from '../../src/net/outbound.ts';
-import type { Transport, TransportHandler } from '../../src/net/transport.ts';
+import type { PeerInfo, Transport, TransportHandler } from '../../src/net/transport.ts';
 import { type CloseReason, closeReason } from './amqp-errors.ts';
 import type { ChannelHost, ClientCapabilities } from './channel-host.ts';
 import { ChannelTable } from './channel-table.ts';
 import {
-  type ConnectionMethodSink,
   dispatchConnectionMethod,
   writeConnectionBlocked,
   writeConnectionClose,
   writeConnectionCloseOk,
-  writeConnectionOpenOk,
-  writeConnectionStart,
-  writeConnectionTune,
   writeConnectionUnblocked,
-  writeConnectionUpdateSecretOk,
 } from './codec.generated.ts';
+import { ControlChannel, type ControlHost } from './control-channel.ts';
 import { DeliveryWriter } from './delivery-writer.ts';
 import { type FrameHandler, FrameParser } from './frame-parser.ts';
 import { writeHeartbeat } from './frame-writer.ts';
-import { Handshake, type LoginOutcome } from './handshake.ts';
+import { Handshake, type Tuning } from './handshake.ts';
 import { Heartbeat, HEARTBEAT_DEAD, HEARTBEAT_SEND } from './heartbeat.ts';
 import type { MethodReader } from './method-reader.ts';
 import { PROTOCOL_HEADER_0_9_1, type ProtocolHeader } from './protocol-header.ts';
 import { PublisherGate } from './publisher-gate.ts';
-import { encodeMechanisms } from './sasl.ts';
-import { serverProperties } from './server-properties.ts';
 import type { AmqpSettings } from './settings.ts';
 import {
   CLASS_CONNECTION,
@@ -84,13 +78,7 @@ const RUNNING = 1;
 const CLOSING = 2;
 const ENDED = 3;
 
-const LOCALES = Buffer.from('en_US');
-const VERSION_MAJOR = 0;
-const VERSION_MINOR = 9;
-
-export class AmqpConnection
-  implements TransportHandler, FrameHandler, ConnectionMethodSink, ChannelHost
-{
+export class AmqpConnection implements TransportHandler, FrameHandler, ControlHost, ChannelHost {
   readonly id: number;
   readonly broker: Broker;
   readonly settings: AmqpSettings;
@@ -104,9 +92,9 @@ export class AmqpConnection
   readonly #transport: Transport;
   readonly #parser: FrameParser;
   readonly #handshake: Handshake;
+  readonly #control: ControlChannel;
   readonly #gate: PublisherGate;
   #stage: number;
-  #user: User | undefined;
   #actor: Actor | undefined;
   #channels: ChannelTable | undefined;
   #channelMax: number;
@@ -128,12 +116,12 @@ export class AmqpConnection
     this.#transport = transport;
     this.#parser = new FrameParser(this, PRE_LOGIN_FRAME_BYTES_MAX);
     this.#handshake = new Handshake(broker, settings, transport.peer);
+    this.#control = new ControlChannel(this, this.#handshake);
     this.#gate = new PublisherGate(broker, transport, {
       blocked: (reason) => this.#tellBlocked(reason),
       unblocked: () => this.#tellUnblocked(),
     });
     this.#stage = HANDSHAKE;
-    this.#user = undefined;
     this.#actor = undefined;
     this.#channels = undefined;
     this.#channelMax = 0;
@@ -147,6 +135,22 @@ export class AmqpConnection
 
   get capabilities(): ClientCapabilities {
     return this.#handshake.capabilities;
+  }
+
+  get peer(): PeerInfo {
+    return this.#transport.peer;
+  }
+
+  get logger(): ProtocolLogger {
+    return this.#deps.logger;
+  }
+
+  get isHandshaking(): boolean {
+    return this.#stage === HANDSHAKE;
+  }
+
+  get isRunning(): boolean {
+    return this.#stage === RUNNING;
   }
 
   // Transport
@@ -180,13 +184,13 @@ export class AmqpConnection
   /** Once per tick of the acceptor: deadlines and heartbeats. */
   tick(nowMs: number): void {
     if (nowMs >= this.#deadlineAtMs) {
-      this.#drop(this.#stage === HANDSHAKE ? 'handshake timeout' : 'close timeout');
+      this.drop(this.#stage === HANDSHAKE ? 'handshake timeout' : 'close timeout');
       return;
     }
     if (this.#stage !== RUNNING) return;
     const due = this.heartbeat.tick(nowMs, this.#gate.isReading);
     if (due === HEARTBEAT_SEND) writeHeartbeat(this.outbound);
-    else if (due === HEARTBEAT_DEAD) this.#drop('missed heartbeats from client');
+    else if (due === HEARTBEAT_DEAD) this.drop('missed heartbeats from client');
   }
 
   /** Alarms or overload changed. */
@@ -197,9 +201,9 @@ export class AmqpConnection
   /** Closes in order: an operator or the end of the process wants it (320). */
   shutdown(replyText: string): void {
     if (this.#stage === RUNNING) {
-      this.#close(closeReason(new BrokerError('CONNECTION_FORCED', replyText), 0));
+      this.close(closeReason(new BrokerError('CONNECTION_FORCED', replyText), 0));
     } else if (this.#stage === HANDSHAKE) {
-      this.#drop('shutdown');
+      this.drop('shutdown');
     }
   }
 
@@ -212,18 +216,7 @@ export class AmqpConnection
       this.#hangUp();
       return;
     }
-    this.#handshake.stage = 'start-ok';
-    const mechanisms = encodeMechanisms(this.settings.mechanisms);
-    const properties = serverProperties(this.settings);
-    writeConnectionStart(
-      this.outbound,
-      0,
-      VERSION_MAJOR,
-      VERSION_MINOR,
-      properties,
-      mechanisms,
-      LOCALES,
-    );
+    this.#control.start();
   }
 
   onFrame(type: number, channelId: number, buf: Buffer, start: number, end: number): void {
@@ -246,7 +239,7 @@ export class AmqpConnection
     const method = type === FRAME_METHOD && end - start >= 4 ? readU32(buf, start) : 0;
     if (this.#stage === CLOSING) {
       if (channelId !== 0) return;
-      if (method === METHOD_CONNECTION_CLOSE) this.#answerClose();
+      if (method === METHOD_CONNECTION_CLOSE) this.answerClose();
       else if (method === METHOD_CONNECTION_CLOSE_OK) this.#hangUp();
       return;
     }
@@ -260,86 +253,42 @@ export class AmqpConnection
     if (this.#stage === RUNNING && method >>> 16 !== CLASS_CONNECTION) {
       throw new BrokerError('CHANNEL_ERROR', 'unexpected method in connection state running');
     }
-    dispatchConnectionMethod(this, this.reader, buf, start, end);
+    dispatchConnectionMethod(this.#control, this.reader, buf, start, end);
   }
 
-  // Class connection
+  // Channel 0
 
-  onConnectionStartOk(
-    clientProperties: FieldTable,
-    mechanism: string,
-    response: Buffer,
-    _locale: string,
-  ): void {
-    this.#handshake.expect('start-ok');
+  pauseParsing(): void {
     this.#parser.pause();
-    this.#handshake.login(clientProperties, mechanism, response, (outcome) => {
-      if (this.#stage !== HANDSHAKE) return;
-      this.#loggedIn(outcome, mechanism);
-      // Within this call the parser only notes it; from a later turn it goes on at once.
-      this.#resumeParser();
-    });
   }
 
-  /** Our mechanisms ask no second question. */
-  onConnectionSecureOk(): void {
-    this.#handshake.expect('login');
+  resumeParsing(): void {
+    try {
+      this.#parser.resume();
+    } catch (error) {
+      this.#onFramingError(error);
+    }
   }
 
-  onConnectionTuneOk(channelMax: number, frameMax: number, heartbeat: number): void {
-    this.#handshake.expect('tune-ok');
-    const tuning = this.#handshake.tune(channelMax, frameMax, heartbeat);
+  tuned(tuning: Tuning): void {
     this.#channelMax = tuning.channelMax;
     this.#parser.setFrameMax(tuning.frameMaxBytes);
     this.writer.setFrameMaxBytes(tuning.frameMaxBytes);
     this.heartbeat = new Heartbeat(tuning.heartbeatSeconds, this.#deps.clock.monotonicMs());
-    this.#handshake.stage = 'open';
   }
 
-  onConnectionOpen(virtualHost: string): void {
-    this.#handshake.expect('open');
-    const user = this.#user!;
-    const vhost = this.#handshake.open(virtualHost, user);
-    this.#deps.quotas.takeConnection(user, virtualHost);
+  opened(user: User, vhost: VHost): void {
+    this.#deps.quotas.takeConnection(user, vhost.name);
     this.#actor = { user, vhost, connectionId: this.id };
     this.#channels = new ChannelTable(this, this.#deps.quotas.channels(user), this.#channelMax);
-    this.#handshake.stage = 'done';
     this.#stage = RUNNING;
     this.#deadlineAtMs = Infinity;
-    writeConnectionOpenOk(this.outbound, 0);
-    const { remoteAddress, remotePort } = this.#transport.peer;
-    this.#deps.logger.info(
-      {
-        connection: this.id,
-        peer: `${remoteAddress}:${remotePort}`,
-        user: user.name,
-        vhost: virtualHost,
-        name: this.#handshake.connectionName,
-      },
-      'amqp connection opened',
-    );
   }
 
-  onConnectionClose(replyCode: number, replyText: string): void {
-    if (this.#stage === RUNNING && replyCode !== 200) {
-      this.#deps.logger.info({ connection: this.id, replyCode, replyText }, 'amqp client closed');
-    }
-    this.#answerClose();
-  }
-
-  onConnectionCloseOk(): void {
-    throw new BrokerError('CHANNEL_ERROR', 'unexpected connection.close-ok');
-  }
-
-  /** New credentials: rights are looked at again (RabbitMQ: a password user is always told ok). */
-  onConnectionUpdateSecret(): void {
-    if (this.#stage !== RUNNING) {
-      throw new BrokerError('CHANNEL_ERROR', 'unexpected connection.update-secret');
-    }
+  recheckRights(): void {
     const { user, vhost } = this.actor;
     this.broker.access.authorizeVhost(user, vhost.name);
     for (const channel of this.#channels!.all()) channel.consume.recheckRights();
-    writeConnectionUpdateSecretOk(this.outbound, 0);
   }
 
   // ChannelHost
@@ -353,41 +302,6 @@ export class AmqpConnection
   }
 
   // Endings
-
-  #loggedIn(outcome: LoginOutcome, mechanism: string): void {
-    if (outcome.user === undefined) {
-      this.#refuseLogin(mechanism, outcome.refusal);
-      return;
-    }
-    this.#user = outcome.user;
-    this.#handshake.stage = 'tune-ok';
-    const { channelMax, frameMaxBytes, heartbeatSeconds } = this.settings;
-    writeConnectionTune(this.outbound, 0, channelMax, frameMaxBytes, heartbeatSeconds);
-  }
-
-  #refuseLogin(mechanism: string, refusal: string): void {
-    const { remoteAddress } = this.#transport.peer;
-    this.#deps.logger.warn(
-      { connection: this.id, peer: remoteAddress, mechanism, refusal },
-      'amqp login refused',
-    );
-    if (!this.capabilities.authenticationFailureClose) {
-      this.#drop('login refused');
-      return;
-    }
-    const text =
-      `Login was refused using authentication mechanism ${mechanism}. ` +
-      'For details see the broker logfile.';
-    this.#close(closeReason(new BrokerError('ACCESS_REFUSED', text, 'connection'), 0));
-  }
-
-  #resumeParser(): void {
-    try {
-      this.#parser.resume();
-    } catch (error) {
-      this.#onFramingError(error);
-    }
-  }
 
   #onError(error: unknown, channelId: number, method: number): void {
     const reason = closeReason(error, method);
@@ -407,8 +321,8 @@ export class AmqpConnection
     this.#deps.logger.warn({ connection: this.id, replyCode, replyText }, 'amqp connection error');
     // Who has not logged in, or breaks the handshake's order, is told nothing.
     const isTold = this.#stage === RUNNING || reason.code === 'NOT_ALLOWED';
-    if (isTold) this.#close(reason);
-    else this.#drop(replyText);
+    if (isTold) this.close(reason);
+    else this.drop(replyText);
   }
 
   /** The byte stream cannot be followed any more: say why, then hang up. */
@@ -417,11 +331,11 @@ export class AmqpConnection
     const wasRunning = this.#stage === RUNNING;
     this.#onError(error, 0, 0);
     if (wasRunning) this.#hangUp();
-    else this.#drop('framing error');
+    else this.drop('framing error');
   }
 
   /** Sends connection.close and waits for close-ok, discarding the rest. */
-  #close(reason: CloseReason): void {
+  close(reason: CloseReason): void {
     if (this.#stage === CLOSING || this.#stage === ENDED) return;
     this.#teardown();
     this.#stage = CLOSING;
@@ -431,7 +345,7 @@ export class AmqpConnection
     writeConnectionClose(this.outbound, 0, replyCode, replyText, classId, methodId);
   }
 
-  #answerClose(): void {
+  answerClose(): void {
     this.#teardown();
     writeConnectionCloseOk(this.outbound, 0);
     this.#hangUp();
@@ -446,7 +360,7 @@ export class AmqpConnection
   }
 
   /** Closes the socket without a word. */
-  #drop(reason: string): void {
+  drop(reason: string): void {
     if (this.#stage === ENDED) return;
     this.#deps.logger.info({ connection: this.id, reason }, 'amqp connection dropped');
     this.#transport.destroy();

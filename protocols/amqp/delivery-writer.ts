@@ -10,7 +10,7 @@
  * make a frame. A small message is written with one `reserve`; a large body goes out from where
  * it lies. Rejected: a frame object or a write per frame (16 times slower).
  */
-import { putU64 } from '../../src/base/byte-writer.ts';
+import { putBytes, putU64 } from '../../src/base/byte-writer.ts';
 import type { Message } from '../../src/engine/message.ts';
 import type { Outbound } from '../../src/net/outbound.ts';
 import { writeBasicDeliver, writeBasicGetOk, writeBasicReturn } from './codec.generated.ts';
@@ -25,8 +25,6 @@ import {
 
 /** Bodies up to this size go into the slab with their frames in one reservation. */
 const ONE_PIECE_BODY_BYTES_MAX = 4 * 1024;
-/** Up to here a byte loop beats a call of `Buffer.copy` on Node 20. */
-const LOOP_COPY_BYTES_MAX = 40;
 
 /** Memory for one frame, as the generated writers want it. */
 class FrameMold {
@@ -187,17 +185,8 @@ function putFrame(
   start: number,
   byteCount: number,
 ): number {
-  let target = putFrameHead(slab, pos, type, channel, byteCount);
-  const end = start + byteCount;
-  if (byteCount > LOOP_COPY_BYTES_MAX) {
-    bytes.copy(slab, target, start, end);
-    target += byteCount;
-  } else {
-    for (let source = start; source < end; source += 1) {
-      slab[target] = bytes[source]!;
-      target += 1;
-    }
-  }
-  slab[target] = FRAME_END;
-  return target + 1;
+  const payload = putFrameHead(slab, pos, type, channel, byteCount);
+  const next = putBytes(slab, payload, bytes, start, start + byteCount);
+  slab[next] = FRAME_END;
+  return next + 1;
 }

@@ -33,7 +33,7 @@ export class ReplyOrder {
     return this.#slots.length === 0;
   }
 
-  /** Runs `write` after every earlier reply and once `ticket` is on disk (0: nothing to wait for). */
+  /** Runs `write` after every earlier reply and once `ticket` is on disk (0: no need to wait). */
   send(ticket: Ticket, write: () => void): void {
     if (this.#isClosed) return;
     if (ticket === 0 && this.#slots.length === 0) {
