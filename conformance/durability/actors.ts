@@ -145,6 +145,35 @@ export async function consume(stage: Stage, plan: ConsumerPlan): Promise<never> 
   }
 }
 
+/**
+ * Consumes, acks about half and leaves with the rest unacked, by closing its channel or by cutting
+ * its connection, again and again: what it leaves must come back, marked.
+ */
+export async function consumeAndLeave(
+  stage: Stage,
+  plan: { name: string; queue: string; prefetch: number },
+): Promise<never> {
+  for (let visit = 1; ; visit += 1) {
+    const channel = await openChannel(stage);
+    const consumer = `${plan.name}.${stage.cycle}.${visit}`;
+    await channel.call('basic.qos', { prefetchCount: plan.prefetch });
+    await channel.consume(plan.queue);
+    const count = stage.random.between(1, 3 * plan.prefetch);
+    let held = 0;
+    for (let index = 0; index < count && held < plan.prefetch; index += 1) {
+      const { tag, body, redelivered } = await channel.delivery(60_000);
+      const attempt = stage.ledger.deliver(plan.queue, consumer, body, redelivered);
+      held += 1;
+      if (attempt === undefined || stage.random.chance(0.5)) continue;
+      held -= 1;
+      channel.ack(tag);
+      stage.ledger.acked(attempt, plan.queue);
+    }
+    if (stage.random.chance(0.5)) channel.connection.destroy();
+    else await channel.connection.close();
+  }
+}
+
 /** Consumes and acks in transactions until the connection ends. */
 export async function consumeInTransactions(
   stage: Stage,

@@ -10,6 +10,7 @@ import { ServerProcess } from '../support/server-process.ts';
 import { CloseError, WireConnection } from '../support/wire-client.ts';
 import {
   consume,
+  consumeAndLeave,
   consumeInTransactions,
   deliveryOrIdle,
   forward,
@@ -246,6 +247,7 @@ function startActors(stage: Stage, topology: Topology): Promise<void>[] {
     consume(stage, {
       name: 'cs2', queue: shared, prefetch: 7, ackEvery: 1, requeueShare: 0,
     }),
+    consumeAndLeave(stage, { name: 'cl', queue: fanRight, prefetch: 5 }),
     consumeInTransactions(stage, { name: 'ct', queue: fanLeft, prefetch: 10 }),
     forward(stage, { name: 'fw', from: input, to: output, idleMs: Infinity }),
   ];
