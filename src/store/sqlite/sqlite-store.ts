@@ -20,13 +20,14 @@
  * I7. The first error of a write ends the store: later transactions are not tried, `onFailure`
  *     runs once, nothing further is confirmed.
  */
-import { mkdirSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Clock, systemClock } from '../../base/clock.ts';
 import { type Entry, STORE_CANCELLED, STORE_PENDING, STORE_WRITTEN } from '../../engine/message.ts';
 import type { QueueId, Recovery, Store, Ticket } from '../../engine/ports.ts';
 import { CommitLoop, type CommitSink } from '../commit-loop.ts';
 import { createPrivate, DataDirLock } from '../data-dir-lock.ts';
+import { createPrivateDirectory } from '../private-directory.ts';
 import { type Scheduler, systemScheduler } from '../scheduler.ts';
 import { deleteRows } from './checkpoint.ts';
 import { Cleaner, CLEANER_LIMITS, type CleanerLimits } from './cleaner.ts';
@@ -170,7 +171,7 @@ export class SqliteStore implements Store, CommitSink, PagerHost {
    */
   static async open(options: SqliteStoreOptions): Promise<SqliteStore> {
     const { directory } = options;
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    createPrivateDirectory(directory);
     const lock = await DataDirLock.acquire(directory);
     let connection: Connection | undefined;
     try {
