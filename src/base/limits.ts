@@ -73,9 +73,6 @@ export const COMMIT_BACKLOG_BYTES_LOW = 8 * 1024 * 1024;
 /** Ms. Longest delay of x-delayed-message (2^32 - 1, as the plugin). */
 export const DELAY_MS_MAX = 0xffffffff;
 
-/** Queue heads read at once in the background after a start. */
-export const WARM_UP_READS_MAX = 8;
-
 /** Delayed messages kept in memory per exchange; beyond it only their due times are. */
 export const DELAYED_RESIDENT_ENTRIES = 16_384;
 

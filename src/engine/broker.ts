@@ -315,6 +315,12 @@ export class Broker {
     this.#requestTurn();
   }
 
+  #wakeAt(queue: Queue | DelayQueue, atMs: number): void {
+    if (atMs === Infinity) return;
+    this.#wakeUps.push(atMs, queue);
+    this.#requestTurn();
+  }
+
   #tell(committed: Ticket): void {
     const ledgers = this.#ledgers;
     let kept = 0;
@@ -379,13 +385,10 @@ export class Broker {
     }
     const host = {
       store: this.store,
-      wakeDelayAt: (queue: DelayQueue, atMs: number) => {
-        this.#wakeUps.push(atMs, queue);
-        this.#requestTurn();
-      },
+      wakeDelayAt: (queue: DelayQueue, atMs: number) => this.#wakeAt(queue, atMs),
     };
     const vhost = () => this.#vhosts.get(topology.vhostName)!;
-    return new DelayQueue(queueId, exchange.isDurable, host, (message) =>
+    return new DelayQueue(queueId, host, (message) =>
       vhost().publisher.publishDelayed(exchange, message),
     );
   }
@@ -415,10 +418,8 @@ export class Broker {
         this.#commitWaiters.push({ ticket, queue });
         this.#requestTurn();
       },
-      wakeAt: (queue: Queue, atMs: number) => {
-        this.#wakeUps.push(atMs, queue);
-        this.#requestTurn();
-      },
+      wakeAt: (queue: Queue, atMs: number) => this.#wakeAt(queue, atMs),
+      wakeDelayAt: (queue: DelayQueue, atMs: number) => this.#wakeAt(queue, atMs),
       deadLetter: (queue: Queue, message: Message, reason: DeathReason) =>
         publisher.deadLetter(queue, message, reason),
       removeQueue: (queue: Queue) => queues().remove(queue),

@@ -164,7 +164,8 @@ export class Publisher {
     const delayMs = this.#delayOf(message);
     if (delayMs === 0) return undefined;
     const dueAtMs = message.publishedAtMs + delayMs;
-    const kept = this.host.delayQueueOf(exchange).publish(message, dueAtMs);
+    const isDurable = exchange.isDurable && message.isPersistent;
+    const kept = this.host.delayQueueOf(exchange).publish(message, dueAtMs, isDurable);
     return kept | PUBLISH_ROUTED;
   }
 }

@@ -13,7 +13,7 @@ import { resourceText } from './equivalence.ts';
 import type { PolicySet } from './policy.ts';
 import type { QueueId, RecoveredQueue, Ticket } from './ports.ts';
 import { parseQueueArguments, serverNamePrefix, settingsOf } from './queue/arguments.ts';
-import { ClassicQueue } from './queue/classic-queue.ts';
+import { ClassicQueue, DELAYED_ID_OFFSET } from './queue/classic-queue.ts';
 import type { Consumer } from './queue/consumer.ts';
 import type { Queue, QueueHost } from './queue/queue.ts';
 import { mergePolicy } from './queue/settings.ts';
@@ -25,8 +25,11 @@ import type { QueueDeclared, QueueDeclareOptions } from './vhost.ts';
 
 const SERVER_NAME_RANDOM_BYTES = 16;
 
-/** Store ids a queue may use: one per priority level (0 to 255). */
-export const IDS_PER_QUEUE = 256;
+/** Store ids a queue may use: one per priority level (0 to 255), then DELAYED_ID_OFFSET. */
+export const IDS_PER_QUEUE = 512;
+
+/** Priority levels a queue can have. */
+const LEVELS_MAX = 256;
 
 /** What the vhost's queues need from the broker. */
 export interface VHostQueuesHost {
@@ -104,11 +107,13 @@ export class VHostQueues {
       ownerConnectionId: 0,
       arguments: args,
     });
-    for (let level = 0; level < IDS_PER_QUEUE; level += 1) {
+    for (let level = 0; level < LEVELS_MAX; level += 1) {
       const found = recovered.get(row.id + level);
       if (found !== undefined) queue.restore(level, found);
       if (level === 0 && !mayHaveLevels(queue.settings)) break;
     }
+    const delayed = recovered.get(row.id + DELAYED_ID_OFFSET);
+    if (delayed !== undefined && queue instanceof ClassicQueue) queue.restoreDelayed(delayed);
     this.#topology.queues.set(name, queue);
     queue.touch();
   }

@@ -3,9 +3,11 @@
  *
  *            publish                 deliver / get              acknowledge, reject
  *   (none) ----------> READY ------------------------> LEASED ----------------------> SETTLED
- *             |          ^ |                              |
- *      REFUSED|          | +-- expired, maxlen --> dead   +-- requeue (original place)
- *   (overflow)|          +--------------------------------+   or delivery_limit --> dead
+ *     |       |         ^ ^ |                             |
+ *     |REFUSED|         | | +-- expired, maxlen --> dead  +-- requeue, lease ended (original place)
+ *     | (over-|         | +-------------------------------+   or delivery_limit --> dead
+ *     |  flow)|     due |
+ *     +-----------> DELAYED
  *
  * Invariants
  *  1. readyCount + unackedCount = entries that are neither settled nor dead, on disk or not.
@@ -27,10 +29,16 @@ import { ENTRY_LEASED, ENTRY_READY, ENTRY_SETTLED, STORE_NONE } from '../message
 import type { QueueId, RecoveredQueue } from '../ports.ts';
 import { Backlog } from './backlog.ts';
 import type { Consumer } from './consumer.ts';
+import { DelayQueue } from './delay-queue.ts';
+import { Leases } from './leases.ts';
+import { hasLengthLimit, isOverLimit } from './overflow.ts';
 import type { DeathReason, QueueHost, QueueOptions } from './queue.ts';
 import { ENQUEUED, ENQUEUED_DURABLE, Queue, REFUSED } from './queue.ts';
 
 type Getter = (entry: Entry | undefined, queue: Queue) => void;
+
+/** Store id of the delayed entries, above those of the 256 priority levels. */
+export const DELAYED_ID_OFFSET = 256;
 
 /** RabbitMQ's quorum queues have these levels whatever the arguments say. */
 const QUORUM_PRIORITY_MAX = 31;
@@ -49,6 +57,10 @@ export class ClassicQueue extends Queue {
   #mayExpire: boolean;
   #wakeAtMs: number;
   #isDelivering: boolean;
+  /** Made by the first lease with a deadline. */
+  #leases: Leases | undefined;
+  /** Made by the first delayed message. */
+  #delayed: DelayQueue | undefined;
 
   constructor(options: QueueOptions, host: QueueHost) {
     super(options, host);
@@ -61,6 +73,8 @@ export class ClassicQueue extends Queue {
     this.#mayExpire = false;
     this.#wakeAtMs = Infinity;
     this.#isDelivering = false;
+    this.#leases = undefined;
+    this.#delayed = undefined;
     this.#level(0);
   }
 
@@ -70,6 +84,16 @@ export class ClassicQueue extends Queue {
     // Whether a TTL waits in there is only known once its head is read.
     this.#mayExpire = recovered.liveCount > 0;
     if (this.#mayExpire) this.host.markDirty(this);
+  }
+
+  /** Takes over the delayed entries the last process left. */
+  restoreDelayed(recovered: RecoveredQueue): void {
+    this.#delays().restore(recovered);
+  }
+
+  /** Messages not ready yet. */
+  get delayedCount(): number {
+    return this.#delayed?.count ?? 0;
   }
 
   override get readyCount(): number {
@@ -90,16 +114,36 @@ export class ClassicQueue extends Queue {
 
   override publish(message: Message): number {
     const settings = this.settings;
-    const hasLimit = settings.maxLength !== undefined || settings.maxLengthBytes !== undefined;
+    const hasLimit = hasLengthLimit(settings);
     if (hasLimit && settings.overflow !== 'drop-head') {
       if (this.#isFullFor(message)) return this.#refuse(message);
     }
+    if (settings.delayMs !== undefined && settings.delayMs > 0) {
+      return this.publishDelayed(message, message.publishedAtMs + settings.delayMs);
+    }
+    return this.#append(message, message.publishedAtMs, hasLimit);
+  }
+
+  /** Appends a message that is ready at `dueAtMs`. Its TTL begins then. */
+  publishDelayed(message: Message, dueAtMs: number): number {
+    return this.#delays().publish(message, dueAtMs, this.#isDurableFor(message));
+  }
+
+  /** Ends the lease of a delivery at `untilMs` unless it is settled before; extends a lease. */
+  lease(entry: Entry, untilMs: number): void {
+    this.#leases ??= new Leases();
+    this.#leases.grant(entry, untilMs);
+    this.#wake(untilMs);
+  }
+
+  #append(message: Message, readyAtMs: number, hasLimit: boolean): number {
+    const settings = this.settings;
     let ttlMs = message.expirationMs;
     const queueTtlMs = settings.messageTtlMs;
     if (queueTtlMs !== undefined && (ttlMs < 0 || queueTtlMs < ttlMs)) ttlMs = queueTtlMs;
     if (ttlMs >= 0) this.#mayExpire = true;
-    const expiresAtMs = ttlMs < 0 ? Infinity : message.publishedAtMs + ttlMs;
-    const isDurable = this.isDurable && (message.isPersistent || this.#isQuorum);
+    const expiresAtMs = ttlMs < 0 ? Infinity : readyAtMs + ttlMs;
+    const isDurable = this.#isDurableFor(message);
     this.#backlogOf(message).push(message, expiresAtMs, isDurable);
     if (!this.isDirty) this.host.markDirty(this);
     if (hasLimit && this.#isOver()) this.#trim();
@@ -198,11 +242,14 @@ export class ClassicQueue extends Queue {
   protected override expire(nowMs: number): void {
     this.#wakeAtMs = Infinity;
     this.#mayExpire = true;
+    this.#endLeases(nowMs);
     this.#expireHeads(nowMs);
   }
 
   protected override dropEntries(): void {
     for (const backlog of this.#levels) backlog?.drop();
+    this.#delayed?.drop();
+    this.#leases?.clear();
     this.#endGetters();
   }
 
@@ -278,6 +325,8 @@ export class ClassicQueue extends Queue {
       const count: [string, bigint] = ['x-delivery-count', BigInt(entry.receiveCount)];
       entry.message = this.host.withHeaders(entry.message, [count]);
     }
+    const visibilityMs = this.settings.visibilityTimeoutMs;
+    if (visibilityMs !== undefined) this.lease(entry, this.host.nowMs() + visibilityMs);
   }
 
   /** Leases the oldest entry for a get; undefined when there is none in memory. */
@@ -355,18 +404,45 @@ export class ClassicQueue extends Queue {
       if (backlog.count > 0) hasReady = true;
     }
     this.#mayExpire = hasReady;
-    if (nextMs < this.#wakeAtMs) {
-      this.#wakeAtMs = nextMs;
-      this.host.wakeAt(this, nextMs);
+    this.#wake(nextMs);
+  }
+
+  #wake(atMs: number): void {
+    if (atMs >= this.#wakeAtMs) return;
+    this.#wakeAtMs = atMs;
+    this.host.wakeAt(this, atMs);
+  }
+
+  #endLeases(nowMs: number): void {
+    const leases = this.#leases;
+    if (leases === undefined) return;
+    for (let e = leases.takeExpired(nowMs); e !== undefined; e = leases.takeExpired(nowMs)) {
+      this.requeue(e, true);
     }
+    this.#wake(leases.nextMs);
+  }
+
+  #isDurableFor(message: Message): boolean {
+    return this.isDurable && (message.isPersistent || this.#isQuorum);
+  }
+
+  #delays(): DelayQueue {
+    if (this.#delayed === undefined) {
+      const id = this.id + DELAYED_ID_OFFSET;
+      const release = (message: Message) => {
+        this.#append(message, this.host.nowMs(), false);
+        if (this.settings.overflow === 'drop-head' && this.#isOver()) this.#trim();
+      };
+      this.#delayed = new DelayQueue(id, this.host, release);
+    }
+    return this.#delayed;
   }
 
   #isOver(): boolean {
-    const { maxLength, maxLengthBytes } = this.settings;
-    if (maxLength !== undefined && this.readyCount > maxLength) return true;
-    return maxLengthBytes !== undefined && this.readyBytes > maxLengthBytes;
+    return isOverLimit(this.settings, this.readyCount, this.readyBytes);
   }
 
+  /** True when one more message is too many although consumers took what they could. */
   #isFullFor(message: Message): boolean {
     if (!this.#wouldExceed(message)) return false;
     this.deliver();
@@ -374,9 +450,8 @@ export class ClassicQueue extends Queue {
   }
 
   #wouldExceed(message: Message): boolean {
-    const { maxLength, maxLengthBytes } = this.settings;
-    if (maxLength !== undefined && this.readyCount >= maxLength) return true;
-    return maxLengthBytes !== undefined && this.readyBytes + message.bodyBytes > maxLengthBytes;
+    const bytes = this.readyBytes + message.bodyBytes;
+    return isOverLimit(this.settings, this.readyCount + 1, bytes);
   }
 
   #refuse(message: Message): number {

@@ -1,10 +1,10 @@
 /**
- * Messages waiting for their due time at an `x-delayed-message` exchange.
+ * Messages waiting for their due time: at an `x-delayed-message` exchange, or before a queue.
  *
- *   publish ---> DELAYED (heap of due times) ---> due: routed through the exchange, settled here
+ *   publish ---> DELAYED (heap of due times) ---> due: released (routed, or made ready), settled here
  *
  * A due time costs sixteen bytes of heap; the message itself is let go once it is on disk and the
- * resident set is large, and read back when it falls due. Routing at the due time and settling
+ * resident set is large, and read back when it falls due. Releasing at the due time and settling
  * here happen in one synchronous run, so a crash either delays once more or not at all.
  */
 import { DeadlineHeap } from '../../base/deadline-heap.ts';
@@ -24,8 +24,7 @@ export interface DelayHost {
 export class DelayQueue {
   readonly id: QueueId;
   readonly #host: DelayHost;
-  readonly #isDurable: boolean;
-  /** Publishes a message that fell due. */
+  /** Takes a message that fell due. */
   readonly #release: (message: Message) => void;
   /** Due time and sequence. */
   readonly #due: DeadlineHeap<number>;
@@ -33,14 +32,8 @@ export class DelayQueue {
   #nextSequence: number;
   #isDropped: boolean;
 
-  constructor(
-    id: QueueId,
-    isDurable: boolean,
-    host: DelayHost,
-    release: (message: Message) => void,
-  ) {
+  constructor(id: QueueId, host: DelayHost, release: (message: Message) => void) {
     this.id = id;
-    this.#isDurable = isDurable;
     this.#host = host;
     this.#release = release;
     this.#due = new DeadlineHeap();
@@ -63,12 +56,11 @@ export class DelayQueue {
   }
 
   /** Keeps `message` until `dueAtMs`. Returns ENQUEUED or ENQUEUED_DURABLE. */
-  publish(message: Message, dueAtMs: number): number {
+  publish(message: Message, dueAtMs: number, isDurable: boolean): number {
     const entry = new Entry(message, this.#nextSequence, Infinity);
     this.#nextSequence += 1;
     entry.state = ENTRY_DELAYED;
     entry.notBeforeMs = dueAtMs;
-    const isDurable = this.#isDurable && message.isPersistent;
     if (isDurable) this.#host.store.put(this.id, entry, true);
     this.#resident.set(entry.sequence, entry);
     const isNext = dueAtMs < this.#due.nextKey;

@@ -10,6 +10,7 @@ import type { Entry, Message } from '../message.ts';
 import type { QueueId, RecoveredQueue, Ticket } from '../ports.ts';
 
 import type { BacklogHost } from './backlog.ts';
+import type { DelayHost } from './delay-queue.ts';
 import type { Consumer } from './consumer.ts';
 import { ConsumerSet } from './consumer-set.ts';
 import type { QueueSettings } from './settings.ts';
@@ -25,7 +26,7 @@ export const REFUSED = 2;
 export const ENQUEUED_DURABLE = 4;
 
 /** What a queue needs from its vhost and broker. */
-export interface QueueHost extends BacklogHost {
+export interface QueueHost extends BacklogHost, DelayHost {
   readonly vhostName: string;
   nowMs(): number;
   /** Decoded application headers. */

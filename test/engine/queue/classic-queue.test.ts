@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { PUBLISH_DURABLE, PUBLISH_REJECTED, PUBLISH_ROUTED } from '../../../src/engine/publish.ts';
+import type { ClassicQueue } from '../../../src/engine/queue/classic-queue.ts';
+import { MemoryDisk } from '../../../src/store/memory-disk.ts';
 import { EngineFixture } from '../../support/engine-fixture.ts';
 
 describe('delivery', () => {
@@ -225,6 +227,61 @@ describe('dead letters', () => {
     second.queue.requeue(second.entry, true);
     expect(e.get('q')).toBeUndefined();
     expect(e.get('dead')?.body).toBe('m');
+  });
+});
+
+describe('leases and delays', () => {
+  it('takes a delivery back when its visibility timeout ends, and not after an ack', async () => {
+    const e = await EngineFixture.open();
+    const queue = e.queue('q', { 'x-visibility-timeout': 1_000 });
+    e.publish('', 'q', '1');
+    e.publish('', 'q', '2');
+    const first = e.get('q')!;
+    const second = e.get('q')!;
+    queue.acknowledge(second.entry);
+    e.clock.advance(999);
+    e.turn();
+    expect([queue.readyCount, queue.unackedCount]).toEqual([0, 1]);
+    e.clock.advance(1);
+    e.turn();
+    expect([queue.readyCount, queue.unackedCount]).toEqual([1, 0]);
+    const again = e.get('q')!;
+    expect([again.body, again.isRedelivered]).toEqual(['1', true]);
+    expect(again.entry.generation).toBeGreaterThan(1);
+    expect(again.entry).toBe(first.entry);
+  });
+
+  it('an extended lease ends at its new deadline', async () => {
+    const e = await EngineFixture.open();
+    const queue = e.queue('q', { 'x-visibility-timeout': 1_000 }) as ClassicQueue;
+    e.publish('', 'q', 'm');
+    const got = e.get('q')!;
+    queue.lease(got.entry, e.clock.wallMs() + 5_000);
+    e.clock.advance(4_999);
+    e.turn();
+    expect(queue.unackedCount).toBe(1);
+    e.clock.advance(1);
+    e.turn();
+    expect(queue.unackedCount).toBe(0);
+  });
+
+  it('makes a delayed message ready when due, also after a restart', async () => {
+    const disk = new MemoryDisk();
+    const e = await EngineFixture.open({ disk });
+    const queue = e.queue('q', { 'x-message-delay': 1_000, 'x-message-ttl': 500 });
+    e.publish('', 'q', 'm', { persistent: true });
+    await e.settle();
+    expect([queue.readyCount, (queue as ClassicQueue).delayedCount]).toEqual([0, 1]);
+    const f = await EngineFixture.open({ disk, clock: e.clock });
+    f.clock.advance(999);
+    await f.settle();
+    expect(f.get('q')).toBeUndefined();
+    f.clock.advance(1);
+    await f.settle();
+    expect(f.vhost.topology.queues.get('q')!.readyCount).toBe(1);
+    f.clock.advance(500);
+    await f.settle();
+    expect(f.vhost.topology.queues.get('q')!.readyCount).toBe(0);
   });
 });
 
