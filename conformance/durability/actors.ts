@@ -2,7 +2,7 @@
  * The clients of the kill test: publishers and consumers over real sockets, each a loop that ends
  * with the CloseError its connection ends with. Everything they see goes to the ledger at once.
  */
-import { type WireChannel, WireConnection } from '../support/wire-client.ts';
+import { CloseError, type WireChannel, WireConnection } from '../support/wire-client.ts';
 import { type Attempt, type Ledger, type Transaction, nameOf } from './ledger.ts';
 import type { Random } from './random.ts';
 
@@ -15,6 +15,8 @@ export interface Stage {
   readonly cycle: number;
   /** Called at the first confirm or delivery. */
   readonly onTraffic: () => void;
+  /** The crash has happened: nobody connects any more. */
+  readonly isOver: () => boolean;
   /** Connections opened, to be cut at the end. */
   readonly connections: WireConnection[];
 }
@@ -26,6 +28,10 @@ const PERSISTENT = { deliveryMode: 2 };
 async function openChannel(stage: Stage): Promise<WireChannel> {
   const connection = await WireConnection.open(stage.url);
   stage.connections.push(connection);
+  if (stage.isOver()) {
+    connection.destroy();
+    throw new CloseError('socket');
+  }
   return await connection.channel();
 }
 

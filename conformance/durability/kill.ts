@@ -204,11 +204,17 @@ async function runCycle(
     noteTraffic = resolve;
   });
   const connections: WireConnection[] = [];
-  const stage: Stage = {
-    url: victim.url, ledger, random, cycle, onTraffic: () => noteTraffic(), connections,
-  };
   const attemptsBefore = ledger.attemptCount;
   let isCrashed = false;
+  const stage: Stage = {
+    url: victim.url,
+    ledger,
+    random,
+    cycle,
+    onTraffic: () => noteTraffic(),
+    isOver: () => isCrashed,
+    connections,
+  };
   const actors = startActors(stage, topology).map((actor) =>
     actor.catch((error: unknown) => {
       const isEnd = isCrashed && (error instanceof CloseError ? error.level === 'socket' : true);
@@ -263,7 +269,13 @@ async function drain(
 ): Promise<void> {
   ledger.beginDrain();
   const stage: Stage = {
-    url: victim.url, ledger, random, cycle: 0, onTraffic: () => {}, connections: [],
+    url: victim.url,
+    ledger,
+    random,
+    cycle: 0,
+    onTraffic: () => {},
+    isOver: () => false,
+    connections: [],
   };
   try {
     const { input, output } = topology;
