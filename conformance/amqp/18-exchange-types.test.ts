@@ -67,6 +67,14 @@ for (const [pattern, matching, others] of TOPIC_MATRIX) {
   });
 }
 
+specTest({ section: 'topic', rule: 'more than two # in a binding key get 406' }, async (t) => {
+  const channel = await t.channel();
+  const queue = await channel.queue('', { exclusive: true });
+  await channel.bind(queue, 'amq.topic', `#.${queue}.#`);
+  const args = { queue, exchange: 'amq.topic', routingKey: '#.#.#' };
+  await channel.refused('queue.bind', args, 406, "'#' wildcards");
+});
+
 specTest({ section: 'topic', rule: 'many patterns at once, then unbound' }, async (t) => {
   const channel = await t.channel();
   const exchange = await channel.exchange(t.name('x'), 'topic');

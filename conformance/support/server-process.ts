@@ -118,6 +118,11 @@ export class ServerProcess {
     return this.#output.join('\n');
   }
 
+  /** Lines of level error or worse among the last ones. */
+  get errors(): string[] {
+    return this.#output.filter((line) => /"level":"(error|fatal)"/.test(line));
+  }
+
   get pid(): number {
     const pid = this.#child?.pid;
     if (pid === undefined) throw new Error('the server is not running');

@@ -530,6 +530,8 @@ export class WireConnection {
   /** Negotiated frame size in bytes. */
   frameMax = 131_072;
   channelMax = 0;
+  /** When true frames on channels the test knows nothing of are dropped. */
+  ignoresUnknownChannels = false;
   /** When true the test answers channel.close and connection.close itself. */
   manualCloseOk = false;
   serverProperties: WireTable = {};
@@ -704,6 +706,7 @@ export class WireConnection {
         throw new Error(`server sent frame type ${frame.type}`);
       }
       const channel = this.#channels.get(frame.channel);
+      if (!channel && this.ignoresUnknownChannels) return;
       if (!channel) throw new Error(`server used channel ${frame.channel}`);
       channel.onFrame(frame);
     });

@@ -1,0 +1,138 @@
+/**
+ * Where hostile clients meet our server: the process under attack, a bystander whose traffic must
+ * not suffer, and the checks that hold after every attack.
+ */
+import { ServerProcess } from '../support/server-process.ts';
+import { type WireChannel, WireConnection } from '../support/wire-client.ts';
+
+/** Resident memory the process may reach under any attack of these suites. */
+const RESIDENT_MAX_BYTES = 700 * 1024 * 1024;
+
+/** Longest round trip a bystander may see while others misbehave. Generous: machines are busy. */
+const ROUND_TRIP_MAX_MS = 3_000;
+
+/** True when the long versions are wanted. */
+export const IS_FULL = process.env['HOSTILE_FULL'] === '1';
+
+/** Publishes to itself without pause and checks that all comes back in order. */
+export class Bystander {
+  readonly #channel: WireChannel;
+  readonly #queue: string;
+  #isStopped = false;
+  #rounds = 0;
+  #worstMs = 0;
+  #failure: unknown;
+  #loop: Promise<void> = Promise.resolve();
+
+  private constructor(channel: WireChannel, queue: string) {
+    this.#channel = channel;
+    this.#queue = queue;
+  }
+
+  static async start(url: string): Promise<Bystander> {
+    const connection = await WireConnection.open(url);
+    const channel = await connection.channel();
+    const queue = await channel.queue('', { exclusive: true });
+    await channel.consume(queue, { noAck: true });
+    const bystander = new Bystander(channel, queue);
+    bystander.#loop = bystander.#run();
+    return bystander;
+  }
+
+  async #run(): Promise<void> {
+    try {
+      while (!this.#isStopped) {
+        const body = `${this.#rounds}`;
+        const startedAt = performance.now();
+        this.#channel.publish('', this.#queue, body);
+        const message = await this.#channel.delivery(30_000);
+        if (message.body !== body) throw new Error(`expected ${body}, got ${message.body}`);
+        this.#worstMs = Math.max(this.#worstMs, performance.now() - startedAt);
+        this.#rounds += 1;
+        await new Promise((resolve) => setTimeout(resolve, 2));
+      }
+    } catch (error) {
+      this.#failure = error;
+    }
+  }
+
+  get rounds(): number {
+    return this.#rounds;
+  }
+
+  get worstMs(): number {
+    return this.#worstMs;
+  }
+
+  /** Throws when anything went wrong so far. */
+  check(): void {
+    if (this.#failure !== undefined) throw this.#failure;
+    if (this.#worstMs > ROUND_TRIP_MAX_MS) {
+      throw new Error(`a bystander waited ${Math.round(this.#worstMs)} ms`);
+    }
+  }
+
+  /** Waits for one more round, so that a stall shows. */
+  async oneMore(): Promise<void> {
+    const from = this.#rounds;
+    const until = Date.now() + 10_000;
+    while (this.#rounds === from) {
+      this.check();
+      if (Date.now() > until) throw new Error('the bystander stands still');
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+  }
+
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    await this.#loop;
+    this.#channel.connection.destroy();
+  }
+}
+
+/** A server and its bystander for one test file. */
+export class Arena {
+  readonly server: ServerProcess;
+  readonly bystander: Bystander;
+  readonly #open: WireConnection[] = [];
+
+  private constructor(server: ServerProcess, bystander: Bystander) {
+    this.server = server;
+    this.bystander = bystander;
+  }
+
+  static async open(args: readonly string[] = []): Promise<Arena> {
+    const server = await ServerProcess.start({ args });
+    return new Arena(server, await Bystander.start(server.url));
+  }
+
+  async connect(): Promise<WireConnection> {
+    const connection = await WireConnection.open(this.server.url);
+    this.#open.push(connection);
+    return connection;
+  }
+
+  async dial(): Promise<WireConnection> {
+    const connection = await WireConnection.dial(this.server.url);
+    this.#open.push(connection);
+    return connection;
+  }
+
+  /** After an attack: alive, small, and the bystander served. */
+  async check(): Promise<void> {
+    for (const connection of this.#open.splice(0)) connection.destroy();
+    if (!this.server.isRunning) throw new Error(`the server died:\n${this.server.log}`);
+    await this.bystander.oneMore();
+    const peak = this.server.peakResidentBytes();
+    if (peak > RESIDENT_MAX_BYTES) {
+      throw new Error(`the server reached ${Math.round(peak / 1_048_576)} MiB`);
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.bystander.stop();
+    const exit = this.server.isRunning ? await this.server.stop() : undefined;
+    await this.server.dispose();
+    if (exit?.code !== 0) throw new Error('the server did not end in order');
+  }
+}
