@@ -85,9 +85,10 @@ function saveQueueFacts(
     if (queue.sequenceRowId > maxId) break;
     if (ids.has(queue.sequenceRowId)) queues.add(queue);
   }
+  const asOf = index.nextRowId - 1;
   const values: string[] = [];
   for (const queue of queues) {
-    values.push(`(${queue.id},${queue.nextSequence},${queue.deliveredBelow})`);
+    values.push(`(${queue.id},${asOf},${queue.nextSequence},${queue.deliveredBelow})`);
     queue.markRowId = 0;
     queue.sequenceRowId = 0;
     queue.isCheckpointed = true;

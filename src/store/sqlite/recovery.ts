@@ -53,6 +53,8 @@ export class JournalRecovery {
   readonly #settled: Map<number, Buffer>;
   /** Row id up to which the state records of an entry are superseded, by queue and sequence. */
   readonly #statesAsOf: Map<QueueId, Map<number, number>>;
+  /** Row id up to which the marks of a queue are superseded. */
+  readonly #marksAsOf: Map<QueueId, number>;
   readonly #runs: RunBytes[];
   readonly #damaged: DamagedRow[];
   #highestBodyId: number;
@@ -63,6 +65,7 @@ export class JournalRecovery {
     this.#index = index;
     this.#settled = new Map();
     this.#statesAsOf = new Map();
+    this.#marksAsOf = new Map();
     this.#runs = [];
     this.#damaged = [];
     this.#highestBodyId = 0;
@@ -109,6 +112,7 @@ export class JournalRecovery {
       queue.nextSequence = row.next_sequence;
       queue.deliveredBelow = row.delivered_below;
       queue.isCheckpointed = true;
+      this.#marksAsOf.set(row.queue_id, row.as_of);
     }
     for (const row of await connection.all<EntryStateRow>('SELECT * FROM entry_state')) {
       this.#applyCheckpointedState(row);
@@ -208,6 +212,7 @@ export class JournalRecovery {
         if (queue !== undefined) index.settleRange(queue, first, first + count, row.id);
       },
       onMark: (queueId, deliveredBelow) => {
+        if ((this.#marksAsOf.get(queueId) ?? -1) >= row.id) return;
         index.setMark(index.queue(queueId), deliveredBelow, row.id);
       },
       onState: (queueId, sequence, state) => {
@@ -310,6 +315,7 @@ export class JournalRecovery {
 
 interface QueueMarkRow {
   readonly queue_id: number;
+  readonly as_of: number;
   readonly next_sequence: number;
   readonly delivered_below: number;
 }

@@ -35,8 +35,8 @@ export const MIGRATIONS: readonly string[] = [
    CREATE TABLE journal(id INTEGER PRIMARY KEY, runs BLOB NOT NULL, data BLOB NOT NULL);
    CREATE TABLE body(id INTEGER PRIMARY KEY, data BLOB NOT NULL);
    CREATE TABLE settled(journal_id INTEGER PRIMARY KEY, bits BLOB NOT NULL);
-   CREATE TABLE queue_mark(queue_id INTEGER PRIMARY KEY, next_sequence INTEGER NOT NULL,
-     delivered_below INTEGER NOT NULL);
+   CREATE TABLE queue_mark(queue_id INTEGER PRIMARY KEY, as_of INTEGER NOT NULL,
+     next_sequence INTEGER NOT NULL, delivered_below INTEGER NOT NULL);
    CREATE TABLE entry_state(queue_id INTEGER NOT NULL, sequence INTEGER NOT NULL,
      as_of INTEGER NOT NULL, receive_count INTEGER NOT NULL, not_before_ms INTEGER,
      lease_until_ms INTEGER, first_received_at_ms INTEGER, expires_at_ms INTEGER,
