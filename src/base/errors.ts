@@ -41,7 +41,9 @@ export const ERRORS = {
 
 export type ErrorCode = keyof typeof ERRORS;
 
-/** An expected failure, with the code and scope every protocol can map. `text` has no code prefix. */
+/**
+ * An expected failure, with the code and scope every protocol can map. `text` has no code prefix.
+ */
 export class BrokerError extends Error {
   readonly code: ErrorCode;
   readonly scope: ErrorScope;

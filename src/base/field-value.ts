@@ -7,7 +7,7 @@
  * that must pass a table through unchanged works on its bytes (protocols/amqp/field-table.ts).
  */
 
-/** A numeric kind that plain numbers cannot stand for: double, float, decimal, timestamp (seconds). */
+/** A number that plain numbers cannot stand for: double, float, decimal, timestamp (seconds). */
 export type TaggedNumber =
   | { readonly kind: 'double'; readonly value: number }
   | { readonly kind: 'float'; readonly value: number }

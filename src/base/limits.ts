@@ -3,7 +3,7 @@
  * operator may change are defaults here and options in server/config.ts.
  */
 
-/** Bytes. What a peer may send in one frame before it has logged in (RabbitMQ's initial_frame_max). */
+/** Bytes. One frame of a peer that has not logged in yet (RabbitMQ's initial_frame_max). */
 export const PRE_LOGIN_FRAME_BYTES_MAX = 8_192;
 
 /** Bytes. Smallest frame_max a client may ask for; the specification's own minimum (4.2.3). */

@@ -121,7 +121,8 @@ function updatedDeaths(
   if (known >= 0) {
     const again = new Map(deaths[known]!);
     const count = again.get('count');
-    again.set('count', typeof count === 'number' || typeof count === 'bigint' ? BigInt(count) + 1n : 1n);
+    const isCount = typeof count === 'number' || typeof count === 'bigint';
+    again.set('count', isCount ? BigInt(count) + 1n : 1n);
     return [again, ...deaths.slice(0, known), ...deaths.slice(known + 1)];
   }
   const fresh = new Map<string, FieldValue>([

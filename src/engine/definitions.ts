@@ -5,7 +5,13 @@
 import type { FieldTable, FieldValue } from '../base/field-value.ts';
 import { isTable, isTagged } from '../base/field-value.ts';
 
-export type Json = string | number | boolean | null | readonly Json[] | { readonly [k: string]: Json };
+export type Json =
+  | string
+  | number
+  | boolean
+  | null
+  | readonly Json[]
+  | { readonly [name: string]: Json };
 
 /** The key of a definition. */
 export function definitionKey(...names: string[]): string {

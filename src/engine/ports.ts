@@ -72,10 +72,10 @@ export interface Store {
    */
   settle(queueId: QueueId, entry: Entry): void;
 
-  /** Settles every stored entry of the queue with a sequence in [first, end). Purge and retention. */
+  /** Settles every stored entry of the queue in [first, end): purge and retention. */
   settleRange(queueId: QueueId, first: number, end: number): void;
 
-  /** Records changed state of a stored entry (receiveCount, notBeforeMs, leaseUntilMs, expiresAtMs). */
+  /** Records changed state of a stored entry: receiveCount and the times of an Entry. */
   update(queueId: QueueId, entry: Entry): void;
 
   /**

@@ -1,5 +1,5 @@
 /**
- * The registry of one vhost: exchanges, queues, bindings, what of it is persisted, and its revision.
+ * The registry of one vhost: exchanges, queues, bindings, what is persisted, and a revision.
  *
  * Knows nothing of who asks; `vhost.ts` checks rights and texts. Every change bumps `revision`, by
  * which cached routes find out that they are old.

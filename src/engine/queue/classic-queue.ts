@@ -18,20 +18,20 @@
  *  5. An entry gets one chance to be delivered before its TTL or a length limit takes it, so that
  *     a queue with a waiting consumer behaves as if delivery were immediate (`freshFrom`).
  *
- * Priorities are levels, each a backlog of its own under store id `id + level`; almost every queue
- * has one. A quorum queue opens levels as priorities appear (0 to 31, absent means 4), a classic
- * one with `x-max-priority` has 0 to that.
+ * Priorities are levels, each a backlog of its own (priority-levels.ts); overflow drops from the
+ * head like delivery takes from it, so the highest level loses first (RabbitMQ).
  */
 import { DELIVERIES_PER_TURN } from '../../base/limits.ts';
 import { Ring } from '../../base/ring.ts';
 import type { Entry, Message } from '../message.ts';
 import { ENTRY_LEASED, ENTRY_READY, ENTRY_SETTLED, STORE_NONE } from '../message.ts';
-import type { QueueId, RecoveredQueue } from '../ports.ts';
-import { Backlog } from './backlog.ts';
+import type { RecoveredQueue } from '../ports.ts';
+import type { Backlog } from './backlog.ts';
 import type { Consumer } from './consumer.ts';
 import { DelayQueue } from './delay-queue.ts';
 import { Leases } from './leases.ts';
 import { hasLengthLimit, isOverLimit } from './overflow.ts';
+import { PriorityLevels } from './priority-levels.ts';
 import type { DeathReason, QueueHost, QueueOptions } from './queue.ts';
 import { ENQUEUED, ENQUEUED_DURABLE, Queue, REFUSED } from './queue.ts';
 
@@ -40,17 +40,9 @@ type Getter = (entry: Entry | undefined, queue: Queue) => void;
 /** Store id of the delayed entries, above those of the 256 priority levels. */
 export const DELAYED_ID_OFFSET = 256;
 
-/** RabbitMQ's quorum queues have these levels whatever the arguments say. */
-const QUORUM_PRIORITY_MAX = 31;
-const QUORUM_PRIORITY_DEFAULT = 4;
-
 export class ClassicQueue extends Queue {
   readonly #isQuorum: boolean;
-  /** By priority; holes where no message of that priority came yet. */
-  readonly #levels: (Backlog | undefined)[];
-  /** Highest level that may hold something; scanning starts there. */
-  #topLevel: number;
-  #levelMax: number;
+  readonly #levels: PriorityLevels;
   #unackedCount: number;
   readonly #getters: Ring<Getter>;
   /** Some ready entry may have a TTL. */
@@ -65,9 +57,9 @@ export class ClassicQueue extends Queue {
   constructor(options: QueueOptions, host: QueueHost) {
     super(options, host);
     this.#isQuorum = options.settings.queueType === 'quorum';
-    this.#levelMax = this.#isQuorum ? QUORUM_PRIORITY_MAX : (options.settings.maxPriority ?? 0);
-    this.#levels = [];
-    this.#topLevel = 0;
+    this.#levels = new PriorityLevels(options.id, options.settings, host, () =>
+      host.markDirty(this),
+    );
     this.#unackedCount = 0;
     this.#getters = new Ring();
     this.#mayExpire = false;
@@ -75,11 +67,10 @@ export class ClassicQueue extends Queue {
     this.#isDelivering = false;
     this.#leases = undefined;
     this.#delayed = undefined;
-    this.#level(0);
   }
 
   override restore(level: number, recovered: RecoveredQueue): void {
-    const backlog = this.#level(level);
+    const backlog = this.#levels.at(level);
     backlog.restore(recovered);
     // Whether a TTL waits in there is only known once its head is read.
     this.#mayExpire = recovered.liveCount > 0;
@@ -97,15 +88,11 @@ export class ClassicQueue extends Queue {
   }
 
   override get readyCount(): number {
-    let count = 0;
-    for (const backlog of this.#levels) if (backlog !== undefined) count += backlog.count;
-    return count;
+    return this.#levels.count;
   }
 
   override get readyBytes(): number {
-    let bytes = 0;
-    for (const backlog of this.#levels) if (backlog !== undefined) bytes += backlog.bodyBytes;
-    return bytes;
+    return this.#levels.bodyBytes;
   }
 
   override get unackedCount(): number {
@@ -144,7 +131,7 @@ export class ClassicQueue extends Queue {
     if (ttlMs >= 0) this.#mayExpire = true;
     const expiresAtMs = ttlMs < 0 ? Infinity : readyAtMs + ttlMs;
     const isDurable = this.#isDurableFor(message);
-    this.#backlogOf(message).push(message, expiresAtMs, isDurable);
+    this.#levels.of(message).push(message, expiresAtMs, isDurable);
     if (!this.isDirty) this.host.markDirty(this);
     if (hasLimit && this.#isOver()) this.#trim();
     return isDurable ? ENQUEUED_DURABLE : ENQUEUED;
@@ -157,7 +144,7 @@ export class ClassicQueue extends Queue {
     if (this.#getters.length > 0) this.#serveGetters(nowMs);
     let budget = DELIVERIES_PER_TURN;
     while (budget > 0) {
-      const backlog = this.#top();
+      const backlog = this.#levels.top();
       if (backlog === undefined) break;
       const entry = this.#oldest(backlog, nowMs);
       if (entry === undefined) {
@@ -198,7 +185,7 @@ export class ClassicQueue extends Queue {
     entry.state = ENTRY_SETTLED;
     this.#unackedCount -= 1;
     if (entry.storeState !== STORE_NONE && !this.isDeleted) {
-      this.host.store.settle(this.#idOf(entry), entry);
+      this.host.store.settle(this.#levels.of(entry.message).id, entry);
     }
   }
 
@@ -210,7 +197,7 @@ export class ClassicQueue extends Queue {
       return;
     }
     entry.isRedelivered = true;
-    const backlog = this.#backlogOf(entry.message);
+    const backlog = this.#levels.of(entry.message);
     if (countsAsFailure && this.#countFailure(backlog, entry)) return;
     entry.state = ENTRY_READY;
     backlog.putBack(entry);
@@ -225,18 +212,18 @@ export class ClassicQueue extends Queue {
       entry.state = ENTRY_SETTLED;
       return;
     }
-    this.#die(this.#backlogOf(entry.message), entry, 'rejected');
+    this.#die(this.#levels.of(entry.message), entry, 'rejected');
   }
 
   override purge(): number {
     let count = 0;
-    for (const backlog of this.#levels) if (backlog !== undefined) count += backlog.purge();
+    for (const backlog of this.#levels.backlogs) count += backlog.purge();
     this.#endGetters();
     return count;
   }
 
   override settleMark(): void {
-    for (const backlog of this.#levels) backlog?.settleMark();
+    for (const backlog of this.#levels.backlogs) backlog.settleMark();
   }
 
   protected override expire(nowMs: number): void {
@@ -247,7 +234,7 @@ export class ClassicQueue extends Queue {
   }
 
   protected override dropEntries(): void {
-    for (const backlog of this.#levels) backlog?.drop();
+    for (const backlog of this.#levels.backlogs) backlog.drop();
     this.#delayed?.drop();
     this.#leases?.clear();
     this.#endGetters();
@@ -255,37 +242,6 @@ export class ClassicQueue extends Queue {
 
   protected override settingsChanged(): void {
     if (this.settings.overflow === 'drop-head' && this.#isOver()) this.#trim();
-  }
-
-  #level(level: number): Backlog {
-    const existing = this.#levels[level];
-    if (existing !== undefined) return existing;
-    const id: QueueId = this.id + level;
-    const backlog = new Backlog(id, this.host, () => this.host.markDirty(this));
-    while (this.#levels.length < level) this.#levels.push(undefined);
-    this.#levels[level] = backlog;
-    if (level > this.#topLevel) this.#topLevel = level;
-    return backlog;
-  }
-
-  #backlogOf(message: Message): Backlog {
-    if (this.#levelMax === 0) return this.#levels[0]!;
-    const absent = this.#isQuorum ? QUORUM_PRIORITY_DEFAULT : 0;
-    const priority = message.priority < 0 ? absent : message.priority;
-    return this.#level(Math.min(priority, this.#levelMax));
-  }
-
-  #idOf(entry: Entry): QueueId {
-    return this.#levelMax === 0 ? this.id : this.#backlogOf(entry.message).id;
-  }
-
-  /** The highest level that holds anything. */
-  #top(): Backlog | undefined {
-    for (let level = this.#topLevel; level >= 0; level -= 1) {
-      const backlog = this.#levels[level];
-      if (backlog !== undefined && backlog.count > 0) return backlog;
-    }
-    return undefined;
   }
 
   /** The oldest entry of a level that is still worth delivering; drops expired ones before it. */
@@ -332,7 +288,7 @@ export class ClassicQueue extends Queue {
   /** Leases the oldest entry for a get; undefined when there is none in memory. */
   #take(nowMs: number): Entry | undefined {
     for (;;) {
-      const backlog = this.#top();
+      const backlog = this.#levels.top();
       if (backlog === undefined) return undefined;
       const entry = this.#oldest(backlog, nowMs);
       if (entry === undefined) {
@@ -357,7 +313,7 @@ export class ClassicQueue extends Queue {
       const entry = this.#take(nowMs);
       if (entry === undefined && this.readyCount > 0) {
         // Waits for a read or a commit, both of which mark the queue dirty again.
-        const backlog = this.#top();
+        const backlog = this.#levels.top();
         if (backlog !== undefined && backlog.needsPageIn) backlog.pageIn();
         return;
       }
@@ -375,8 +331,7 @@ export class ClassicQueue extends Queue {
   #afterDeliver(nowMs: number): void {
     if (this.#mayExpire) this.#expireHeads(nowMs);
     const hasConsumers = this.consumers.count > 0;
-    for (const backlog of this.#levels) {
-      if (backlog === undefined) continue;
+    for (const backlog of this.#levels.backlogs) {
       backlog.freshFrom = backlog.nextSequence;
       backlog.maintain();
       if (hasConsumers) backlog.pageIn();
@@ -386,8 +341,7 @@ export class ClassicQueue extends Queue {
   #expireHeads(nowMs: number): void {
     let nextMs = Infinity;
     let hasReady = false;
-    for (const backlog of this.#levels) {
-      if (backlog === undefined) continue;
+    for (const backlog of this.#levels.backlogs) {
       for (;;) {
         const entry = backlog.peek();
         if (entry === undefined) {
@@ -465,7 +419,7 @@ export class ClassicQueue extends Queue {
   #trim(): void {
     this.deliver();
     while (this.#isOver()) {
-      const backlog = this.#lowest();
+      const backlog = this.#levels.top();
       const entry = backlog?.peek();
       if (backlog === undefined || entry === undefined) {
         backlog?.pageIn();
@@ -474,11 +428,6 @@ export class ClassicQueue extends Queue {
       backlog.shift();
       this.#die(backlog, entry, 'maxlen');
     }
-  }
-
-  /** The lowest level that holds anything: overflow drops the least urgent first. */
-  #lowest(): Backlog | undefined {
-    return this.#levels.find((backlog) => backlog !== undefined && backlog.count > 0);
   }
 
   /** Counts a failed delivery; true when the limit ended the entry. */

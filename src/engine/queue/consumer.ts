@@ -3,7 +3,7 @@ import type { Actor } from '../actor.ts';
 import type { Entry } from '../message.ts';
 import type { Queue } from './queue.ts';
 
-/** The port a protocol implements to be given deliveries: a subscription with credit on one queue. */
+/** The port a protocol implements to be given deliveries: credit on one queue. */
 export interface Consumer {
   /** AMQP consumer tag or another protocol's name; unique within its channel only. */
   readonly tag: string;
@@ -18,7 +18,7 @@ export interface Consumer {
   readonly actor: Actor;
   /** Cheap: called once per delivery. Prefetch left, flow on, socket not full. */
   hasCredit(): boolean;
-  /** Hands one entry over, in the turn. Must not throw. A noAck entry is settled by the queue after. */
+  /** Hands one entry over, in the turn. Must not throw. The queue settles noAck ones after it. */
   deliver(queue: Queue, entry: Entry): void;
   /** The queue went away or the right to read it: tell the client. */
   cancelled(): void;

@@ -1,7 +1,7 @@
 /**
  * Messages waiting for their due time: at an `x-delayed-message` exchange, or before a queue.
  *
- *   publish ---> DELAYED (heap of due times) ---> due: released (routed, or made ready), settled here
+ *   publish ---> DELAYED (heap of due times) ---> due: released, settled here
  *
  * A due time costs sixteen bytes of heap; the message itself is let go once it is on disk and the
  * resident set is large, and read back when it falls due. Releasing at the due time and settling

@@ -1,4 +1,4 @@
-/** The length limits of a queue: ready messages and their body bytes (unacked ones do not count). */
+/** The length limits of a queue: ready messages and their body bytes; unacked ones do not count. */
 import type { QueueSettings } from './settings.ts';
 
 /** True when any length limit is set. */

@@ -171,7 +171,7 @@ export abstract class Queue implements Destination {
     this.host.markDirty(this);
   }
 
-  /** Removes one; deletes an auto-delete queue with its last. Returns false when it was not here. */
+  /** Removes one; an auto-delete queue goes with its last. Returns false when it was not here. */
   removeConsumer(consumer: Consumer): boolean {
     if (!this.consumers.remove(consumer)) return false;
     this.touch();
