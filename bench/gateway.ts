@@ -18,10 +18,10 @@ export interface GatewayOptions {
   readonly flags?: readonly string[];
 }
 
-/** The gateway's entry: TRIBUTARY_MAIN, or the built one beside this file. */
+/** The gateway's entry: BENCH_GATEWAY, or the built one beside this file. */
 export function gatewayEntry(): string {
   const here = dirname(fileURLToPath(import.meta.url));
-  const entry = process.env['TRIBUTARY_MAIN'] ?? join(here, '..', 'src', 'main.js');
+  const entry = process.env['BENCH_GATEWAY'] ?? join(here, '..', 'src', 'main.js');
   if (!existsSync(entry)) throw new Error(`${entry} is missing: run npm run build`);
   return entry;
 }
