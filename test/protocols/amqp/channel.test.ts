@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { FieldTable } from '../../../src/base/field-value.ts';
 import { Harness, type TestClient } from './amqp-harness.ts';
-import type { FieldInput } from './wire.ts';
+import { type FieldInput, methodFrame } from './wire.ts';
 
 const NO_ARGS: FieldTable = new Map();
 
@@ -71,12 +71,16 @@ describe('channel (1.5)', () => {
     expect(await client.names()).toEqual(['channel.close']);
   });
 
-  test('other channels go on', async () => {
+  test('other channels go on, also with what came in the same chunk', async () => {
     const harness = await Harness.open();
     const client = await harness.connect([1, 2]);
-    client.send('queue.purge', 1, ['missing', false]);
-    await client.next('channel.close');
-    await client.declare(2, 'q');
+    client.raw(
+      Buffer.concat([
+        methodFrame('queue.purge', 1, ['missing', false]),
+        methodFrame('queue.declare', 2, ['q', false, false, false, false, false, NO_ARGS]),
+      ]),
+    );
+    expect(await client.names()).toEqual(['channel.close', 'queue.declareOk']);
   });
 });
 

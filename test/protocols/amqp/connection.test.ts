@@ -136,6 +136,16 @@ describe('errors that end the connection', () => {
     expect(await replyTo(frame(1, 1, payload))).toMatch(/^502 SYNTAX_ERROR/);
   });
 
+  test('a secure-ok, which we never asked for', async () => {
+    expect(await replyTo(methodFrame('connection.secureOk', 0, [Buffer.from('x')]))).toMatch(
+      /^504 CHANNEL_ERROR/,
+    );
+  });
+
+  test('a flow-ok, which we never asked for', async () => {
+    expect(await replyTo(methodFrame('channel.flowOk', 1, [true]))).toMatch(/^503 COMMAND_INVALID/);
+  });
+
   test('a wrong end octet: close, then the socket is ended', async () => {
     const harness = await Harness.open();
     const client = await harness.connect();
@@ -228,6 +238,30 @@ describe('blocked and unblocked', () => {
     harness.fixture.broker.setAlarm('disk', true);
     expect(await client.names()).toEqual([]);
     expect(client.transport.isPaused).toBe(true);
+  });
+
+  test('a commit backlog pauses publishers without a word until it is gone', async () => {
+    const harness = await Harness.open();
+    const publisher = await harness.connect();
+    const consumer = await harness.connect();
+    await publisher.declare(1, 'q', {}, { durable: true });
+    const body = Buffer.alloc(1024 * 1024);
+    const content: Buffer[] = [
+      methodFrame('basic.publish', 1, ['', 'q', false, false]),
+      headerFrame(1, body.length, 0x1000, Buffer.from([2])),
+    ];
+    for (let at = 0; at < body.length; at += 128 * 1024 - 8) {
+      content.push(bodyFrame(1, body.subarray(at, at + 128 * 1024 - 8)));
+    }
+    const bytes = Buffer.concat(content);
+    for (let count = 0; count < 40; count += 1) publisher.raw(bytes);
+    harness.fixture.turn();
+    expect(harness.fixture.broker.isOverloaded).toBe(true);
+    expect(publisher.transport.isPaused).toBe(true);
+    expect(consumer.transport.isPaused).toBe(false);
+    expect(await publisher.names()).toEqual([]);
+    expect(harness.fixture.broker.isOverloaded).toBe(false);
+    expect(publisher.transport.isPaused).toBe(false);
   });
 
   test('silence of a socket we do not read is not held against the client', async () => {
