@@ -80,6 +80,32 @@ export async function applyPragmas(
   }
 }
 
+/** Settings of an open data file that its promises rest on. */
+export interface FileSettings {
+  readonly journalMode: string;
+  /** 2 is FULL: every commit waits for the disk. */
+  readonly synchronous: number;
+  readonly pageBytes: number;
+  /** 2 is INCREMENTAL. */
+  readonly autoVacuum: number;
+  readonly lockingMode: string;
+}
+
+/** Reads the settings back. */
+export async function readSettings(connection: Connection): Promise<FileSettings> {
+  const value = async (name: string): Promise<unknown> => {
+    const [row] = await connection.all<Record<string, unknown>>(`PRAGMA ${name}`);
+    return row?.[name];
+  };
+  return {
+    journalMode: String(await value('journal_mode')),
+    synchronous: Number(await value('synchronous')),
+    pageBytes: Number(await value('page_size')),
+    autoVacuum: Number(await value('auto_vacuum')),
+    lockingMode: String(await value('locking_mode')),
+  };
+}
+
 /** Brings the schema to this program's version. */
 export async function migrate(connection: Connection): Promise<void> {
   const [row] = await connection.all<{ user_version: number }>('PRAGMA user_version');

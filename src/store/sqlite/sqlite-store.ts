@@ -41,7 +41,14 @@ import type { QueueIndex } from './queue-index.ts';
 import { JournalRecovery, readDefinitions } from './recovery.ts';
 import { type BuiltRow, RowBuilder } from './row-builder.ts';
 import { RowLoader } from './row-loader.ts';
-import { applyPragmas, DATA_FILE, type Durability, migrate } from './schema.ts';
+import {
+  applyPragmas,
+  DATA_FILE,
+  type Durability,
+  type FileSettings,
+  migrate,
+  readSettings,
+} from './schema.ts';
 import { TransactionWriter } from './transaction.ts';
 import { ROW_BYTES_MAX, stateFieldsOf, WriteBuffer } from './write-buffer.ts';
 
@@ -386,6 +393,11 @@ export class SqliteStore implements Store, CommitSink, PagerHost {
       deletedRows: this.#cleaner.deletedRows,
       damagedRows: this.#damagedRows,
     };
+  }
+
+  /** The file's settings, as SQLite reports them. */
+  settings(): Promise<FileSettings> {
+    return readSettings(this.#connection);
   }
 
   /** Does background work until there is none left; for tests and tools. */

@@ -1,0 +1,212 @@
+/** The data directory: settings, lock, schema, damage, and what a killed process leaves. */
+import { spawn } from 'node:child_process';
+import { statSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { DataDirBusyError, DataDirLock } from '../../src/store/data-dir-lock.ts';
+import { checkDataFile, dumpDataFile, type DumpedRow } from '../../src/store/sqlite/check.ts';
+import { Connection } from '../../src/store/sqlite/driver.ts';
+import { applyPragmas, DataFileError, MIGRATIONS } from '../../src/store/sqlite/schema.ts';
+import { SqliteStore } from '../../src/store/sqlite/sqlite-store.ts';
+import { SqliteHarness } from './sqlite-harness.ts';
+import { commit, makeEntry, queueIdOf, readAll, sequencesOf, temporaryDirectory } from './support.ts';
+
+const QUEUE = queueIdOf(1);
+const OTHER = queueIdOf(2);
+
+let harness: SqliteHarness;
+
+beforeEach(() => {
+  harness = new SqliteHarness();
+});
+
+afterEach(async () => {
+  await harness.dispose();
+});
+
+/** Changes the closed data file by hand. */
+async function edit(sql: string): Promise<void> {
+  const connection = await Connection.openExisting(harness.dataPath);
+  await connection.execute(sql);
+  await connection.close();
+}
+
+async function openStore(): Promise<SqliteStore> {
+  const store = await harness.open();
+  await store.recover();
+  return store;
+}
+
+describe('data directory', () => {
+  it('is private, and full durability is read back at every open', async () => {
+    const store = await openStore();
+    expect(statSync(harness.directory).mode & 0o777).toBe(0o700);
+    expect(statSync(harness.dataPath).mode & 0o777).toBe(0o600);
+    expect(statSync(`${harness.dataPath}-wal`).mode & 0o777).toBe(0o600);
+    await store.close();
+    for (let round = 0; round < 2; round += 1) {
+      const again = await openStore();
+      expect(await again.settings()).toEqual({
+        journalMode: 'wal',
+        synchronous: 2,
+        pageBytes: 16 * 1024,
+        autoVacuum: 2,
+        lockingMode: 'exclusive',
+      });
+      await again.close();
+    }
+  });
+
+  it('is refused to a second store while the first has it', async () => {
+    const store = await openStore();
+    await expect(
+      SqliteStore.open({ directory: harness.directory, durability: 'full' }),
+    ).rejects.toThrow(DataDirBusyError);
+    await expect(
+      SqliteStore.open({ directory: harness.directory, durability: 'full' }),
+    ).rejects.toThrow(`in use by process ${process.pid}`);
+    await expect(checkDataFile(harness.directory)).rejects.toThrow(DataDirBusyError);
+    await store.close();
+    await (await openStore()).close();
+  });
+
+  it('has a lock that ends with its process', async () => {
+    const { path, remove } = temporaryDirectory();
+    const code = `
+      const sqlite3 = require('sqlite3');
+      const db = new sqlite3.Database(${JSON.stringify(join(path, 'tributary.lock'))}, () => {
+        db.exec('PRAGMA locking_mode=EXCLUSIVE; BEGIN EXCLUSIVE;', () => console.log('held'));
+      });
+      setTimeout(() => {}, 60000);`;
+    const child = spawn(process.execPath, ['-e', code], { stdio: ['ignore', 'pipe', 'inherit'] });
+    await new Promise((resolve) => child.stdout.once('data', resolve));
+    await expect(DataDirLock.acquire(path)).rejects.toThrow(DataDirBusyError);
+    const ended = new Promise((resolve) => child.once('exit', resolve));
+    child.kill('SIGKILL');
+    await ended;
+    await (await DataDirLock.acquire(path)).release();
+    remove();
+  });
+
+  it('with a newer schema is left alone', async () => {
+    await (await openStore()).close();
+    await edit(`PRAGMA user_version=${MIGRATIONS.length + 1}`);
+    await expect(openStore()).rejects.toThrow(DataFileError);
+    await edit(`PRAGMA user_version=${MIGRATIONS.length}`);
+    await (await openStore()).close();
+  });
+
+  it('refuses a file that cannot have a write-ahead log', async () => {
+    const connection = await Connection.open(':memory:');
+    await expect(applyPragmas(connection, 'full')).rejects.toThrow(DataFileError);
+    await connection.close();
+  });
+});
+
+describe('damage', () => {
+  /** Two rows: entries 1-3 and 4-6 of one queue, 1-3 of another in the first row. */
+  async function prepare(): Promise<void> {
+    const store = await openStore();
+    for (let i = 1; i <= 3; i += 1) {
+      store.put(QUEUE, makeEntry(i), true);
+      store.put(OTHER, makeEntry(i), true);
+    }
+    await commit(store);
+    for (let i = 4; i <= 6; i += 1) store.put(QUEUE, makeEntry(i), true);
+    await commit(store);
+    await store.close();
+  }
+
+  it('in a row is reported, and its entries are never delivered', async () => {
+    await prepare();
+    await edit("UPDATE journal SET data = CAST(zeroblob(5) || substr(data, 6) AS BLOB) WHERE id=1");
+    expect((await checkDataFile(harness.directory)).problems).toEqual(['row 1: data checksum']);
+    const store = await openStore();
+    expect(sequencesOf(await readAll(store, QUEUE))).toEqual([4, 5, 6]);
+    expect(sequencesOf(await readAll(store, OTHER))).toEqual([]);
+    expect(harness.damage.map(({ queueId }) => queueId)).toEqual([QUEUE, OTHER]);
+    expect(harness.damage[0]).toMatchObject({ rowId: 1, firstSequence: 1, endSequence: 4 });
+    await store.tidy();
+    await store.close();
+    const report = await checkDataFile(harness.directory);
+    expect(report.setAside).toBe(1);
+    expect(report.problems).toEqual([]);
+    harness.damage.length = 0;
+    await (await openStore()).close();
+    expect(harness.damage).toEqual([]);
+  });
+
+  it('in an index is reported at each start, and the row is kept', async () => {
+    await prepare();
+    await edit("UPDATE journal SET runs = CAST(runs || x'00' AS BLOB) WHERE id=1");
+    for (let round = 0; round < 2; round += 1) {
+      harness.damage.length = 0;
+      const store = await openStore();
+      expect(harness.damage).toEqual([{ rowId: 1, reason: 'index checksum' }]);
+      expect(sequencesOf(await readAll(store, QUEUE))).toEqual([4, 5, 6]);
+      await store.tidy();
+      await store.close();
+    }
+  });
+
+  it('of a large body loses that entry only', async () => {
+    const store = await openStore();
+    store.put(QUEUE, makeEntry(1), true);
+    store.put(QUEUE, makeEntry(2, { body: Buffer.alloc(100_000, 'a') }), true);
+    store.put(QUEUE, makeEntry(3), true);
+    await commit(store);
+    await store.close();
+    await edit('UPDATE body SET data = zeroblob(100000)');
+    const again = await openStore();
+    expect(sequencesOf(await readAll(again, QUEUE))).toEqual([1, 3]);
+    expect(harness.damage).toHaveLength(1);
+  });
+});
+
+describe('dump', () => {
+  it('lists rows, entries and deltas', async () => {
+    const store = await openStore();
+    const entries = [1, 2, 3].map((sequence) => makeEntry(sequence));
+    for (const entry of entries) store.put(QUEUE, entry, true);
+    await commit(store);
+    store.settle(QUEUE, entries[1]!);
+    store.mark(QUEUE, 3);
+    await commit(store);
+    await store.close();
+    const rows: DumpedRow[] = [];
+    await dumpDataFile(harness.directory, (row) => rows.push(row));
+    expect(rows).toHaveLength(2);
+    expect(rows[0]!.entries.map(({ sequence, isLive }) => [sequence, isLive])).toEqual([
+      [1, true],
+      [2, false],
+      [3, true],
+    ]);
+    expect(rows[1]!.deltas).toEqual([
+      `settle queue ${QUEUE} from 2, 1 entries`,
+      `mark queue ${QUEUE} below 3`,
+    ]);
+  });
+});
+
+describe('failure', () => {
+  it('ends the store: one report, nothing confirmed later', async () => {
+    await (await openStore()).close();
+    await edit(`CREATE TRIGGER broken BEFORE INSERT ON journal
+      BEGIN SELECT RAISE(FAIL, 'broken disk'); END`);
+    const store = await openStore();
+    const failures: Error[] = [];
+    const committed: number[] = [];
+    store.onFailure = (error) => failures.push(error);
+    store.onCommitted = (ticket) => committed.push(ticket);
+    store.put(QUEUE, makeEntry(1), true);
+    store.commit(false);
+    store.put(QUEUE, makeEntry(2), true);
+    store.commit(false);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    store.put(QUEUE, makeEntry(3), true);
+    store.commit(false);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    expect(failures).toHaveLength(1);
+    expect(committed).toEqual([]);
+  });
+});
