@@ -9,18 +9,24 @@ export interface Stoppable {
 /** Time beyond the clients' own for the store to write what is left and close. */
 const STORE_CLOSE_MS = 30_000;
 
+/** One Ctrl+C under `npm start` arrives twice: from the terminal, and again through npm. */
+const IMPATIENCE_MS = 1_000;
+
 /**
- * SIGTERM and SIGINT stop in order and exit 0; a second one exits at once with 1. SIGHUP reloads
- * certificates. A stop that hangs ends with exit code 1 instead of waiting for a SIGKILL.
+ * SIGTERM and SIGINT stop in order and exit 0; a further SIGINT, not sooner than a second later,
+ * exits at once with 1. SIGHUP reloads certificates. A stop that hangs ends with exit code 1
+ * instead of waiting for a SIGKILL.
  */
 export function stopOnSignals(server: Stoppable, logger: Logger, clientTimeoutMs: number): void {
-  let isStopping = false;
+  let stoppingSinceMs = Infinity;
   const onSignal = (signal: NodeJS.Signals): void => {
-    if (isStopping) {
-      logger.warn({ signal }, 'second signal, exiting at once');
+    if (stoppingSinceMs !== Infinity) {
+      const isImpatient = performance.now() - stoppingSinceMs > IMPATIENCE_MS;
+      if (signal !== 'SIGINT' || !isImpatient) return;
+      logger.warn({ signal }, 'asked again, exiting at once');
       process.exit(1);
     }
-    isStopping = true;
+    stoppingSinceMs = performance.now();
     logger.info({ signal }, 'stopping');
     const limitMs = clientTimeoutMs + STORE_CLOSE_MS;
     const watchdog = setTimeout(() => {
