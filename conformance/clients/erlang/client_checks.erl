@@ -1,6 +1,6 @@
 %% The Erlang client of RabbitMQ's own distribution: one check per pattern and feature.
 -module(client_checks).
--export([main/0]).
+-export([main/0, every_field_type/0]).
 -include_lib("amqp_client/include/amqp_client.hrl").
 
 main() ->
@@ -204,19 +204,21 @@ requeue(Channel) ->
     {#'basic.get_ok'{redelivered = true}, #amqp_msg{payload = <<"b">>}} = get(Channel, Queue),
     #'basic.get_empty'{} = amqp_channel:call(Channel, #'basic.get'{queue = Queue}).
 
+every_field_type() -> [
+    {<<"longstr">>, longstr, <<"Größe 東京"/utf8>>}, {<<"signedint">>, signedint, -42},
+    {<<"unsignedint">>, unsignedint, 4000000000}, {<<"long">>, long, -(1 bsl 40)},
+    {<<"byte">>, byte, -4}, {<<"short">>, short, -300}, {<<"unsignedbyte">>, unsignedbyte, 200},
+    {<<"unsignedshort">>, unsignedshort, 60000}, {<<"bool">>, bool, true}, {<<"no">>, bool, false},
+    {<<"double">>, double, 2.5}, {<<"float">>, float, 0.5}, {<<"decimal">>, decimal, {2, 12345}},
+    {<<"timestamp">>, timestamp, 1790000000}, {<<"void">>, void, undefined},
+    {<<"binary">>, binary, <<0, 255, 1>>},
+    {<<"table">>, table, [{<<"deep">>, array, [{signedint, 1}, {longstr, <<"two">>}, {bool, true}]}]},
+    {<<"array">>, array, [{long, 1}, {table, []}, {void, undefined}]}
+].
+
 field_types(Channel) ->
     Queue = queue(Channel),
-    Headers = [
-        {<<"longstr">>, longstr, <<"Größe 東京"/utf8>>}, {<<"signedint">>, signedint, -42},
-        {<<"unsignedint">>, unsignedint, 4000000000}, {<<"long">>, long, -(1 bsl 40)},
-        {<<"byte">>, byte, -4}, {<<"short">>, short, -300}, {<<"unsignedbyte">>, unsignedbyte, 200},
-        {<<"unsignedshort">>, unsignedshort, 60000}, {<<"bool">>, bool, true}, {<<"no">>, bool, false},
-        {<<"double">>, double, 2.5}, {<<"float">>, float, 0.5}, {<<"decimal">>, decimal, {2, 12345}},
-        {<<"timestamp">>, timestamp, 1790000000}, {<<"void">>, void, undefined},
-        {<<"binary">>, binary, <<0, 255, 1>>},
-        {<<"table">>, table, [{<<"deep">>, array, [{signedint, 1}, {longstr, <<"two">>}, {bool, true}]}]},
-        {<<"array">>, array, [{long, 1}, {table, []}, {void, undefined}]}
-    ],
+    Headers = every_field_type(),
     publish(Channel, <<>>, Queue, <<>>, #'P_basic'{headers = Headers}),
     [{_, #amqp_msg{props = #'P_basic'{headers = Got}}}] = collect(Channel, Queue, 1),
     [begin

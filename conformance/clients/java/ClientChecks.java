@@ -248,7 +248,7 @@ public final class ClientChecks {
         Checks.truth(channel.basicGet(queue, true) == null, "empty");
     }
 
-    private static Map<String, Object> everyFieldType() {
+    static Map<String, Object> everyFieldType() {
         Map<String, Object> nested = new HashMap<>();
         nested.put("deep", Arrays.asList(1, "two", null));
         Map<String, Object> headers = new HashMap<>();
