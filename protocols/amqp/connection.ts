@@ -20,7 +20,7 @@ import type { MessageArena } from '../../src/base/arena.ts';
 import { readU32 } from '../../src/base/byte-reader.ts';
 import type { Clock } from '../../src/base/clock.ts';
 import { BrokerError } from '../../src/base/errors.ts';
-import { PRE_LOGIN_FRAME_BYTES_MAX } from '../../src/base/limits.ts';
+import { PRE_LOGIN_FRAME_BYTES_MAX, UNREAD_REPLY_BYTES_MAX } from '../../src/base/limits.ts';
 import type { ProtocolLogger } from '../../src/base/logger.ts';
 import type { User } from '../../src/engine/access/user.ts';
 import type { Actor } from '../../src/engine/actor.ts';
@@ -94,6 +94,8 @@ export class AmqpConnection implements TransportHandler, FrameHandler, ControlHo
   readonly #handshake: Handshake;
   readonly #control: ControlChannel;
   readonly #gate: PublisherGate;
+  /** Parsing and reading wait until the client has read what it asked for. */
+  #isBackedUp: boolean;
   #stage: number;
   #actor: Actor | undefined;
   #channels: ChannelTable | undefined;
@@ -121,6 +123,7 @@ export class AmqpConnection implements TransportHandler, FrameHandler, ControlHo
       blocked: (reason) => this.#tellBlocked(reason),
       unblocked: () => this.#tellUnblocked(),
     });
+    this.#isBackedUp = false;
     this.#stage = HANDSHAKE;
     this.#actor = undefined;
     this.#channels = undefined;
@@ -167,6 +170,12 @@ export class AmqpConnection implements TransportHandler, FrameHandler, ControlHo
 
   onDrain(): void {
     if (this.#stage !== RUNNING) return;
+    if (this.#isBackedUp) {
+      this.#isBackedUp = false;
+      this.#gate.setBackedUp(false);
+      this.resumeParsing();
+      if (this.#stage !== RUNNING) return;
+    }
     for (const channel of this.#channels!.all()) channel.onDrain();
   }
 
@@ -225,6 +234,7 @@ export class AmqpConnection implements TransportHandler, FrameHandler, ControlHo
         const channel = this.#channels!.get(channelId);
         if (channel !== undefined) channel.onFrame(type, buf, start, end);
         else this.#channels!.onStrayFrame(channelId, type, buf, start, end);
+        if (this.outbound.isFull) this.#boundReplies();
       } else {
         this.#onControlFrame(type, channelId, buf, start, end);
       }
@@ -232,6 +242,19 @@ export class AmqpConnection implements TransportHandler, FrameHandler, ControlHo
       const isMethod = type === FRAME_METHOD && end - start >= 4;
       this.#onError(error, channelId, isMethod ? readU32(buf, start) : METHOD_BASIC_PUBLISH);
     }
+  }
+
+  /**
+   * Deliveries stop at the high-water mark; replies the client asked for do not, so beyond a limit
+   * nothing more is taken from a client that does not read. The limit is far above what deliveries
+   * fill: a client may block in writing its acks while deliveries wait for it.
+   */
+  #boundReplies(): void {
+    if (this.#isBackedUp || this.#stage !== RUNNING) return;
+    if (this.outbound.bufferedBytes < UNREAD_REPLY_BYTES_MAX) return;
+    this.#isBackedUp = true;
+    this.#gate.setBackedUp(true);
+    this.pauseParsing();
   }
 
   #onControlFrame(type: number, channelId: number, buf: Buffer, start: number, end: number): void {
@@ -340,6 +363,10 @@ export class AmqpConnection implements TransportHandler, FrameHandler, ControlHo
     this.#teardown();
     this.#stage = CLOSING;
     this.#gate.open();
+    if (this.#isBackedUp) {
+      this.#isBackedUp = false;
+      this.resumeParsing();
+    }
     this.#deadlineAtMs = this.#deps.clock.monotonicMs() + this.settings.closeTimeoutMs;
     const { replyCode, replyText, classId, methodId } = reason;
     writeConnectionClose(this.outbound, 0, replyCode, replyText, classId, methodId);

@@ -1,9 +1,10 @@
 /**
- * When a publishing connection is not read.
+ * When a connection is not read.
  *
- * Two conditions stop the reading, both only for connections that publish, so that consumers keep
- * draining: an alarm (memory, disk), which the client is told of, and a commit backlog, which it
- * merely feels as TCP back-pressure.
+ * Two conditions hold only for connections that publish, so that consumers keep draining: an alarm
+ * (memory, disk), which the client is told of, and a commit backlog, which it merely feels as TCP
+ * back-pressure. The third holds for all: a client that does not take what it asked for (gets,
+ * returns) is not asked for more until it does.
  */
 import type { Broker } from '../../src/engine/broker.ts';
 import type { Transport } from '../../src/net/transport.ts';
@@ -21,6 +22,7 @@ export class PublisherGate {
   readonly #notices: BlockedNotices;
   #isPublisher: boolean;
   #isAlarmed: boolean;
+  #isBackedUp: boolean;
   #isReading: boolean;
 
   constructor(broker: Broker, transport: Transport, notices: BlockedNotices) {
@@ -29,6 +31,7 @@ export class PublisherGate {
     this.#notices = notices;
     this.#isPublisher = false;
     this.#isAlarmed = false;
+    this.#isBackedUp = false;
     this.#isReading = true;
   }
 
@@ -49,9 +52,18 @@ export class PublisherGate {
     this.update();
   }
 
-  /** Alarms or the backlog changed. */
+  /** Too much of what the client asked for is unread, or no more. */
+  setBackedUp(isBackedUp: boolean): void {
+    this.#isBackedUp = isBackedUp;
+    this.update();
+  }
+
+  /** Alarms, the commit backlog or what the client has not read changed. */
   update(): void {
-    if (!this.#isPublisher) return;
+    if (!this.#isPublisher) {
+      this.#setReading(!this.#isBackedUp);
+      return;
+    }
     const { alarms, isOverloaded } = this.#broker;
     const isAlarmed = alarms.size > 0;
     // A second alarm is not told; the end is told when all are over (RabbitMQ).
@@ -60,12 +72,13 @@ export class PublisherGate {
       if (isAlarmed) this.#notices.blocked(`low on ${[...alarms].join(' & ')}`);
       else this.#notices.unblocked();
     }
-    this.#setReading(!isAlarmed && !isOverloaded);
+    this.#setReading(!isAlarmed && !isOverloaded && !this.#isBackedUp);
   }
 
   /** The connection is closing: what the peer still says must be read. */
   open(): void {
     this.#isPublisher = false;
+    this.#isBackedUp = false;
     this.#setReading(true);
   }
 

@@ -30,6 +30,13 @@ export const BODY_BYTES_HARD_CAP = 512 * 1024 * 1024;
 /** Levels of nesting in a field table: deeper ones only serve stack attacks. */
 export const TABLE_DEPTH_MAX = 32;
 
+/**
+ * Bytes of replies (gets, returns) a client may leave unread before it is not read any more. Far
+ * above the outbound high-water mark, where deliveries stop, so that a client which is busy writing
+ * acks is never waited for.
+ */
+export const UNREAD_REPLY_BYTES_MAX = 16 * 1024 * 1024;
+
 /** Ms a peer has from connect to open-ok. */
 export const HANDSHAKE_MS_MAX = 10_000;
 
@@ -81,3 +88,9 @@ export const DELAYED_RELEASES_PER_TURN = 4_096;
 
 /** Bytes of a stream segment, the unit of retention (RabbitMQ's default). */
 export const STREAM_SEGMENT_BYTES_DEFAULT = 500_000_000;
+
+/** Retained messages per vhost: bounds memory and start-up. */
+export const RETAINED_MESSAGES_MAX = 1_000_000;
+
+/** Bytes of retained messages per vhost; they live in memory. */
+export const RETAINED_BYTES_MAX = 256 * 1024 * 1024;

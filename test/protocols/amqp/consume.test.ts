@@ -293,6 +293,27 @@ describe('back-pressure', () => {
     }
     expect(deliveredCount).toBe(20);
   });
+
+  test('a client that reads no replies is not read until it does', async () => {
+    const [harness, client] = await withQueue();
+    const body = 'x'.repeat(1_000_000);
+    for (let index = 0; index < 60; index += 1) harness.fixture.publish('', 'q', body);
+    client.transport.isStalled = true;
+    for (let index = 0; index < 60; index += 1) client.send('basic.get', 1, ['q', true]);
+    await harness.settle();
+    expect(client.transport.isPaused).toBe(true);
+    expect(client.transport.bufferedBytes).toBeLessThan(18_000_000);
+    let replyCount = (await client.names()).length;
+    for (let round = 0; round < 20 && replyCount < 60; round += 1) {
+      client.transport.bufferedBytes = 0;
+      client.transport.handler!.onDrain();
+      replyCount += (await client.names()).length;
+    }
+    expect(replyCount).toBe(60);
+    client.transport.bufferedBytes = 0;
+    client.transport.handler!.onDrain();
+    expect(client.transport.isPaused).toBe(false);
+  });
 });
 
 describe('direct reply-to', () => {
