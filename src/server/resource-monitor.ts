@@ -4,15 +4,17 @@
  * limits on connections and the commit backlog.
  */
 import { statfs } from 'node:fs/promises';
+import { constants, PerformanceObserver } from 'node:perf_hooks';
 import { getHeapStatistics } from 'node:v8';
 import type { Logger } from '../base/logger.ts';
 
 /** Where the figures come from; replaced in tests. */
 export interface ResourceProbe {
   residentBytes(): number;
-  /** Used share of what the JavaScript heap may grow to, 0 to 1. */
+  /** Share of what the JavaScript heap may grow to that is live, 0 to 1. */
   heapShare(): number;
   diskFreeBytes(directory: string): Promise<number>;
+  close(): void;
 }
 
 export interface ResourceLimits {
@@ -31,20 +33,47 @@ const DISK_NEAR_INTERVAL_MS = 250;
 const DISK_NEAR_FACTOR = 8;
 /** An alarm ends this far below its limit, so that it does not flap. */
 const RELEASE_SHARE = 0.95;
-/** V8 spends ever more time collecting above this, and dies at 1. */
+/** Live share of the heap: V8 spends ever more time collecting above this, and dies at 1. */
 const HEAP_SHARE_LIMIT = 0.8;
 
-export const systemProbe: ResourceProbe = {
-  residentBytes: () => process.memoryUsage.rss(),
-  heapShare: () => {
-    const { used_heap_size: used, heap_size_limit: limit } = getHeapStatistics();
-    return used / limit;
-  },
-  diskFreeBytes: async (directory) => {
+/**
+ * The operating system's and V8's figures. Live means after a full collection: in between, garbage
+ * may fill the heap to its limit in all health, and would never go while publishers are blocked.
+ */
+export class SystemProbe implements ResourceProbe {
+  readonly #observer: PerformanceObserver;
+  #liveBytes: number;
+
+  constructor() {
+    this.#liveBytes = 0;
+    this.#observer = new PerformanceObserver((list) => {
+      const { NODE_PERFORMANCE_GC_MAJOR: major } = constants;
+      const isMajor = list
+        .getEntries()
+        .some((entry) => (entry as { detail?: { kind?: number } }).detail?.kind === major);
+      if (isMajor) this.#liveBytes = getHeapStatistics().used_heap_size;
+    });
+    this.#observer.observe({ entryTypes: ['gc'] });
+  }
+
+  residentBytes(): number {
+    return process.memoryUsage.rss();
+  }
+
+  heapShare(): number {
+    const { used_heap_size: usedBytes, heap_size_limit: limitBytes } = getHeapStatistics();
+    return Math.min(this.#liveBytes, usedBytes) / limitBytes;
+  }
+
+  async diskFreeBytes(directory: string): Promise<number> {
     const { bavail, bsize } = await statfs(directory);
     return bavail * bsize;
-  },
-};
+  }
+
+  close(): void {
+    this.#observer.disconnect();
+  }
+}
 
 /** Samples until stopped; see above. */
 export class ResourceMonitor {
@@ -61,7 +90,7 @@ export class ResourceMonitor {
     limits: ResourceLimits,
     setAlarm: SetAlarm,
     logger: Logger,
-    probe: ResourceProbe = systemProbe,
+    probe: ResourceProbe = new SystemProbe(),
   ) {
     this.#limits = limits;
     this.#setAlarm = setAlarm;
@@ -84,6 +113,7 @@ export class ResourceMonitor {
     this.#isStopped = true;
     clearInterval(this.#memoryTimer);
     clearTimeout(this.#diskTimer);
+    this.#probe.close();
   }
 
   sampleMemory(): void {

@@ -89,24 +89,14 @@ export class Server {
   /**
    * Recovers, and serves once this resolves.
    *
-   * @throws Error with a sentence for the operator; everything is closed again then
+   * @throws Error with a sentence for the operator: the address is in use, a file is bad
    */
   static async start(deps: ServerDeps): Promise<Server> {
     const { config, store, onFatal } = deps;
     store.onFailure = onFatal;
     const turn = new Turn();
     const flushSet = new FlushSet(turn.request);
-    const { broker } = await recoverBroker(
-      {
-        clock: systemClock,
-        random: systemRandom,
-        store,
-        formats: [new AmqpMessageFormat()],
-        requestTurn: turn.request,
-        settings: { loopbackUsers: config.loopbackUsers },
-      },
-      { vhost: config.defaultVhost, user: config.defaultUser, password: config.defaultPassword },
-    );
+    const broker = await recover(config, store, turn.request);
     turn.start(broker, flushSet);
     // What the first start created is on disk before anyone can rely on it.
     await new Promise<void>((resolve) => broker.hold(broker.ticket, resolve));
@@ -212,4 +202,19 @@ export class Server {
       return REFUSED_HANDLER;
     };
   }
+}
+
+async function recover(config: Config, store: Store, requestTurn: () => void): Promise<Broker> {
+  const deps = {
+    clock: systemClock,
+    random: systemRandom,
+    store,
+    formats: [new AmqpMessageFormat()],
+    requestTurn,
+    settings: { loopbackUsers: config.loopbackUsers },
+  };
+  const { defaultVhost: vhost, defaultUser: user, defaultPassword: password } = config;
+  // After a failed recovery the store is left as it is: closing would mark it as clean.
+  const { broker } = await recoverBroker(deps, { vhost, user, password });
+  return broker;
 }

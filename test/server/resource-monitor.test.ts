@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { silentLogger } from '../../src/base/logger.ts';
-import { ResourceMonitor } from '../../src/server/resource-monitor.ts';
+import { ResourceMonitor, SystemProbe } from '../../src/server/resource-monitor.ts';
 
 const LIMITS = { directory: '/data', memoryLimitBytes: 1_000, diskFreeLimitBytes: 100 };
 
@@ -18,6 +18,7 @@ function setUp() {
         figures.free instanceof Error
           ? Promise.reject(figures.free)
           : Promise.resolve(figures.free),
+      close: () => undefined,
     },
   );
   return { figures, alarms, monitor };
@@ -70,4 +71,12 @@ test('start samples at once, and nothing comes after stop', async () => {
   figures.rss = 5_000;
   monitor.sampleMemory();
   expect(alarms).toEqual(['disk on']);
+});
+
+test('the system has figures', async () => {
+  const probe = new SystemProbe();
+  expect(probe.residentBytes()).toBeGreaterThan(1e6);
+  expect(probe.heapShare()).toBeLessThan(0.8);
+  expect(await probe.diskFreeBytes('.')).toBeGreaterThan(0);
+  probe.close();
 });
