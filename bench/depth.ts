@@ -201,7 +201,8 @@ async function runBacklog(first: Gateway, watch: MemoryWatch): Promise<Gateway> 
 
 /** The oldest messages stay, everything after them goes: does the file shrink with it? */
 async function runPinned(gateway: Gateway, watch: MemoryWatch): Promise<void> {
-  const others = Array.from({ length: 4 }, (_, index) => `other-${index}`);
+  // Names as long as QUEUE: the publisher goes round robin over messages of one size.
+  const others = Array.from({ length: 4 }, (_, index) => `gone${index}`);
   await declare(gateway.url, [QUEUE, ...others]);
   // Interleaved with the others' first ones, so that they share journal rows.
   await fill(gateway, [QUEUE, ...others], PINNED_COUNT * (others.length + 1), 1000, watch);
