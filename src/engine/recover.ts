@@ -6,6 +6,7 @@
  * dropped (a queue that was not durable, or deleted while its rows were being cleaned).
  */
 import { BrokerError } from '../base/errors.ts';
+import type { PasswordHash } from './access/password.ts';
 import { Broker } from './broker.ts';
 import type { BrokerDeps } from './broker.ts';
 import { definitionNames } from './definitions.ts';
@@ -25,6 +26,9 @@ const KINDS = [
   'queue',
   'binding',
   'delay',
+  'session',
+  'mqtt_received',
+  'retained',
 ] as const;
 
 type Kind = (typeof KINDS)[number];
@@ -40,11 +44,14 @@ export const DEFAULT_FIRST_START: FirstStart = { vhost: '/', user: 'guest', pass
 
 /**
  * Opens the store and brings the broker to the state it was left in.
+ *
+ * @param firstStart what a broker without any vhost and user gets; 'empty': nothing, definitions
+ *   follow
  * @throws BrokerError INTERNAL_ERROR when a definition cannot be understood
  */
 export async function recoverBroker(
   deps: BrokerDeps,
-  firstStart: FirstStart = DEFAULT_FIRST_START,
+  firstStart: FirstStart | 'empty' = DEFAULT_FIRST_START,
 ): Promise<{ broker: Broker; recovery: Recovery }> {
   const recovery = await deps.store.recover();
   const broker = new Broker(deps);
@@ -60,7 +67,7 @@ export async function recoverBroker(
     if (!known.has(blockOf(id))) deps.store.dropQueue(id);
   }
   for (const vhost of broker.vhosts()) broker.queuesOf(vhost).applyPolicies();
-  if (broker.vhost(firstStart.vhost) === undefined) await beginAnew(broker, firstStart);
+  if (firstStart !== 'empty' && isBlank(broker)) await beginAnew(broker, firstStart);
   return { broker, recovery };
 }
 
@@ -104,6 +111,12 @@ function restore(
     vhost.topology.restoreExchange(rest[0]!, value);
   } else if (kind === 'binding') {
     vhost.topology.restoreBinding(rest, value);
+  } else if (kind === 'session') {
+    vhost.sessions.restore(rest[0]!, value);
+  } else if (kind === 'mqtt_received') {
+    vhost.sessions.restoreReceived(rest[0]!, Number(rest[1]));
+  } else if (kind === 'retained') {
+    vhost.retained.restore(rest[0]!, value);
   } else {
     const { id } = value as { id: QueueId };
     known.add(blockOf(id));
@@ -118,13 +131,21 @@ function blockOf(id: QueueId): QueueId {
   return id - (id % IDS_PER_QUEUE);
 }
 
+/** As RabbitMQ decides it: one vhost or user, and the defaults are not wanted any more. */
+function isBlank(broker: Broker): boolean {
+  for (const _ of broker.vhosts()) return false;
+  for (const _ of broker.access.users()) return false;
+  return true;
+}
+
 async function beginAnew(broker: Broker, first: FirstStart): Promise<void> {
-  broker.addVHost(first.vhost);
-  if (broker.access.user(first.user) !== undefined) return;
-  const hash = await new Promise<Parameters<Parameters<typeof broker.access.hashPassword>[1]>[0]>(
-    (resolve) => broker.access.hashPassword(first.password, resolve),
+  const { access } = broker;
+  const hash = await new Promise<PasswordHash | undefined>((resolve) =>
+    access.hashPassword(first.password, resolve),
   );
-  broker.access.putUser(first.user, { password: hash, tags: ['administrator'] });
+  // In one run, hence in one commit.
+  broker.addVHost(first.vhost);
+  access.putUser(first.user, { password: hash, tags: ['administrator'] });
   const all = { configure: '.*', write: '.*', read: '.*' };
-  broker.access.setPermission(first.user, first.vhost, all);
+  access.setPermission(first.user, first.vhost, all);
 }

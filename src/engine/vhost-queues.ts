@@ -11,7 +11,7 @@ import { tableFromJson, tableToJson } from './definitions.ts';
 import type { Json } from './definitions.ts';
 import { resourceText } from './equivalence.ts';
 import type { PolicySet } from './policy.ts';
-import type { QueueId, RecoveredQueue, Ticket } from './ports.ts';
+import type { QueueId, RecoveredQueue, Store, Ticket } from './ports.ts';
 import { parseQueueArguments, serverNamePrefix, settingsOf } from './queue/arguments.ts';
 import { ClassicQueue, DELAYED_ID_OFFSET } from './queue/classic-queue.ts';
 import type { Consumer } from './queue/consumer.ts';
@@ -54,6 +54,10 @@ export class VHostQueues {
   readonly #queueOf: Map<Consumer, Queue>;
   readonly #exclusive: Map<number, Set<Queue>>;
   readonly #declared: Map<Queue, DeclaredSettings>;
+  /** Settings that a session, not a declare or policy, decides. */
+  readonly #overrides: Map<Queue, Partial<QueueSettings>>;
+  /** Called when a queue is gone. */
+  onRemoved: (queue: Queue) => void;
 
   constructor(topology: Topology, host: VHostQueuesHost) {
     this.access = host.access;
@@ -62,6 +66,12 @@ export class VHostQueues {
     this.#queueOf = new Map();
     this.#exclusive = new Map();
     this.#declared = new Map();
+    this.#overrides = new Map();
+    this.onRemoved = () => {};
+  }
+
+  get store(): Store {
+    return this.#host.queueHost.store;
   }
 
   get ticket(): Ticket {
@@ -96,6 +106,26 @@ export class VHostQueues {
     return { queue, ticket: isDurable ? this.ticket : 0 };
   }
 
+  /**
+   * Makes a queue that is not there from an operator's definitions: nobody's rights are asked.
+   * @throws BrokerError PRECONDITION_FAILED
+   */
+  define(name: string, options: Omit<QueueDeclareOptions, 'passive' | 'exclusive'>): void {
+    const { durable, autoDelete } = options;
+    const flags = { durable, exclusive: false, autoDelete, serverNamed: false };
+    const vhost = this.#topology.vhostName;
+    const declared = parseQueueArguments(vhost, name, options.arguments, flags);
+    const queue = this.#make(this.#host.nextQueueId(), name, declared, {
+      isDurable: durable,
+      isExclusive: false,
+      isAutoDelete: autoDelete,
+      ownerConnectionId: 0,
+      arguments: options.arguments,
+    });
+    this.#topology.addQueue(queue, durable ? persisted(queue) : undefined);
+    queue.touch();
+  }
+
   /** Puts a persisted queue back, with what the store knows of its levels. */
   restore(name: string, value: Json, recovered: ReadonlyMap<QueueId, RecoveredQueue>): void {
     const row = value as unknown as PersistedQueue;
@@ -123,9 +153,17 @@ export class VHostQueues {
     if (this.#topology.queues.get(queue.name) !== queue) return;
     this.#topology.removeQueue(queue);
     this.#declared.delete(queue);
+    this.#overrides.delete(queue);
     if (queue.isExclusive) this.#exclusive.get(queue.ownerConnectionId)?.delete(queue);
     for (const consumer of queue.consumerMembers) this.#queueOf.delete(consumer);
     queue.delete();
+    this.onRemoved(queue);
+  }
+
+  /** Decides some settings of a queue over arguments and policies; replaces the last decision. */
+  override(queue: Queue, settings: Partial<QueueSettings>): void {
+    this.#overrides.set(queue, settings);
+    this.#apply(queue, this.#declared.get(queue)!);
   }
 
   consumerAdded(queue: Queue, consumer: Consumer): void {
@@ -159,7 +197,7 @@ export class VHostQueues {
   /** Re-applies policies to every queue. */
   applyQueuePolicies(): void {
     for (const [queue, declared] of this.#declared) {
-      queue.applySettings(this.#effective(queue.name, declared));
+      this.#apply(queue, declared);
     }
   }
 
@@ -197,6 +235,11 @@ export class VHostQueues {
         : new ClassicQueue(options, this.#host.queueHost);
     this.#declared.set(queue, declared);
     return queue;
+  }
+
+  #apply(queue: Queue, declared: DeclaredSettings): void {
+    const effective = this.#effective(queue.name, declared);
+    queue.applySettings({ ...effective, ...this.#overrides.get(queue) });
   }
 
   #effective(name: string, declared: DeclaredSettings): QueueSettings {
