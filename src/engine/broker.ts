@@ -39,6 +39,7 @@ import type { PublishHost } from './publish.ts';
 import { DelayQueue } from './queue/delay-queue.ts';
 import type { DeathReason, Queue, QueueHost } from './queue/queue.ts';
 import { ReplyTargets } from './reply-target.ts';
+import { RetainedMessages } from './session/retained.ts';
 import { Topology } from './topology.ts';
 import { VHost } from './vhost.ts';
 import { IDS_PER_QUEUE, VHostQueues } from './vhost-queues.ts';
@@ -167,7 +168,8 @@ export class Broker {
       nextQueueId: () => this.nextQueueId(),
     });
     topology.onExchangeRemoved = (exchange) => this.#dropDelays(name, exchange, delays);
-    const vhost = new VHost(topology, publisher, queues, replyTargets);
+    const retained = new RetainedMessages(name, this.store);
+    const vhost = new VHost(topology, publisher, queues, replyTargets, retained);
     this.#vhosts.set(name, vhost);
     this.#queuesOf.set(vhost, queues);
     if (!isRestored) this.store.define('vhost', definitionKey(name), '{}');

@@ -10,6 +10,7 @@ import { DELAY_MS_MAX } from '../base/limits.ts';
 import type { Access } from './access/access.ts';
 import { buildDeadLetter, carbonCopies, isCycle } from './dead-letter.ts';
 import type { Destination, Exchange } from './exchange/exchange.ts';
+import { TopicExchange } from './exchange/topic-exchange.ts';
 import { LazyRoutedMessage } from './exchange/routed-message.ts';
 import { route as routeThrough } from './exchange/router.ts';
 import type { ExchangeLookup } from './exchange/router.ts';
@@ -38,6 +39,8 @@ export interface Route {
   readonly isReply: boolean;
   readonly topologyRevision: number;
   readonly accessRevision: number;
+  /** The topic it was published to, when it came with one. */
+  readonly topic?: string;
 }
 
 const NO_KEYS: readonly string[] = [];
@@ -77,6 +80,12 @@ export class Publisher {
     };
   }
 
+  /** A route for publishes that name a topic; subscriptions are matched by it, not by the key. */
+  resolveTopic(exchange: TopicExchange, routingKey: string, topic: string): Route {
+    const resolve = (): Route => ({ ...this.resolve(exchange, routingKey), topic });
+    return exchange.subscriptions.withTopic(topic, resolve);
+  }
+
   isCurrent(route: Route): boolean {
     return (
       route.topologyRevision === this.host.topology.revision &&
@@ -95,7 +104,7 @@ export class Publisher {
     }
     let queues = route.queues;
     if (queues === undefined || extraKeys.length > 0) {
-      queues = this.#match(route.exchange, [route.routingKey, ...extraKeys], message);
+      queues = this.#matchRoute(route, [route.routingKey, ...extraKeys], message);
     }
     return enqueue(queues, message);
   }
@@ -143,6 +152,14 @@ export class Publisher {
       if (exchange.needsMessage && exchange.bindingCount > 0) return true;
     }
     return false;
+  }
+
+  #matchRoute(route: Route, keys: readonly string[], message: Message): Queue[] {
+    const { exchange, topic } = route;
+    if (topic === undefined || !(exchange instanceof TopicExchange)) {
+      return this.#match(exchange, keys, message);
+    }
+    return exchange.subscriptions.withTopic(topic, () => this.#match(exchange, keys, message));
   }
 
   #match(exchange: Exchange, keys: readonly string[], message: Message | undefined): Queue[] {

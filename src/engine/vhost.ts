@@ -20,6 +20,7 @@ import {
 } from './equivalence.ts';
 import type { Destination, Exchange } from './exchange/exchange.ts';
 import { checkExchangeType } from './exchange/exchange-types.ts';
+import { TopicExchange } from './exchange/topic-exchange.ts';
 import type { Entry, Message } from './message.ts';
 import type { Ticket } from './ports.ts';
 import type { Publisher, Route } from './publish.ts';
@@ -27,6 +28,9 @@ import type { Consumer } from './queue/consumer.ts';
 import type { Queue } from './queue/queue.ts';
 import { isReplyKey, REPLY_TO_NAME } from './reply-target.ts';
 import type { ReplyTargets } from './reply-target.ts';
+import type { RetainedMessages } from './session/retained.ts';
+import { Sessions } from './session/sessions.ts';
+import type { SubscriptionIndex } from './session/subscription-index.ts';
 import type { ExchangeDeclaration, Topology } from './topology.ts';
 import type { VHostQueues } from './vhost-queues.ts';
 
@@ -66,6 +70,8 @@ export class VHost {
   readonly topology: Topology;
   readonly publisher: Publisher;
   readonly replyTargets: ReplyTargets;
+  readonly sessions: Sessions;
+  readonly retained: RetainedMessages;
   readonly #queues: VHostQueues;
 
   constructor(
@@ -73,12 +79,16 @@ export class VHost {
     publisher: Publisher,
     queues: VHostQueues,
     replyTargets: ReplyTargets,
+    retained: RetainedMessages,
   ) {
     this.name = topology.vhostName;
     this.topology = topology;
     this.publisher = publisher;
     this.replyTargets = replyTargets;
+    this.retained = retained;
+    this.sessions = new Sessions(this, queues);
     this.#queues = queues;
+    queues.onRemoved = (queue) => this.sessions.queueRemoved(queue);
   }
 
   /** @throws BrokerError 403, 404 (passive), 406 */
@@ -275,6 +285,36 @@ export class VHost {
     return this.publisher.resolve(exchange, routingKey);
   }
 
+  /**
+   * A route for a publish by topic, as MQTT's: `routingKey` is what AMQP bindings see of it.
+   * @throws BrokerError 403, 404
+   */
+  resolveTopicRoute(
+    actor: Actor,
+    exchangeName: string,
+    routingKey: string,
+    topic: string,
+    clientId?: string,
+  ): Route {
+    this.#authorize(actor, 'write', 'exchange', exchangeName);
+    const exchange = this.#topicExchange(exchangeName);
+    this.#authorizeTopic(actor, 'write', exchange, routingKey, clientId);
+    return this.publisher.resolveTopic(exchange, routingKey, topic);
+  }
+
+  /** The subscriptions of a topic exchange, after checking the right to read a filter from it. */
+  subscriptionsFor(
+    actor: Actor,
+    exchangeName: string,
+    bindingKey: string,
+    clientId?: string,
+  ): SubscriptionIndex {
+    this.#authorize(actor, 'read', 'exchange', exchangeName);
+    const exchange = this.#topicExchange(exchangeName);
+    this.#authorizeTopic(actor, 'read', exchange, bindingKey, clientId);
+    return exchange.subscriptions;
+  }
+
   isCurrent(route: Route): boolean {
     return this.publisher.isCurrent(route);
   }
@@ -342,6 +382,13 @@ export class VHost {
     fail('NOT_FOUND', `no ${resourceText('exchange', name, this.name)}`);
   }
 
+  #topicExchange(name: string): TopicExchange {
+    const exchange = this.#exchange(name);
+    if (exchange instanceof TopicExchange) return exchange;
+    const resource = resourceText('exchange', name, this.name);
+    fail('PRECONDITION_FAILED', `${resource} is not a topic exchange`);
+  }
+
   #refuseDefaultExchange(name: string): void {
     if (name === '') fail('ACCESS_REFUSED', 'operation not permitted on the default exchange');
   }
@@ -372,6 +419,7 @@ export class VHost {
     permission: 'write' | 'read',
     exchange: Exchange,
     routingKey: string,
+    clientId?: string,
   ): void {
     if (exchange.type !== 'topic') return;
     this.#queues.access.authorizeTopic(
@@ -380,6 +428,7 @@ export class VHost {
       permission,
       exchange.name,
       routingKey,
+      clientId,
     );
   }
 }

@@ -1,5 +1,6 @@
 import { BrokerError } from '../../base/errors.ts';
 import { Exchange, type Binding, type Destination, type RoutedMessage } from './exchange.ts';
+import { SubscriptionIndex } from '../session/subscription-index.ts';
 import { AMQP_SYNTAX, TopicTrie } from './topic-trie.ts';
 import {
   TOPIC_CACHE_DESTINATIONS_MAX,
@@ -15,6 +16,8 @@ import {
  * more than it saves.
  */
 export class TopicExchange extends Exchange {
+  /** Topic subscriptions that publishes to this exchange are offered to, by MQTT's rules. */
+  readonly subscriptions = new SubscriptionIndex();
   readonly #trie = new TopicTrie<Destination>(AMQP_SYNTAX);
   readonly #cache = new Map<string, readonly Destination[]>();
   #cachedDestinationCount = 0;
@@ -32,6 +35,7 @@ export class TopicExchange extends Exchange {
     if (known !== undefined) this.#hitCount++;
     const found = known ?? this.#search(routingKey);
     for (let i = 0; i < found.length; i++) out.push(found[i] as Destination);
+    this.subscriptions.match(routingKey, out);
   }
 
   protected override validateBinding(_destination: Destination, key: string): void {

@@ -101,6 +101,9 @@ export class ClassicQueue extends Queue {
 
   override publish(message: Message): number {
     const settings = this.settings;
+    if (settings.dropsTransientWhenIdle === true && !message.isPersistent) {
+      if (this.consumers.count === 0) return ENQUEUED;
+    }
     const hasLimit = hasLengthLimit(settings);
     if (hasLimit && settings.overflow !== 'drop-head') {
       if (this.#isFullFor(message)) return this.#refuse(message);

@@ -45,6 +45,8 @@ export interface DeclaredSettings {
   readonly delayMs?: number;
   /** Settled messages stay readable again for this long. */
   readonly rewindMs?: number;
+  /** Transient messages are not kept while nobody consumes (QoS 0 for an absent session). */
+  readonly dropsTransientWhenIdle?: boolean;
 }
 
 /** What is in force. Where undefined stays possible it means none or unlimited. */

@@ -1,0 +1,300 @@
+/**
+ * The sessions of one vhost: opening, resuming, subscribing, expiring, and what of it is persisted.
+ *
+ *              open (clean)                          disconnected, expiry passed
+ *   (none) ----------------> CONNECTED <-----------> WAITING ------------------> (none)
+ *              open (resume)     |  disconnected, expiry > 0
+ *                                +--- disconnected, expiry 0 ---> (none)
+ *
+ * 1. A persistent session is a durable queue `mqtt-subscription-CLIENT` and one definition; its
+ *    expiry is the queue's own: the queue is deleted when it had no consumer for so long, and the
+ *    session goes with it, whoever deletes it.
+ * 2. Any other session is an exclusive queue of its connection and goes with it.
+ * 3. A shared subscription is a queue `mqtt-share-GROUP-FILTER` of which every member is a
+ *    consumer; it goes with its last member.
+ * 4. Rights are those of the public operations used: configure, write and read on the session's
+ *    queue, read on the topic exchange and on the topic.
+ */
+import { EMPTY_TABLE } from '../../base/field-value.ts';
+import type { Actor } from '../actor.ts';
+import { definitionKey } from '../definitions.ts';
+import type { Json } from '../definitions.ts';
+import { TopicExchange } from '../exchange/topic-exchange.ts';
+import type { Store, Ticket } from '../ports.ts';
+import type { Queue } from '../queue/queue.ts';
+import type { VHost } from '../vhost.ts';
+import type { VHostQueues } from '../vhost-queues.ts';
+import { Session } from './session.ts';
+import type { SubscriptionIndex } from './subscription-index.ts';
+import type { Subscription } from './subscription.ts';
+
+/** What CONNECT asks for. */
+export interface SessionRequest {
+  readonly clientId: string;
+  readonly cleanStart: boolean;
+  /** Ms after the connection; 0 ends with it; Infinity never. */
+  readonly expiryMs: number;
+}
+
+export interface SessionOpened {
+  readonly session: Session;
+  /** State of an earlier connection was found. */
+  readonly isPresent: boolean;
+  readonly ticket: Ticket;
+}
+
+interface ShareGroup {
+  readonly queue: Queue;
+  readonly topicFilter: string;
+  readonly members: Set<Session>;
+}
+
+/** RabbitMQ's default for MQTT. */
+const DEFAULT_TOPIC_EXCHANGE = 'amq.topic';
+const QUEUE_PREFIX = 'mqtt-subscription-';
+const SHARE_PREFIX = 'mqtt-share-';
+
+export class Sessions {
+  readonly #vhost: VHost;
+  readonly #queues: VHostQueues;
+  readonly #store: Store;
+  /** The topic exchange devices publish to and subscribe at. */
+  exchangeName: string;
+  readonly #byClient: Map<string, Session>;
+  readonly #byQueue: Map<Queue, Session>;
+  readonly #shares: Map<string, ShareGroup>;
+
+  constructor(vhost: VHost, queues: VHostQueues) {
+    this.#vhost = vhost;
+    this.#queues = queues;
+    this.#store = queues.store;
+    this.exchangeName = DEFAULT_TOPIC_EXCHANGE;
+    this.#byClient = new Map();
+    this.#byQueue = new Map();
+    this.#shares = new Map();
+  }
+
+  get count(): number {
+    return this.#byClient.size;
+  }
+
+  find(clientId: string): Session | undefined {
+    return this.#byClient.get(clientId);
+  }
+
+  /** Resumes or begins a session. The caller has ended the client's older connection. */
+  open(actor: Actor, request: SessionRequest): SessionOpened {
+    const existing = this.#byClient.get(request.clientId);
+    if (existing !== undefined && !request.cleanStart && existing.isPersistent) {
+      this.setExpiry(existing, request.expiryMs);
+      return { session: existing, isPresent: true, ticket: this.#store.ticket };
+    }
+    if (existing !== undefined) this.end(existing);
+    const isPersistent = request.expiryMs > 0;
+    const name = QUEUE_PREFIX + request.clientId;
+    this.#vhost.declareQueue(actor, name, {
+      passive: false,
+      durable: isPersistent,
+      exclusive: !isPersistent,
+      autoDelete: false,
+      arguments: EMPTY_TABLE,
+    });
+    const queue = this.#vhost.topology.queues.get(name)!;
+    const session = new Session(request.clientId, queue, isPersistent, request.expiryMs);
+    this.#byClient.set(request.clientId, session);
+    this.#byQueue.set(queue, session);
+    this.#applyExpiry(session);
+    this.#persist(session);
+    return { session, isPresent: false, ticket: this.#store.ticket };
+  }
+
+  /** Changes how long the session outlives its connection; 0 makes it end with it. */
+  setExpiry(session: Session, expiryMs: number): void {
+    if (!session.isPersistent || session.expiryMs === expiryMs) return;
+    session.expiryMs = expiryMs;
+    this.#applyExpiry(session);
+    this.#persist(session);
+  }
+
+  /** The connection is gone; its consumers are cancelled already. */
+  disconnected(session: Session): void {
+    if (this.#byClient.get(session.clientId) !== session) return;
+    if (session.expiryMs === 0) this.end(session);
+    else session.queue.touch();
+  }
+
+  /**
+   * Adds or replaces a subscription; false when it replaced one.
+   *
+   * @param bindingKey what topic permissions see of the filter
+   * @throws BrokerError ACCESS_REFUSED
+   */
+  subscribe(
+    actor: Actor,
+    session: Session,
+    subscription: Subscription,
+    bindingKey: string,
+  ): boolean {
+    const { clientId } = session;
+    const index = this.#vhost.subscriptionsFor(actor, this.exchangeName, bindingKey, clientId);
+    const previous = session.put(subscription);
+    if (subscription.group === undefined) {
+      index.add(subscription.topicFilter, session.queue);
+    } else {
+      this.#join(actor, session, subscription, subscription.group);
+    }
+    this.#vhost.topology.touch();
+    this.#persist(session);
+    return previous === undefined;
+  }
+
+  /** Removes a subscription; false when there was none. */
+  unsubscribe(session: Session, filter: string): boolean {
+    const subscription = session.remove(filter);
+    if (subscription === undefined) return false;
+    this.#drop(session, subscription);
+    this.#vhost.topology.touch();
+    this.#persist(session);
+    return true;
+  }
+
+  /** The queue behind a shared subscription. */
+  sharedQueue(subscription: Subscription): Queue | undefined {
+    return this.#shares.get(subscription.filter)?.queue;
+  }
+
+  /** Notes a QoS 2 packet id; durable with the same commit as the publish it belongs to. */
+  received(session: Session, packetId: number): void {
+    session.received.add(packetId);
+    if (session.isPersistent) {
+      this.#store.define('mqtt_received', this.#key(session, `${packetId}`), '1');
+    }
+  }
+
+  /** The publisher released a QoS 2 packet id. */
+  released(session: Session, packetId: number): void {
+    if (!session.received.delete(packetId) || !session.isPersistent) return;
+    this.#store.undefine('mqtt_received', this.#key(session, `${packetId}`));
+  }
+
+  /** Ends a session with everything it holds. */
+  end(session: Session): void {
+    if (this.#byClient.get(session.clientId) !== session) return;
+    this.#queues.remove(session.queue);
+  }
+
+  /** A queue was deleted, by whomever: the session or group it carried goes with it. */
+  queueRemoved(queue: Queue): void {
+    const session = this.#byQueue.get(queue);
+    if (session === undefined) return;
+    this.#byQueue.delete(queue);
+    this.#byClient.delete(session.clientId);
+    for (const subscription of session.subscriptions.values()) this.#drop(session, subscription);
+    if (!session.isPersistent) return;
+    this.#store.undefine('session', this.#key(session));
+    for (const packetId of session.received) {
+      this.#store.undefine('mqtt_received', this.#key(session, `${packetId}`));
+    }
+  }
+
+  /** Puts a persisted session back; its queue exists. */
+  restore(clientId: string, value: Json): void {
+    const row = value as unknown as {
+      readonly expiryMs: number | null;
+      readonly subscriptions: readonly Subscription[];
+    };
+    const queue = this.#vhost.topology.queues.get(QUEUE_PREFIX + clientId);
+    if (queue === undefined) return;
+    const session = new Session(clientId, queue, true, row.expiryMs ?? Infinity);
+    this.#byClient.set(clientId, session);
+    this.#byQueue.set(queue, session);
+    const index = this.#index();
+    for (const subscription of row.subscriptions) {
+      session.put(subscription);
+      if (subscription.group === undefined) index?.add(subscription.topicFilter, queue);
+      else this.#rejoin(session, subscription);
+    }
+    this.#applyExpiry(session);
+  }
+
+  /** Puts a persisted QoS 2 packet id back. */
+  restoreReceived(clientId: string, packetId: number): void {
+    this.#byClient.get(clientId)?.received.add(packetId);
+  }
+
+  #join(actor: Actor, session: Session, subscription: Subscription, group: string): void {
+    const share = this.#shares.get(subscription.filter);
+    if (share !== undefined) {
+      share.members.add(session);
+      return;
+    }
+    const name = `${SHARE_PREFIX}${group}-${subscription.topicFilter}`;
+    this.#vhost.declareQueue(actor, name, {
+      passive: false,
+      durable: true,
+      exclusive: false,
+      autoDelete: false,
+      arguments: EMPTY_TABLE,
+    });
+    this.#addShare(session, subscription, name);
+  }
+
+  #rejoin(session: Session, subscription: Subscription): void {
+    const share = this.#shares.get(subscription.filter);
+    if (share !== undefined) share.members.add(session);
+    else {
+      const name = `${SHARE_PREFIX}${subscription.group}-${subscription.topicFilter}`;
+      this.#addShare(session, subscription, name);
+    }
+  }
+
+  #addShare(session: Session, subscription: Subscription, queueName: string): void {
+    const queue = this.#vhost.topology.queues.get(queueName);
+    if (queue === undefined) return;
+    const { topicFilter } = subscription;
+    this.#shares.set(subscription.filter, { queue, topicFilter, members: new Set([session]) });
+    this.#index()?.add(topicFilter, queue);
+  }
+
+  #drop(session: Session, subscription: Subscription): void {
+    const index = this.#index();
+    if (subscription.group === undefined) {
+      index?.remove(subscription.topicFilter, session.queue);
+      return;
+    }
+    const share = this.#shares.get(subscription.filter);
+    if (share === undefined) return;
+    share.members.delete(session);
+    if (share.members.size > 0) return;
+    this.#shares.delete(subscription.filter);
+    index?.remove(share.topicFilter, share.queue);
+    this.#queues.remove(share.queue);
+  }
+
+  #applyExpiry(session: Session): void {
+    if (!session.isPersistent) return;
+    const { expiryMs } = session;
+    this.#queues.override(session.queue, {
+      dropsTransientWhenIdle: true,
+      ...(expiryMs !== Infinity && { expiresMs: Math.max(expiryMs, 1) }),
+    });
+  }
+
+  #index(): SubscriptionIndex | undefined {
+    const exchange = this.#vhost.topology.exchanges.get(this.exchangeName);
+    return exchange instanceof TopicExchange ? exchange.subscriptions : undefined;
+  }
+
+  #persist(session: Session): void {
+    if (!session.isPersistent) return;
+    const value = {
+      expiryMs: session.expiryMs === Infinity ? null : session.expiryMs,
+      subscriptions: [...session.subscriptions.values()],
+    };
+    this.#store.define('session', this.#key(session), JSON.stringify(value));
+  }
+
+  #key(session: Session, ...rest: string[]): string {
+    return definitionKey(this.#vhost.name, session.clientId, ...rest);
+  }
+}

@@ -1,0 +1,96 @@
+/**
+ * Every topic subscription of a vhost, by MQTT's rules, attached to the topic exchange.
+ *
+ * Topics and routing keys meet here: a publish to the exchange by routing key is offered to the
+ * subscriptions as the topic the key stands for (`.` becomes `/`); a publish by topic is matched
+ * exactly, whatever characters the topic holds. Binding keys stay the exchange's own business, so
+ * neither side's corner cases (empty levels, dots, `$` topics) leak into the other.
+ */
+import type { Destination } from '../exchange/exchange.ts';
+import { MQTT_SYNTAX, TopicTrie } from '../exchange/topic-trie.ts';
+import { isHiddenFrom } from './subscription.ts';
+
+interface Target {
+  readonly topicFilter: string;
+  readonly destination: Destination;
+}
+
+export class SubscriptionIndex {
+  readonly #trie: TopicTrie<Target>;
+  /** By destination, then filter: how often it is subscribed, and its entry in the trie. */
+  readonly #targets: Map<Destination, Map<string, Target>>;
+  readonly #matched: Target[];
+  /** The topic of the publish being routed, when it came with one. */
+  #topic: string | undefined;
+  #count: number;
+
+  constructor() {
+    this.#trie = new TopicTrie(MQTT_SYNTAX);
+    this.#targets = new Map();
+    this.#matched = [];
+    this.#topic = undefined;
+    this.#count = 0;
+  }
+
+  /** Filters subscribed, each once per destination. */
+  get count(): number {
+    return this.#count;
+  }
+
+  /** Adds a filter; returns false when the destination has it already. */
+  add(topicFilter: string, destination: Destination): boolean {
+    let filters = this.#targets.get(destination);
+    if (filters === undefined) this.#targets.set(destination, (filters = new Map()));
+    if (filters.has(topicFilter)) return false;
+    const target = { topicFilter, destination };
+    filters.set(topicFilter, target);
+    this.#trie.add(topicFilter, target);
+    this.#count += 1;
+    return true;
+  }
+
+  /** Removes a filter; missing is fine. */
+  remove(topicFilter: string, destination: Destination): void {
+    const filters = this.#targets.get(destination);
+    const target = filters?.get(topicFilter);
+    if (filters === undefined || target === undefined) return;
+    filters.delete(topicFilter);
+    if (filters.size === 0) this.#targets.delete(destination);
+    this.#trie.remove(topicFilter, target);
+    this.#count -= 1;
+  }
+
+  /** Removes every filter of a destination that goes away. */
+  removeDestination(destination: Destination): void {
+    for (const topicFilter of [...(this.#targets.get(destination)?.keys() ?? [])]) {
+      this.remove(topicFilter, destination);
+    }
+  }
+
+  /** Runs `route` for a publish that came with a topic: `match` then goes by it, not by the key. */
+  withTopic<T>(topic: string, route: () => T): T {
+    this.#topic = topic;
+    try {
+      return route();
+    } finally {
+      this.#topic = undefined;
+    }
+  }
+
+  /** Appends the destinations of a publish with `routingKey` that `out` does not hold yet. */
+  match(routingKey: string, out: Destination[]): void {
+    if (this.#count === 0) return;
+    const topic = this.#topic ?? routingKey.replaceAll('.', '/');
+    const matched = this.#matched;
+    matched.length = 0;
+    this.#trie.match(topic, matched);
+    if (matched.length === 0) return;
+    const seen = new Set(out);
+    for (const { topicFilter, destination } of matched) {
+      if (seen.has(destination) || isHiddenFrom(topicFilter, topic)) continue;
+      seen.add(destination);
+      out.push(destination);
+    }
+    matched.length = 0;
+  }
+}

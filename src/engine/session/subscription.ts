@@ -1,0 +1,24 @@
+/** What a session asked for with one topic filter. Plain data: it is persisted as it stands. */
+export interface Subscription {
+  /** As the client wrote it, `$share/GROUP/` included. */
+  readonly filter: string;
+  /** The filter to match: without `$share/GROUP/`. */
+  readonly topicFilter: string;
+  /** Group of a shared subscription; undefined for an own one. */
+  readonly group?: string;
+  /** Highest QoS to deliver with. */
+  readonly qos: 0 | 1 | 2;
+  /** Do not deliver what this client published itself. */
+  readonly noLocal: boolean;
+  /** Keep the RETAIN flag of the publisher. */
+  readonly retainAsPublished: boolean;
+  /** Subscription identifier, 0 for none. */
+  readonly identifier: number;
+}
+
+/** True when a filter that begins with a wildcard meets a `$` topic [MQTT-4.7.2-1]. */
+export function isHiddenFrom(topicFilter: string, topic: string): boolean {
+  if (topic.charCodeAt(0) !== 0x24) return false;
+  const first = topicFilter.charCodeAt(0);
+  return first === 0x23 || first === 0x2b;
+}
