@@ -262,6 +262,14 @@ export const OPTIONS = {
     '/',
     'Virtual host created on the first start, where the default user may do everything.',
   ),
+  'load-definitions': option(
+    'Users',
+    optionalText('file'),
+    '',
+    'Users, vhosts, permissions, policies, queues, exchanges and bindings to add at each start: ' +
+      'a JSON file in the format RabbitMQ exports. With it, no default user or virtual host is ' +
+      'created.',
+  ),
   'memory-limit': option(
     'Limits',
     bytesOrShare(TOTAL_MEMORY_BYTES),

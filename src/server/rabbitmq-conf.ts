@@ -32,6 +32,9 @@ const SAME_MEANING: Readonly<Record<string, OptionKey>> = {
   connection_max: 'max-connections',
   proxy_protocol: 'proxy-protocol',
   cluster_name: 'cluster-name',
+  load_definitions: 'load-definitions',
+  'management.load_definitions': 'load-definitions',
+  'definitions.local.path': 'load-definitions',
 };
 
 /** Keys with their own rule below; `*` stands for a name or number. */

@@ -19,6 +19,7 @@ import type { AcceptTransport, TransportHandler } from '../net/transport.ts';
 import type { StoreMetrics } from '../store/sqlite/sqlite-store.ts';
 import { amqpSettings } from './amqp-settings.ts';
 import type { Config } from './config.ts';
+import { loadDefinitionsFile } from './definitions-file.ts';
 import { chooseHosts, type ListenerInfo, listenOnAll, type OpenListener } from './listeners.ts';
 import { Metrics } from './metrics.ts';
 import { MetricsListener } from './metrics-listener.ts';
@@ -92,13 +93,13 @@ export class Server {
    * @throws Error with a sentence for the operator: the address is in use, a file is bad
    */
   static async start(deps: ServerDeps): Promise<Server> {
-    const { config, store, onFatal } = deps;
+    const { store, onFatal } = deps;
     store.onFailure = onFatal;
     const turn = new Turn();
     const flushSet = new FlushSet(turn.request);
-    const broker = await recover(config, store, turn.request);
+    const broker = await recover(deps, turn.request);
     turn.start(broker, flushSet);
-    // What the first start created is on disk before anyone can rely on it.
+    // What the first start or a file defined is on disk before anyone can rely on it.
     await new Promise<void>((resolve) => broker.hold(broker.ticket, resolve));
     const server = new Server(deps, broker, turn, flushSet);
     try {
@@ -204,7 +205,7 @@ export class Server {
   }
 }
 
-async function recover(config: Config, store: Store, requestTurn: () => void): Promise<Broker> {
+async function recover({ config, store, logger }: ServerDeps, requestTurn: () => void) {
   const deps = {
     clock: systemClock,
     random: systemRandom,
@@ -214,7 +215,16 @@ async function recover(config: Config, store: Store, requestTurn: () => void): P
     settings: { loopbackUsers: config.loopbackUsers },
   };
   const { defaultVhost: vhost, defaultUser: user, defaultPassword: password } = config;
+  const { loadDefinitions } = config;
+  // As RabbitMQ: whoever loads definitions does not want the defaults.
+  const firstStart = loadDefinitions === undefined ? { vhost, user, password } : 'empty';
   // After a failed recovery the store is left as it is: closing would mark it as clean.
-  const { broker } = await recoverBroker(deps, { vhost, user, password });
+  const { broker } = await recoverBroker(deps, firstStart);
+  try {
+    if (loadDefinitions !== undefined) await loadDefinitionsFile(broker, loadDefinitions, logger);
+  } catch (error) {
+    await store.close();
+    throw error;
+  }
   return broker;
 }
