@@ -469,7 +469,7 @@ export function decodeHeader(payload: Uint8Array): DecodedHeader {
     if ((flags & (1 << (15 - index))) !== 0) properties[name] = reader[type]();
   });
   if (reader.rest > 0) throw new RangeError(`content header: ${reader.rest} bytes too many`);
-  return { classId, bodySize, properties: properties as BasicProperties, rawProperties };
+  return { classId, bodySize, properties, rawProperties };
 }
 
 export interface WireFrame {
