@@ -11,6 +11,7 @@
  */
 import { BrokerError } from '../../src/base/errors.ts';
 import type { FieldTable } from '../../src/base/field-value.ts';
+import { UNREAD_REPLY_BYTES_MAX } from '../../src/base/limits.ts';
 import { resourceText } from '../../src/engine/equivalence.ts';
 import { typeName } from '../../src/engine/field-text.ts';
 import type { Entry, Message } from '../../src/engine/message.ts';
@@ -155,7 +156,11 @@ export class ChannelConsume {
   get(queueName: string, noAck: boolean): void {
     const channel = this.#channel;
     const slot = channel.replies.open();
+    let isDone = false;
+    let isWaiting = false;
     const done = (entry: Entry | undefined, queue: Queue): void => {
+      isDone = true;
+      if (isWaiting) channel.host.getDone();
       if (entry === undefined) {
         channel.replies.complete(slot, () => writeBasicGetEmpty(channel.host.outbound, channel.id));
         return;
@@ -169,6 +174,8 @@ export class ChannelConsume {
     };
     try {
       channel.vhost.get(channel.actor, queueName, done);
+      isWaiting = !isDone;
+      if (isWaiting) channel.host.getWaits();
     } catch (error) {
       // A refused get has no reply: its place must not hold up the close that follows.
       channel.replies.complete(slot, () => undefined);
@@ -194,9 +201,10 @@ export class ChannelConsume {
     writer.deliver(channel.id, consumer.template, tag, entry.isRedelivered, entry.message);
   }
 
-  /** Writes one direct reply. */
+  /** Writes one direct reply; replies are lost (as they may be) on a client that does not read. */
   deliverReply(consumer: ReplyConsumer, message: Message): void {
     const { id, host } = this.#channel;
+    if (host.outbound.bufferedBytes >= UNREAD_REPLY_BYTES_MAX) return;
     host.writer.deliver(id, consumer.template, this.nextTag(), false, message);
   }
 

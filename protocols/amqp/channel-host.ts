@@ -30,6 +30,9 @@ export interface ChannelHost {
   readonly chunkAtMs: number;
   /** The connection published for the first time: back-pressure and alarms now apply to it. */
   becamePublisher(): void;
+  /** A basic.get waits for its entry; `getDone` will follow. */
+  getWaits(): void;
+  getDone(): void;
   /** The channel needs its number no more. */
   channelEnded(id: number): void;
 }

@@ -45,6 +45,7 @@ import { type FrameHandler, FrameParser } from './frame-parser.ts';
 import { writeHeartbeat } from './frame-writer.ts';
 import { Handshake, type Tuning } from './handshake.ts';
 import { Heartbeat, HEARTBEAT_DEAD, HEARTBEAT_SEND } from './heartbeat.ts';
+import { HOLD_GETS, HOLD_LOGIN, HOLD_REPLIES, InputHold } from './input-hold.ts';
 import type { MethodReader } from './method-reader.ts';
 import { PROTOCOL_HEADER_0_9_1, type ProtocolHeader } from './protocol-header.ts';
 import { PublisherGate } from './publisher-gate.ts';
@@ -72,6 +73,9 @@ export interface ConnectionDeps {
   onEnded(connection: AmqpConnection): void;
 }
 
+/** basic.get that may wait for the disk at once on one connection: a page serves them all. */
+const WAITING_GETS_MAX = 64;
+
 const HANDSHAKE = 0;
 const RUNNING = 1;
 /** We sent connection.close and wait for close-ok. */
@@ -94,8 +98,8 @@ export class AmqpConnection implements TransportHandler, FrameHandler, ControlHo
   readonly #handshake: Handshake;
   readonly #control: ControlChannel;
   readonly #gate: PublisherGate;
-  /** Parsing and reading wait until the client has read what it asked for. */
-  #isBackedUp: boolean;
+  readonly #hold: InputHold;
+  #waitingGetCount: number;
   #stage: number;
   #actor: Actor | undefined;
   #channels: ChannelTable | undefined;
@@ -123,7 +127,8 @@ export class AmqpConnection implements TransportHandler, FrameHandler, ControlHo
       blocked: (reason) => this.#tellBlocked(reason),
       unblocked: () => this.#tellUnblocked(),
     });
-    this.#isBackedUp = false;
+    this.#hold = new InputHold(this.#parser, this.#gate);
+    this.#waitingGetCount = 0;
     this.#stage = HANDSHAKE;
     this.#actor = undefined;
     this.#channels = undefined;
@@ -170,12 +175,8 @@ export class AmqpConnection implements TransportHandler, FrameHandler, ControlHo
 
   onDrain(): void {
     if (this.#stage !== RUNNING) return;
-    if (this.#isBackedUp) {
-      this.#isBackedUp = false;
-      this.#gate.setBackedUp(false);
-      this.resumeParsing();
-      if (this.#stage !== RUNNING) return;
-    }
+    this.#release(HOLD_REPLIES);
+    if (this.#stage !== RUNNING) return;
     for (const channel of this.#channels!.all()) channel.onDrain();
   }
 
@@ -197,7 +198,7 @@ export class AmqpConnection implements TransportHandler, FrameHandler, ControlHo
       return;
     }
     if (this.#stage !== RUNNING) return;
-    const due = this.heartbeat.tick(nowMs, this.#gate.isReading);
+    const due = this.heartbeat.tick(nowMs, !this.#gate.excusesSilence);
     if (due === HEARTBEAT_SEND) writeHeartbeat(this.outbound);
     else if (due === HEARTBEAT_DEAD) this.drop('missed heartbeats from client');
   }
@@ -250,11 +251,8 @@ export class AmqpConnection implements TransportHandler, FrameHandler, ControlHo
    * fill: a client may block in writing its acks while deliveries wait for it.
    */
   #boundReplies(): void {
-    if (this.#isBackedUp || this.#stage !== RUNNING) return;
-    if (this.outbound.bufferedBytes < UNREAD_REPLY_BYTES_MAX) return;
-    this.#isBackedUp = true;
-    this.#gate.setBackedUp(true);
-    this.pauseParsing();
+    if (this.#stage !== RUNNING || this.#hold.has(HOLD_REPLIES)) return;
+    if (this.outbound.bufferedBytes >= UNREAD_REPLY_BYTES_MAX) this.#hold.add(HOLD_REPLIES);
   }
 
   #onControlFrame(type: number, channelId: number, buf: Buffer, start: number, end: number): void {
@@ -281,16 +279,12 @@ export class AmqpConnection implements TransportHandler, FrameHandler, ControlHo
 
   // Channel 0
 
-  pauseParsing(): void {
-    this.#parser.pause();
+  holdForLogin(): void {
+    this.#hold.add(HOLD_LOGIN);
   }
 
-  resumeParsing(): void {
-    try {
-      this.#parser.resume();
-    } catch (error) {
-      this.#onFramingError(error);
-    }
+  loginDone(): void {
+    this.#release(HOLD_LOGIN);
   }
 
   tuned(tuning: Tuning): void {
@@ -320,11 +314,32 @@ export class AmqpConnection implements TransportHandler, FrameHandler, ControlHo
     this.#gate.becamePublisher();
   }
 
+  getWaits(): void {
+    this.#waitingGetCount += 1;
+    if (this.#waitingGetCount === WAITING_GETS_MAX) this.#hold.add(HOLD_GETS);
+  }
+
+  getDone(): void {
+    this.#waitingGetCount -= 1;
+    if (this.#waitingGetCount > 0 || !this.#hold.has(HOLD_GETS)) return;
+    // The engine is in the middle of something: what was kept is parsed when it has finished.
+    queueMicrotask(() => this.#release(HOLD_GETS));
+  }
+
   channelEnded(id: number): void {
     this.#channels?.remove(id);
   }
 
   // Endings
+
+  /** Ends reasons for holding input, and goes on with what was kept. */
+  #release(reasons: number): void {
+    try {
+      this.#hold.remove(reasons);
+    } catch (error) {
+      this.#onFramingError(error);
+    }
+  }
 
   #onError(error: unknown, channelId: number, method: number): void {
     const reason = closeReason(error, method);
@@ -363,13 +378,10 @@ export class AmqpConnection implements TransportHandler, FrameHandler, ControlHo
     this.#teardown();
     this.#stage = CLOSING;
     this.#gate.open();
-    if (this.#isBackedUp) {
-      this.#isBackedUp = false;
-      this.resumeParsing();
-    }
     this.#deadlineAtMs = this.#deps.clock.monotonicMs() + this.settings.closeTimeoutMs;
     const { replyCode, replyText, classId, methodId } = reason;
     writeConnectionClose(this.outbound, 0, replyCode, replyText, classId, methodId);
+    this.#release(HOLD_LOGIN | HOLD_REPLIES | HOLD_GETS);
   }
 
   answerClose(): void {

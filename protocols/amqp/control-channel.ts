@@ -38,8 +38,9 @@ export interface ControlHost {
   readonly logger: ProtocolLogger;
   readonly isHandshaking: boolean;
   readonly isRunning: boolean;
-  pauseParsing(): void;
-  resumeParsing(): void;
+  /** Takes no input until `loginDone`. */
+  holdForLogin(): void;
+  loginDone(): void;
   tuned(tuning: Tuning): void;
   /** @throws BrokerError NOT_ALLOWED (connection) when the user has too many connections */
   opened(user: User, vhost: VHost): void;
@@ -78,12 +79,12 @@ export class ControlChannel implements ConnectionMethodSink {
 
   onConnectionStartOk(clientProperties: FieldTable, mechanism: string, response: Buffer): void {
     this.#handshake.expect('start-ok');
-    this.#host.pauseParsing();
+    this.#host.holdForLogin();
     this.#handshake.login(clientProperties, mechanism, response, (outcome) => {
       if (!this.#host.isHandshaking) return;
       this.#loggedIn(outcome, mechanism);
       // Within this call the parser only notes it; from a later turn it goes on at once.
-      this.#host.resumeParsing();
+      this.#host.loginDone();
     });
   }
 

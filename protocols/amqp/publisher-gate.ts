@@ -22,7 +22,7 @@ export class PublisherGate {
   readonly #notices: BlockedNotices;
   #isPublisher: boolean;
   #isAlarmed: boolean;
-  #isBackedUp: boolean;
+  #isHeld: boolean;
   #isReading: boolean;
 
   constructor(broker: Broker, transport: Transport, notices: BlockedNotices) {
@@ -31,18 +31,13 @@ export class PublisherGate {
     this.#notices = notices;
     this.#isPublisher = false;
     this.#isAlarmed = false;
-    this.#isBackedUp = false;
+    this.#isHeld = false;
     this.#isReading = true;
   }
 
-  /** False while the broker does not read the socket. */
-  get isReading(): boolean {
-    return this.#isReading;
-  }
-
-  /** True while an alarm holds the connection. */
-  get isBlocked(): boolean {
-    return this.#isAlarmed;
+  /** True while the client is silent because the broker's own state keeps it unread. */
+  get excusesSilence(): boolean {
+    return !this.#isReading && !this.#isHeld;
   }
 
   /** From the first publish on the gate applies. */
@@ -52,16 +47,16 @@ export class PublisherGate {
     this.update();
   }
 
-  /** Too much of what the client asked for is unread, or no more. */
-  setBackedUp(isBackedUp: boolean): void {
-    this.#isBackedUp = isBackedUp;
+  /** Input is held for another reason (input-hold.ts), or no more. */
+  setHeld(isHeld: boolean): void {
+    this.#isHeld = isHeld;
     this.update();
   }
 
-  /** Alarms, the commit backlog or what the client has not read changed. */
+  /** Alarms, the commit backlog or a hold changed. */
   update(): void {
     if (!this.#isPublisher) {
-      this.#setReading(!this.#isBackedUp);
+      this.#setReading(!this.#isHeld);
       return;
     }
     const { alarms, isOverloaded } = this.#broker;
@@ -72,13 +67,13 @@ export class PublisherGate {
       if (isAlarmed) this.#notices.blocked(`low on ${[...alarms].join(' & ')}`);
       else this.#notices.unblocked();
     }
-    this.#setReading(!isAlarmed && !isOverloaded && !this.#isBackedUp);
+    this.#setReading(!isAlarmed && !isOverloaded && !this.#isHeld);
   }
 
   /** The connection is closing: what the peer still says must be read. */
   open(): void {
     this.#isPublisher = false;
-    this.#isBackedUp = false;
+    this.#isHeld = false;
     this.#setReading(true);
   }
 

@@ -40,7 +40,7 @@ export interface Received {
 export class PipeTransport implements Transport {
   readonly peer: PeerInfo;
   handler: TransportHandler | undefined;
-  received: Buffer;
+  #chunks: Buffer[];
   /** Bytes the "kernel" has not taken; set by a test that plays a slow reader. */
   bufferedBytes: number;
   isStalled: boolean;
@@ -51,7 +51,7 @@ export class PipeTransport implements Transport {
   constructor(peer: Partial<PeerInfo> = {}) {
     this.peer = { ...PEER, ...peer };
     this.handler = undefined;
-    this.received = Buffer.alloc(0);
+    this.#chunks = [];
     this.bufferedBytes = 0;
     this.isStalled = false;
     this.isPaused = false;
@@ -61,13 +61,24 @@ export class PipeTransport implements Transport {
 
   write(bytes: Buffer, onWritten?: () => void): boolean {
     if (this.isEnded || this.isDestroyed) return true;
-    this.received = Buffer.concat([this.received, bytes]);
+    // Slabs are used again once they are written.
+    this.#chunks.push(Buffer.from(bytes));
     if (this.isStalled) {
       this.bufferedBytes += bytes.length;
       return false;
     }
     onWritten?.();
     return true;
+  }
+
+  /** What was written and not yet taken away. */
+  get received(): Buffer {
+    if (this.#chunks.length !== 1) this.#chunks = [Buffer.concat(this.#chunks)];
+    return this.#chunks[0]!;
+  }
+
+  set received(left: Buffer) {
+    this.#chunks = [left];
   }
 
   cork(): void {}

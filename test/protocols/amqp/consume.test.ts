@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { FieldTable } from '../../../src/base/field-value.ts';
-import { Harness, type TestClient } from './amqp-harness.ts';
+import { Harness, PROTOCOL_HEADER, type TestClient } from './amqp-harness.ts';
+import { methodFrame } from './wire.ts';
 
 const NO_ARGS: FieldTable = new Map();
 
@@ -313,6 +314,76 @@ describe('back-pressure', () => {
     client.transport.bufferedBytes = 0;
     client.transport.handler!.onDrain();
     expect(client.transport.isPaused).toBe(false);
+  });
+});
+
+describe('holding input', () => {
+  test('who does not read replies is not read, and loses none', async () => {
+    const [harness, client] = await withQueue();
+    const body = 'x'.repeat(1024 * 1024);
+    for (let count = 0; count < 40; count += 1) harness.fixture.publish('', 'q', body);
+    client.transport.isStalled = true;
+    const get = methodFrame('basic.get', 1, ['q', true]);
+    client.raw(Buffer.concat(Array.from({ length: 40 }, () => get)));
+    await harness.settle();
+    expect(client.transport.isPaused).toBe(true);
+    expect(client.transport.bufferedBytes).toBeLessThan(18 * 1024 * 1024);
+    let answers = await client.names();
+    for (let round = 0; round < 5; round += 1) {
+      client.transport.bufferedBytes = 0;
+      client.transport.handler!.onDrain();
+      answers = answers.concat(await client.names());
+    }
+    expect(answers).toEqual(Array.from({ length: 40 }, () => 'basic.getOk'));
+    expect(client.transport.isPaused).toBe(false);
+  });
+
+  test('many gets that wait for the disk hold the connection, and are answered in order', async () => {
+    const [harness, client] = await withQueue(Array.from({ length: 100 }, (_, i) => `${i}`));
+    const { vhost } = harness.fixture;
+    const waiting: (() => void)[] = [];
+    const get = vhost.get.bind(vhost);
+    vhost.get = (actor, name, done) => waiting.push(() => get(actor, name, done));
+    const frame = methodFrame('basic.get', 1, ['q', true]);
+    client.raw(Buffer.concat(Array.from({ length: 100 }, () => frame)));
+    expect(waiting.length).toBe(64);
+    expect(client.transport.isPaused).toBe(true);
+    while (waiting.length > 0) {
+      for (const run of waiting.splice(0)) run();
+      await harness.settle();
+    }
+    expect(client.transport.isPaused).toBe(false);
+    const bodies = (await client.all()).map(({ body }) => body!.toString());
+    expect(bodies).toEqual(Array.from({ length: 100 }, (_, index) => `${index}`));
+  });
+
+  test('a peer whose login is being checked is not read', async () => {
+    const harness = await Harness.open();
+    const client = harness.accept();
+    client.raw(PROTOCOL_HEADER);
+    await client.next('connection.start');
+    const response = Buffer.from('\0guest\0guest');
+    client.send('connection.startOk', 0, [NO_ARGS, 'PLAIN', response, 'en_US']);
+    expect(client.transport.isPaused).toBe(true);
+    await harness.until(() => client.transport.received.length > 0);
+    expect(client.transport.isPaused).toBe(false);
+    await client.next('connection.tune');
+  });
+
+  test('a silent reader is dropped when its heartbeats are missed', async () => {
+    const harness = await Harness.open();
+    const client = await harness.connect([1], { heartbeat: 10 });
+    await client.declare(1, 'q');
+    const body = 'x'.repeat(1024 * 1024);
+    for (let count = 0; count < 20; count += 1) harness.fixture.publish('', 'q', body);
+    client.transport.isStalled = true;
+    const get = methodFrame('basic.get', 1, ['q', true]);
+    client.raw(Buffer.concat(Array.from({ length: 20 }, () => get)));
+    harness.acceptor.tick();
+    expect(client.transport.isPaused).toBe(true);
+    harness.fixture.clock.advance(20_000);
+    harness.acceptor.tick();
+    expect(client.transport.isDestroyed).toBe(true);
   });
 });
 
