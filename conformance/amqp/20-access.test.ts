@@ -1,49 +1,19 @@
 /**
  * Permissions: configure, write and read, a regular expression each, per user and vhost; topic
- * permissions on top. The users are made through the management API, so against a broker without
- * one these rules show as skipped.
+ * permissions on top. All users stand in one definitions document, which our server loads at its
+ * start and a RabbitMQ takes through its management API.
  */
-import { expect } from 'vitest';
+import { randomBytes } from 'node:crypto';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { afterAll, beforeAll, expect, inject } from 'vitest';
 import type { MethodArgs } from '../support/amqp-wire.ts';
 import { type SpecContext, useBroker } from '../support/spec-test.ts';
 import { manage } from '../support/target.ts';
 import { parseTarget, type WireChannel, WireConnection } from '../support/wire-client.ts';
 
-const { specTest } = useBroker();
-
 type Right = 'configure' | 'write' | 'read';
-
-interface Account {
-  readonly name: string;
-  readonly channel: WireChannel;
-  remove(): Promise<void>;
-}
-
-/** A user with exactly these rights on the test's vhost, and a channel as that user. */
-async function account(
-  t: SpecContext,
-  rights: Partial<Record<Right, string>>,
-  tags = '',
-): Promise<Account> {
-  const name = t.name('user');
-  const vhost = encodeURIComponent(parseTarget(t.url).vhost);
-  await manage(t.url, 'PUT', `/users/${name}`, { password: 'secret', tags });
-  await manage(t.url, 'PUT', `/permissions/${vhost}/${name}`, {
-    configure: '^$',
-    write: '^$',
-    read: '^$',
-    ...rights,
-  });
-  const connection = await t.connect({ user: name, password: 'secret' });
-  return {
-    name,
-    channel: await connection.channel(),
-    remove: async () => {
-      connection.destroy();
-      await manage(t.url, 'DELETE', `/users/${name}`);
-    },
-  };
-}
 
 interface Access {
   readonly what: string;
@@ -159,6 +129,79 @@ function rightsOf(access: Access, without = -1): Partial<Record<Right, string>> 
   };
 }
 
+/** Users by what they are for, with a suffix of this run. */
+const RUN = randomBytes(4).toString('hex');
+const users: { name: string; password: string; tags: string }[] = [];
+const permissions: Record<string, string>[] = [];
+const topicPermissions: Record<string, string>[] = [];
+const VHOST = parseTarget(inject('target').url ?? 'amqp://localhost').vhost;
+
+function user(label: string, rights?: Partial<Record<Right, string>>, tags = ''): string {
+  const name = `${label}-${RUN}`;
+  users.push({ name, password: 'secret', tags });
+  const none = { configure: '^$', write: '^$', read: '^$' };
+  if (rights) permissions.push({ user: name, vhost: VHOST, ...none, ...rights });
+  return name;
+}
+
+const ACCOUNTS = MATRIX.map((access) => ({
+  access,
+  allowed: user(`${access.what}-all`, rightsOf(access)),
+  refused: access.needs.map((_, without) => ({
+    name: user(`${access.what}-less-${without}`, rightsOf(access, without)),
+    right: access.needs[without]![0],
+  })),
+}));
+const NO_READ = user('no-read', { configure: '.*', write: '.*' });
+const QUEUE_READER = user('queue-reader', { read: '^q-' });
+const NO_WRITE = user('no-write', { configure: '.*', read: '.*' });
+const EXCHANGE_WRITER = user('exchange-writer', { write: '^x-' });
+const QUEUE_WRITER = user('queue-writer', { write: '^q-' });
+const DEFAULT_WRITER = user('default-writer', { write: '^amq\\.default$' });
+const STRANGER = user('stranger');
+const IMPERSONATOR = user('impersonator', { write: '.*', read: '.*' }, 'impersonator');
+const TOPICAL = user('topical', { configure: '.*', write: '.*', read: '.*' });
+topicPermissions.push({
+  user: TOPICAL,
+  vhost: VHOST,
+  exchange: 'amq.topic',
+  write: '^{username}\\..*',
+  read: '^public\\..*',
+});
+
+const definitions = { users, permissions, topic_permissions: topicPermissions };
+const file = path.join(os.tmpdir(), `conformance-definitions-${RUN}.json`);
+if (inject('target').url === undefined) {
+  // A first start with definitions creates neither the default vhost nor the default user.
+  const everything = { configure: '.*', write: '.*', read: '.*' };
+  const whole = {
+    vhosts: [{ name: VHOST }],
+    users: [...users, { name: 'guest', password: 'guest', tags: 'administrator' }],
+    permissions: [...permissions, { user: 'guest', vhost: VHOST, ...everything }],
+    topic_permissions: topicPermissions,
+  };
+  fs.writeFileSync(file, JSON.stringify(whole));
+}
+
+const { specTest, url, isPeer } = useBroker({
+  args: ['--host', '127.0.0.1', '--load-definitions', file],
+});
+
+beforeAll(async () => {
+  if (isPeer) await manage(url(), 'POST', '/definitions', definitions);
+});
+
+afterAll(async () => {
+  fs.rmSync(file, { force: true });
+  if (!isPeer) return;
+  for (const { name } of users) await manage(url(), 'DELETE', `/users/${name}`);
+});
+
+/** A channel as one of the users. */
+async function as(t: SpecContext, name: string): Promise<WireChannel> {
+  return await t.channel({ user: name, password: 'secret' });
+}
+
 async function withObjects(
   t: SpecContext,
   run: (q: string, x: string) => Promise<void>,
@@ -174,60 +217,51 @@ async function withObjects(
   }
 }
 
-for (const access of MATRIX) {
+for (const { access, allowed, refused } of ACCOUNTS) {
   const needs = access.needs.map(([right, kind]) => `${right} on ${kind}`).join(', ');
   specTest(
-    { section: 'permissions', rule: `${access.what} needs ${needs}`, needsManagement: true },
+    { section: 'permissions', rule: `${access.what} needs ${needs}`, needsDefinitions: true },
     async (t) => {
       await withObjects(t, async (q, x) => {
-        for (let without = 0; without < access.needs.length; without += 1) {
-          const user = await account(t, rightsOf(access, without));
-          const right = access.needs[without]![0];
-          await user.channel.refused(
+        for (const { name, right } of refused) {
+          const channel = await as(t, name);
+          await channel.refused(
             access.method,
             access.args(q, x),
             403,
             new RegExp(
               `^ACCESS_REFUSED - ${right} access to (queue|exchange) '.*' in vhost '.*' ` +
-                `refused for user '${user.name}'$`,
+                `refused for user '${name}'$`,
             ),
           );
-          await user.remove();
         }
-        const user = await account(t, rightsOf(access));
-        await user.channel.call(access.method, access.args(q, x));
-        await user.remove();
+        await (await as(t, allowed)).call(access.method, access.args(q, x));
       });
     },
   );
 }
 
 specTest(
-  { section: 'permissions', rule: 'basic.get needs read', needsManagement: true },
+  { section: 'permissions', rule: 'basic.get needs read', needsDefinitions: true },
   async (t) => {
     await withObjects(t, async (q) => {
-      const refused = await account(t, { configure: '.*', write: '.*' });
-      await refused.channel.refused('basic.get', { queue: q }, 403, 'ACCESS_REFUSED - read access');
-      await refused.remove();
-      const allowed = await account(t, { read: '^q-' });
-      expect(await allowed.channel.get(q)).toBeUndefined();
-      await allowed.remove();
+      const refused = await as(t, NO_READ);
+      await refused.refused('basic.get', { queue: q }, 403, 'ACCESS_REFUSED - read access');
+      expect(await (await as(t, QUEUE_READER)).get(q)).toBeUndefined();
     });
   },
 );
 
 specTest(
-  { section: 'permissions', rule: 'basic.publish needs write', needsManagement: true },
+  { section: 'permissions', rule: 'basic.publish needs write', needsDefinitions: true },
   async (t) => {
     await withObjects(t, async (_, x) => {
-      const refused = await account(t, { configure: '.*', read: '.*' });
-      refused.channel.publish(x, 'k', 'no');
-      await refused.channel.expectClose(403, 'ACCESS_REFUSED - write access to exchange');
-      await refused.remove();
-      const allowed = await account(t, { write: '^x-' });
-      allowed.channel.publish(x, 'k', 'yes');
-      await allowed.channel.sync();
-      await allowed.remove();
+      const refused = await as(t, NO_WRITE);
+      refused.publish(x, 'k', 'no');
+      await refused.expectClose(403, 'ACCESS_REFUSED - write access to exchange');
+      const allowed = await as(t, EXCHANGE_WRITER);
+      allowed.publish(x, 'k', 'yes');
+      await allowed.sync();
     });
   },
 );
@@ -236,19 +270,34 @@ specTest(
   {
     section: 'permissions',
     rule: 'the default exchange is amq.default in expressions',
-    needsManagement: true,
+    needsDefinitions: true,
   },
   async (t) => {
     await withObjects(t, async (q) => {
-      const refused = await account(t, { write: '^q-' });
-      refused.channel.publish('', q, 'no');
-      await refused.channel.expectClose(403, "write access to exchange 'amq.default' in vhost");
-      await refused.remove();
-      const allowed = await account(t, { write: '^amq\\.default$' });
-      await allowed.channel.confirmSelect();
-      allowed.channel.publish('', q, 'yes');
-      await allowed.channel.confirmed(1);
-      await allowed.remove();
+      const refused = await as(t, QUEUE_WRITER);
+      refused.publish('', q, 'no');
+      await refused.expectClose(403, "write access to exchange 'amq.default' in vhost");
+      const allowed = await as(t, DEFAULT_WRITER);
+      await allowed.confirmSelect();
+      allowed.publish('', q, 'yes');
+      await allowed.confirmed(1);
+    });
+  },
+);
+
+specTest(
+  {
+    section: 'permissions',
+    rule: 'passive declares need any of the three',
+    needsDefinitions: true,
+  },
+  async (t) => {
+    await withObjects(t, async (q) => {
+      for (const name of [QUEUE_READER, QUEUE_WRITER]) {
+        await (await as(t, name)).call('queue.declare', { queue: q, passive: true });
+      }
+      const refused = await as(t, DEFAULT_WRITER);
+      await refused.refused('queue.declare', { queue: q, passive: true }, 403, 'ACCESS_REFUSED');
     });
   },
 );
@@ -257,25 +306,33 @@ specTest(
   {
     section: 'permissions',
     rule: 'without any on the vhost the connection gets 530',
-    needsManagement: true,
+    needsDefinitions: true,
   },
   async (t) => {
-    const name = t.name('user');
-    await manage(t.url, 'PUT', `/users/${name}`, { password: 'secret', tags: '' });
-    const refused = WireConnection.open(t.url, { user: name, password: 'secret' });
+    const refused = WireConnection.open(t.url, { user: STRANGER, password: 'secret' });
     await expect(refused).rejects.toMatchObject({ level: 'connection', code: 530 });
-    await manage(t.url, 'DELETE', `/users/${name}`);
   },
 );
 
 specTest(
-  { section: 'user-id', rule: 'an impersonator may set another name', needsManagement: true },
+  {
+    section: 'connection.start-ok',
+    rule: 'a wrong password of a known user gets 403',
+    needsDefinitions: true,
+  },
+  async (t) => {
+    const refused = WireConnection.open(t.url, { user: NO_READ, password: 'guess' });
+    await expect(refused).rejects.toMatchObject({ level: 'connection', code: 403 });
+  },
+);
+
+specTest(
+  { section: 'user-id', rule: 'an impersonator may set another name', needsDefinitions: true },
   async (t) => {
     await withObjects(t, async (q) => {
-      const user = await account(t, { write: '.*', read: '.*' }, 'impersonator');
-      user.channel.publish('', q, 'x', { userId: 'somebody' });
-      expect((await user.channel.getSoon(q)).properties.userId).toBe('somebody');
-      await user.remove();
+      const channel = await as(t, IMPERSONATOR);
+      channel.publish('', q, 'x', { userId: 'somebody' });
+      expect((await channel.getSoon(q)).properties.userId).toBe('somebody');
     });
   },
 );
@@ -283,22 +340,14 @@ specTest(
 specTest(
   {
     section: 'topic permissions',
-    rule: 'write limits routing keys, with {username} in the expression',
-    needsManagement: true,
+    rule: 'limit keys of publishes and binds, with {username} in the expression',
+    needsDefinitions: true,
   },
   async (t) => {
-    const admin = await t.channel();
-    const exchange = await admin.exchange(t.name('x'), 'topic');
-    const user = await account(t, { write: '.*', read: '.*', configure: '.*' });
-    const vhost = encodeURIComponent(parseTarget(t.url).vhost);
-    await manage(t.url, 'PUT', `/topic-permissions/${vhost}/${user.name}`, {
-      exchange,
-      write: '^{username}\\..*',
-      read: '^public\\..*',
-    });
-    const connection = await t.connect({ user: user.name, password: 'secret' });
+    const exchange = 'amq.topic';
+    const connection = await t.connect({ user: TOPICAL, password: 'secret' });
     const channel = await connection.channel();
-    channel.publish(exchange, `${user.name}.a`, 'yes');
+    channel.publish(exchange, `${TOPICAL}.a`, 'yes');
     await channel.sync();
     channel.publish(exchange, 'other.a', 'no');
     await channel.expectClose(403, "ACCESS_REFUSED - write access to topic 'other.a' in exchange");
@@ -311,7 +360,5 @@ specTest(
       403,
       "ACCESS_REFUSED - read access to topic 'private.a' in exchange",
     );
-    await user.remove();
-    await admin.call('exchange.delete', { exchange });
   },
 );

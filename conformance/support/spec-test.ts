@@ -16,8 +16,8 @@ export interface Rule {
   /** A documented difference the test itself allows for (see `SpecContext.isPeer`). */
   readonly tolerance?: string;
   readonly timeoutMs?: number;
-  /** The rule needs users and permissions of its own, made through the management API. */
-  readonly needsManagement?: boolean;
+  /** The rule needs users of its own, which a given address of ours cannot be told. */
+  readonly needsDefinitions?: boolean;
 }
 
 /** What a test works with; its connections are destroyed when it ends. */
@@ -123,8 +123,8 @@ export function useBroker(options: ServerOptions = {}): Broker {
 
 function skipReason(rule: Rule, isPeer: boolean): string | undefined {
   if (isPeer && rule.oursOnly !== undefined) return `ours only: ${rule.oursOnly}`;
-  const hasManagement = isPeer || process.env['MANAGEMENT_URL'] !== undefined;
-  if (rule.needsManagement === true && !hasManagement) return 'needs a management API';
+  const isExternal = !isPeer && inject('target').url !== undefined;
+  if (rule.needsDefinitions === true && isExternal) return 'needs users of its own';
   return undefined;
 }
 
