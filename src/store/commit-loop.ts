@@ -29,6 +29,11 @@ export const LAZY_COMMIT_MS = 20;
 export interface CommitSink {
   /** Takes the whole buffer synchronously; resolves when it is durable, rejects when it is not. */
   write(): Promise<void>;
+  /**
+   * Called after each commit has been reported. The next commit waits for what it returns, so this
+   * is the place for work that needs the disk to itself; undefined when there is none.
+   */
+  afterCommit?(): Promise<void> | undefined;
   /** True when the buffer holds more than settlements, marks and state changes. */
   readonly isUrgent: boolean;
 }
@@ -151,21 +156,38 @@ export class CommitLoop {
     const ticket = this.#taken;
     this.#sink.write().then(
       () => this.#finish(ticket),
-      (error: unknown) => {
-        this.#isInFlight = false;
-        this.fail(error instanceof Error ? error : new Error(String(error)));
-        this.#wakeIdle();
-      },
+      (error: unknown) => this.#breakOff(error),
     );
   }
 
   #finish(ticket: Ticket): void {
-    this.#isInFlight = false;
     if (this.#failure === undefined) {
       this.#committed = ticket;
+      const chore = this.#sink.afterCommit?.();
+      if (chore !== undefined) {
+        chore.then(
+          () => this.#release(),
+          (error: unknown) => this.#breakOff(error),
+        );
+        this.onCommitted(ticket);
+        return;
+      }
+      // Not in flight any more when the listener runs: it may start the next commit at once.
+      this.#isInFlight = false;
       this.onCommitted(ticket);
-      if (!this.#isInFlight) this.#pump();
     }
+    if (!this.#isInFlight) this.#release();
+  }
+
+  #release(): void {
+    this.#isInFlight = false;
+    if (this.#failure === undefined) this.#pump();
+    this.#wakeIdle();
+  }
+
+  #breakOff(error: unknown): void {
+    this.#isInFlight = false;
+    this.fail(error instanceof Error ? error : new Error(String(error)));
     this.#wakeIdle();
   }
 

@@ -7,7 +7,7 @@
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Connection, type SqliteError } from './sqlite/driver.ts';
+import { Connection, isBusy } from './sqlite/driver.ts';
 
 const LOCK_FILE = 'tributary.lock';
 const OWNER_FILE = 'tributary.pid';
@@ -37,8 +37,7 @@ export class DataDirLock {
       await connection.execute('PRAGMA locking_mode=EXCLUSIVE; BEGIN EXCLUSIVE;');
     } catch (error) {
       await connection.close();
-      const { code } = error as SqliteError;
-      if (code !== 'SQLITE_BUSY') throw error;
+      if (!isBusy(error)) throw error;
       throw new DataDirBusyError(directory, describeOwner(ownerPath));
     }
     writeFileSync(ownerPath, `${process.pid}\n`, { mode: 0o600 });

@@ -60,6 +60,14 @@ export class MemoryQueue {
     return undefined;
   }
 
+  /** Below this, and from `from` on, nothing is waiting to be committed. */
+  committedEnd(from: number): number {
+    for (const { isCommitted, sequence } of this.inRange(from, Infinity)) {
+      if (!isCommitted) return sequence;
+    }
+    return this.nextSequence;
+  }
+
   /** Live records with sequence in [first, end), committed or not. */
   inRange(first: number, end: number): MemoryRecord[] {
     const found: MemoryRecord[] = [];

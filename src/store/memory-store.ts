@@ -247,7 +247,10 @@ export class MemoryStore implements Store, CommitSink {
     let byteCount = 0;
     while (queue !== undefined && entries.length < maxCount && byteCount < maxBytes) {
       const record = queue.firstFrom(end);
-      if (record === undefined) break;
+      if (record === undefined) {
+        end = Math.max(end, queue.committedEnd(end));
+        break;
+      }
       const entry = new Entry(record.message, record.sequence, record.expiresAtMs);
       copyState(record, entry);
       entry.storeState = STORE_WRITTEN;

@@ -23,8 +23,8 @@ const EAGER = {
 
 /** `TRIBUTARY_SEED` repeats one run; `TRIBUTARY_RUNS` makes it a soak. */
 const firstSeed = Number(process.env['TRIBUTARY_SEED'] ?? 1);
-const runs = Number(process.env['TRIBUTARY_RUNS'] ?? 12);
-const steps = Number(process.env['TRIBUTARY_STEPS'] ?? 400);
+const runs = Number(process.env['TRIBUTARY_RUNS'] ?? 8);
+const steps = Number(process.env['TRIBUTARY_STEPS'] ?? 300);
 const seeds = Array.from({ length: runs }, (_, i) => firstSeed + i);
 
 describe('random operations and crashes', () => {

@@ -13,7 +13,7 @@ import type { LoadedRow } from './row-loader.ts';
 import { checkRow, RowLoader } from './row-loader.ts';
 import { JournalRecovery, readDefinitions } from './recovery.ts';
 import { visitIndex } from './row-index.ts';
-import { DATA_FILE, MIGRATIONS } from './schema.ts';
+import { DATA_FILE, DataFileError, MIGRATIONS } from './schema.ts';
 
 /** What a check found. No problems: every entry can be delivered as it was stored. */
 export interface CheckReport {
@@ -123,7 +123,12 @@ export function dumpDataFile(
   });
 }
 
-async function withDataFile<Result>(
+/**
+ * Opens a data file for reading only, with its journal index as the broker would recover it.
+ *
+ * @throws DataDirBusyError while a broker has it, DataFileError when another version wrote it
+ */
+export async function withDataFile<Result>(
   directory: string,
   use: (connection: Connection, index: JournalIndex, problems: string[]) => Promise<Result>,
 ): Promise<Result> {
@@ -133,6 +138,7 @@ async function withDataFile<Result>(
     try {
       const problems: string[] = [];
       await connection.execute('PRAGMA query_only=ON');
+      await requireVersion(connection);
       const [row] = await connection.all<{ integrity_check: string }>('PRAGMA integrity_check(1)');
       if (row?.integrity_check !== 'ok') problems.push(`file: ${row?.integrity_check}`);
       const loader = await RowLoader.create(connection);
@@ -151,6 +157,15 @@ async function withDataFile<Result>(
   } finally {
     await lock.release();
   }
+}
+
+async function requireVersion(connection: Connection): Promise<void> {
+  const [row] = await connection.all<{ user_version: number }>('PRAGMA user_version');
+  const version = row?.user_version ?? 0;
+  if (version === MIGRATIONS.length) return;
+  throw new DataFileError(
+    `the data file has schema version ${version}; this program reads ${MIGRATIONS.length}`,
+  );
 }
 
 async function eachRow(connection: Connection, visit: (row: StoredRow) => void): Promise<void> {
@@ -222,10 +237,15 @@ async function checkSideTables(
   index: JournalIndex,
   problems: string[],
 ): Promise<void> {
-  for (const { id } of await connection.all<{ id: number }>(
-    'SELECT journal_id AS id FROM settled',
+  for (const { id, bytes } of await connection.all<{ id: number; bytes: number }>(
+    'SELECT journal_id AS id, length(bits) AS bytes FROM settled',
   )) {
-    if (!index.rows.has(id)) problems.push(`settled entries of row ${id}, which is not there`);
+    const row = index.rows.get(id);
+    if (row === undefined) {
+      problems.push(`settled entries of row ${id}, which is not there`);
+    } else if (bytes !== 0 && bytes !== (row.slotCount + 7) >>> 3) {
+      problems.push(`settled entries of row ${id}: ${bytes} bytes for ${row.slotCount} entries`);
+    }
   }
 }
 

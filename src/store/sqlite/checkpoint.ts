@@ -91,7 +91,6 @@ function saveQueueFacts(
     values.push(`(${queue.id},${asOf},${queue.nextSequence},${queue.deliveredBelow})`);
     queue.markRowId = 0;
     queue.sequenceRowId = 0;
-    queue.isCheckpointed = true;
     index.markFacts.delete(queue);
     index.sequenceFacts.delete(queue);
   }

@@ -66,6 +66,9 @@ const GAP_MAX = 16;
 
 const REST_FACTOR = 3;
 
+/** When no row was worth moving, nobody looks again for this long. */
+const SEARCH_PAUSE_MS = 1000;
+
 /** Rows read and waiting for the next transaction. */
 interface Prepared {
   readonly rows: readonly { readonly row: JournalRow; readonly loaded: LoadedRow }[];
@@ -95,6 +98,7 @@ export class Cleaner {
   #prepared: Prepared | undefined;
   #isPreparing: boolean;
   #restUntilMs: number;
+  #searchAgainMs: number;
   /** Metrics. */
   deletedRows: number;
   movedEntries: number;
@@ -112,6 +116,7 @@ export class Cleaner {
     this.#prepared = undefined;
     this.#isPreparing = false;
     this.#restUntilMs = 0;
+    this.#searchAgainMs = 0;
     this.deletedRows = 0;
     this.movedEntries = 0;
   }
@@ -143,20 +148,22 @@ export class Cleaner {
 
   /** Whether rows should be moved, and are not being read yet. */
   wantsToMove(nowMs: number): boolean {
-    if (this.#prepared !== undefined || this.#isPreparing || nowMs < this.#restUntilMs) {
-      return false;
-    }
+    if (this.#prepared !== undefined || this.#isPreparing) return false;
+    if (nowMs < Math.max(this.#restUntilMs, this.#searchAgainMs)) return false;
     return this.#hasGarbage() || this.#hasThinRows() || this.#hasShortRuns();
   }
 
   /** Reads the next victims; resolves when they are ready or there are none. */
-  async prepare(committedRowId: number): Promise<void> {
+  async prepare(committedRowId: number, nowMs: number): Promise<void> {
     if (this.#isPreparing || this.#prepared !== undefined) return;
     this.#isPreparing = true;
     try {
       const isMerge = !this.#hasGarbage();
       const victims = this.#chooseVictims(committedRowId, isMerge);
-      if (victims.length === 0) return;
+      if (victims.length === 0) {
+        this.#searchAgainMs = nowMs + SEARCH_PAUSE_MS;
+        return;
+      }
       const rows: { row: JournalRow; loaded: LoadedRow }[] = [];
       const found = await this.#loader.loadMany(victims.map((row) => row.id));
       for (const row of victims) {
@@ -208,9 +215,9 @@ export class Cleaner {
     for (const row of this.#index.rows.values()) {
       if (row.id > committedRowId || victims.length >= MOVE_ROWS_MAX) break;
       if (row.liveCount === 0 || row.fault !== undefined) continue;
-      if (isMerge ? !isFragment(row, wantsThin) : row.liveCount * 2 > row.slotCount) continue;
+      if (isMerge ? !isFragment(row, wantsThin) : !row.isMostlyGarbage) continue;
       victims.push(row);
-      liveBytes += row.slotBytes * row.liveCount;
+      liveBytes += row.entryBytes * row.liveCount;
       readBytes += row.totalBytes;
       if (liveBytes >= this.#limits.moveBytes || readBytes >= MOVE_READ_BYTES_MAX) break;
     }
@@ -316,7 +323,7 @@ export class Cleaner {
 /** Whether merging may pay for this row. */
 function isFragment(row: JournalRow, wantsThin: boolean): boolean {
   if (wantsThin) return row.totalBytes < THIN_ROW_BYTES;
-  return !row.isMerged && row.slotCount < row.runCount * SHORT_RUN_ENTRIES;
+  return !row.isMerged && row.bornCount < row.runCount * SHORT_RUN_ENTRIES;
 }
 
 /** Copies the live entries of one run; returns how many there were. */

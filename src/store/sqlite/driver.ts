@@ -15,6 +15,17 @@ export interface SqliteError extends Error {
   readonly code?: string;
 }
 
+/** Whether `error` says that there is no room: on the device, or within the file's size limit. */
+export function isDiskFull(error: unknown): boolean {
+  return (error as SqliteError).code === 'SQLITE_FULL';
+}
+
+/** Whether `error` says that somebody else has the file or a part of it at this moment. */
+export function isBusy(error: unknown): boolean {
+  const { code } = error as SqliteError;
+  return code === 'SQLITE_BUSY' || code === 'SQLITE_LOCKED';
+}
+
 /** One connection. */
 export class Connection {
   readonly #database: sqlite3.Database;
@@ -90,15 +101,7 @@ export class Statement {
     });
   }
 
-  /** The first row; the statement is reset, so that no read transaction stays open. */
-  get<Row>(parameters: readonly SqlValue[]): Promise<Row | undefined> {
-    return new Promise((resolve, reject) => {
-      this.#statement.get(parameters, (error: Error | null, row?: Row) => {
-        this.#statement.reset(() => (error === null ? resolve(row) : reject(error)));
-      });
-    });
-  }
-
+  /** All rows; the statement is reset, so that no read transaction stays open. */
   all<Row>(parameters: readonly SqlValue[]): Promise<Row[]> {
     return new Promise((resolve, reject) => {
       this.#statement.all(parameters, (error: Error | null, rows: Row[]) => {

@@ -8,7 +8,7 @@ import type { Clock } from '../../base/clock.ts';
 import type { CommitLoop } from '../commit-loop.ts';
 import type { Scheduler } from '../scheduler.ts';
 import type { Cleaner } from './cleaner.ts';
-import type { Connection } from './driver.ts';
+import { type Connection, isBusy } from './driver.ts';
 import type { JournalIndex } from './journal-index.ts';
 
 const TICK_MS = 100;
@@ -51,6 +51,7 @@ export class Housekeeper {
   #lastCommitMs: number;
   #nextSizeCheckMs: number;
   #isWalUsed: boolean;
+  #wantsCheckpoint: boolean;
   #isFileLarge: boolean;
 
   constructor(deps: HousekeeperDeps) {
@@ -62,6 +63,7 @@ export class Housekeeper {
     this.#lastCommitMs = 0;
     this.#nextSizeCheckMs = 0;
     this.#isWalUsed = false;
+    this.#wantsCheckpoint = false;
     this.#isFileLarge = false;
   }
 
@@ -92,23 +94,30 @@ export class Housekeeper {
     return isForced || this.#deps.cleaner.isDue(nowMs);
   }
 
-  /** Runs within the write, after its transaction: nothing else uses the connection to write. */
-  async afterWrite(): Promise<void> {
-    const { clock } = this.#deps;
-    const startedMs = clock.monotonicMs();
-    if (startedMs < this.#nextSizeCheckMs) return;
-    this.#isFileLarge = await this.#giveBackPages();
-    const endedMs = clock.monotonicMs();
-    this.#nextSizeCheckMs = this.#isFileLarge
-      ? endedMs + REST_FACTOR * (endedMs - startedMs)
-      : endedMs + SIZE_CHECK_MS;
+  /** The next chore is a checkpoint. */
+  wantCheckpoint(): void {
+    this.#wantsCheckpoint = true;
   }
 
-  /** A write has ended well. */
-  committed(): void {
-    this.#lastCommitMs = this.#deps.clock.monotonicMs();
-    this.#isWalUsed = true;
-    this.#prepareIfWanted(this.#lastCommitMs);
+  /** What to do now that a commit has ended and the connection is free; undefined for nothing. */
+  chore(): Promise<void> | undefined {
+    const nowMs = this.#deps.clock.monotonicMs();
+    if (this.#isStopped) return undefined;
+    if (this.#wantsCheckpoint) {
+      this.#wantsCheckpoint = false;
+      this.#isWalUsed = false;
+      return this.#checkpoint();
+    }
+    return nowMs < this.#nextSizeCheckMs ? undefined : this.#checkSize(nowMs);
+  }
+
+  /** A write has ended well; an empty one has left the disk alone. */
+  committed(wasEmpty: boolean): void {
+    if (!wasEmpty) {
+      this.#lastCommitMs = this.#deps.clock.monotonicMs();
+      this.#isWalUsed = true;
+    }
+    this.#prepareIfWanted(this.#deps.clock.monotonicMs());
     this.#arm();
   }
 
@@ -119,7 +128,7 @@ export class Housekeeper {
       await loop.idle();
       await this.#preparing;
       if (loop.failure !== undefined) return;
-      if (cleaner.wantsToMove(Infinity)) await cleaner.prepare(committedRowId());
+      if (cleaner.wantsToMove(Infinity)) await cleaner.prepare(committedRowId(), 0);
       if (!cleaner.hasWork) return;
       this.#isForced = true;
       loop.force();
@@ -149,8 +158,8 @@ export class Housekeeper {
       this.#isForced = isDue;
       loop.force();
     } else if (isQuiet && this.#isWalUsed && !cleaner.isPreparing) {
-      this.#isWalUsed = false;
-      this.#preparing = this.#checkpoint();
+      this.#wantsCheckpoint = true;
+      loop.force();
     }
     if (this.#isWalUsed || cleaner.hasWork || this.#isFileLarge) this.#arm();
   }
@@ -159,7 +168,7 @@ export class Housekeeper {
     const { cleaner, committedRowId, onError } = this.#deps;
     if (this.#isStopped || !cleaner.wantsToMove(nowMs)) return;
     this.#preparing = cleaner
-      .prepare(committedRowId())
+      .prepare(committedRowId(), nowMs)
       .catch((error: unknown) => onError(asError(error)))
       .then(() => this.#arm());
   }
@@ -169,8 +178,18 @@ export class Housekeeper {
     try {
       await this.#deps.connection.all('PRAGMA wal_checkpoint(PASSIVE)');
     } catch (error) {
-      this.#deps.onError(asError(error));
+      // Somebody reads at this moment: the next one will do.
+      if (!isBusy(error)) throw error;
+      this.#isWalUsed = true;
     }
+  }
+
+  async #checkSize(startedMs: number): Promise<void> {
+    this.#isFileLarge = await this.#giveBackPages();
+    const endedMs = this.#deps.clock.monotonicMs();
+    this.#nextSizeCheckMs = this.#isFileLarge
+      ? endedMs + REST_FACTOR * (endedMs - startedMs)
+      : endedMs + SIZE_CHECK_MS;
   }
 
   /** Gives free pages back when the file is larger than promised; true when it still is. */

@@ -87,7 +87,7 @@ export class JournalIndex {
       return;
     }
     this.liveCount += row.liveCount;
-    this.liveBytes += row.slotBytes * row.liveCount;
+    this.liveBytes += row.entryBytes * row.liveCount;
     if (row.totalBytes < THIN_ROW_BYTES) this.thinCount += 1;
   }
 
@@ -194,7 +194,7 @@ export class JournalIndex {
     this.totalBytes -= row.totalBytes;
     if (row.liveCount === 0) return;
     this.liveCount -= row.liveCount;
-    this.liveBytes -= row.slotBytes * row.liveCount;
+    this.liveBytes -= row.entryBytes * row.liveCount;
     this.runCount -= row.runCount;
     if (row.totalBytes < THIN_ROW_BYTES) this.thinCount -= 1;
   }
@@ -204,7 +204,7 @@ export class JournalIndex {
     if (!row.settleSlot(run.slotBase + (sequence - run.first))) return false;
     run.liveCount -= 1;
     this.liveCount -= 1;
-    this.liveBytes -= row.slotBytes;
+    this.liveBytes -= row.entryBytes;
     if (queue.states !== undefined) this.#forgetState(queue, sequence);
     if (row.liveCount === 0) {
       if (row.totalBytes < THIN_ROW_BYTES) this.thinCount -= 1;

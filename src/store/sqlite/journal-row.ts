@@ -4,6 +4,8 @@
 export class JournalRow {
   readonly id: number;
   readonly slotCount: number;
+  /** Slots that held an entry when the row was written: all but the gaps. */
+  readonly bornCount: number;
   /** Bytes of both columns and of the bodies it owns. */
   readonly totalBytes: number;
   /** Put records in its index: the memory its entries cost. */
@@ -32,6 +34,7 @@ export class JournalRow {
   constructor(
     id: number,
     slotCount: number,
+    bornCount: number,
     totalBytes: number,
     runCount: number,
     bodyIds: readonly number[] | undefined,
@@ -39,6 +42,7 @@ export class JournalRow {
   ) {
     this.id = id;
     this.slotCount = slotCount;
+    this.bornCount = bornCount;
     this.totalBytes = totalBytes;
     this.runCount = runCount;
     this.bodyIds = bodyIds;
@@ -74,9 +78,14 @@ export class JournalRow {
     return true;
   }
 
-  /** Average bytes of a slot, for estimates of live bytes. */
-  get slotBytes(): number {
-    return this.slotCount === 0 ? 0 : this.totalBytes / this.slotCount;
+  /** Average bytes of an entry, for estimates of live bytes. */
+  get entryBytes(): number {
+    return this.bornCount === 0 ? 0 : this.totalBytes / this.bornCount;
+  }
+
+  /** More than half of it is garbage. */
+  get isMostlyGarbage(): boolean {
+    return this.liveCount * 2 < this.bornCount;
   }
 }
 
@@ -87,8 +96,11 @@ export class Run {
   readonly row: JournalRow;
   readonly slotBase: number;
   readonly survives: boolean;
-  /** Newest commit time of its entries, wall ms. */
-  readonly timeMs: number;
+  /**
+   * How much earlier than its row the newest of its entries was committed: 0 unless moved. Kept as
+   * a small integer because there may be many runs and a float field is an object of its own.
+   */
+  readonly #lagMs: number;
   liveCount: number;
 
   constructor(
@@ -104,8 +116,13 @@ export class Run {
     this.row = row;
     this.slotBase = slotBase;
     this.survives = survives;
-    this.timeMs = timeMs;
+    this.#lagMs = Math.max(0, Math.round(row.commitMs - timeMs));
     this.liveCount = count;
+  }
+
+  /** Newest commit time of its entries, wall ms. */
+  get timeMs(): number {
+    return this.row.commitMs - this.#lagMs;
   }
 
   /** Lowest live sequence >= `from` in this run, or Infinity. */

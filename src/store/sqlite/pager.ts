@@ -12,6 +12,10 @@ import type { Run } from './journal-row.ts';
 import type { LoadedRow, RowLoader } from './row-loader.ts';
 import type { QueueIndex } from './queue-index.ts';
 
+/** Most rows, and about most bytes, loaded ahead within one read. */
+const PREFETCH_ROWS = 256;
+const PREFETCH_BYTES = 1024 * 1024;
+
 /** What the pager asks of the store. */
 export interface PagerHost {
   /** Rows up to this id are committed. */
@@ -46,6 +50,8 @@ export class Pager {
   readonly #host: PagerHost;
   #requests: ReadRequest[];
   #isRunning: boolean;
+  #isStopped: boolean;
+  #ended: Promise<void>;
 
   constructor(index: JournalIndex, loader: RowLoader, host: PagerHost) {
     this.#index = index;
@@ -53,12 +59,21 @@ export class Pager {
     this.#host = host;
     this.#requests = [];
     this.#isRunning = false;
+    this.#isStopped = false;
+    this.#ended = Promise.resolve();
+  }
+
+  /** Answers no further reads; resolves when none is running. */
+  stop(): Promise<void> {
+    this.#isStopped = true;
+    return this.#ended;
   }
 
   /** Queues a read; `done` is called from a later turn. */
   read(request: ReadRequest): void {
+    if (this.#isStopped) return;
     this.#requests.push(request);
-    if (!this.#isRunning) void this.#serve();
+    if (!this.#isRunning) this.#ended = this.#serve();
   }
 
   async #serve(): Promise<void> {
@@ -66,7 +81,7 @@ export class Pager {
     await Promise.resolve();
     for (;;) {
       const request = this.#requests.shift();
-      if (request === undefined) break;
+      if (request === undefined || this.#isStopped) break;
       const entries: Entry[] = [];
       let end = request.fromSequence;
       try {
@@ -86,12 +101,20 @@ export class Pager {
     while (entries.length < maxCount && byteCount < maxBytes) {
       const queue = this.#index.queues.get(queueId);
       const run = queue?.firstLiveRun(next);
-      if (queue === undefined || run === undefined) break;
+      if (queue === undefined) break;
+      if (run === undefined) {
+        // Nothing lives from here on: the caller need not ask again for what is gone.
+        next = Math.max(next, queue.nextSequence);
+        break;
+      }
       if (run.row.id > this.#host.committedRowId) {
         if (entries.length > 0) break;
         await this.#host.commitEnded();
         if (run.row.id > this.#host.committedRowId) break;
         continue;
+      }
+      if (!this.#loader.has(run.row.id)) {
+        await this.#prefetch(queue, next, maxCount - entries.length, maxBytes - byteCount);
       }
       const loaded = await this.#loader.load(run.row.id);
       if (queue.isDropped || queue.firstLiveRun(next) !== run) continue;
@@ -107,6 +130,29 @@ export class Pager {
       next = picks[picks.length - 1]!.sequence + 1;
     }
     return next;
+  }
+
+  /** Loads the rows this read will need next in one statement, when they are small. */
+  async #prefetch(
+    queue: QueueIndex,
+    from: number,
+    maxCount: number,
+    maxBytes: number,
+  ): Promise<void> {
+    const ids: number[] = [];
+    let count = 0;
+    let byteCount = 0;
+    for (let i = queue.indexFrom(from); i < queue.runs.length; i += 1) {
+      const { row, liveCount } = queue.runs[i]!;
+      if (liveCount === 0 || this.#loader.has(row.id)) continue;
+      byteCount += row.totalBytes;
+      if (ids.length > 0 && byteCount > PREFETCH_BYTES) break;
+      if (row.id > this.#host.committedRowId || count >= maxCount) break;
+      if (ids[ids.length - 1] !== row.id) ids.push(row.id);
+      count += liveCount;
+      if (ids.length >= PREFETCH_ROWS || byteCount >= maxBytes) break;
+    }
+    if (ids.length > 1) await this.#loader.prefetch(ids);
   }
 
   /** Appends the picked entries, with their bytes in one fresh piece of memory. */

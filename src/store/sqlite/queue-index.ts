@@ -33,8 +33,6 @@ export class QueueIndex {
   deliveredBelow: number;
   /** Row with the newest mark; 0 when table `queue_mark` has it. */
   markRowId: number;
-  /** Table `queue_mark` has a record for it. */
-  isCheckpointed: boolean;
   isDropped: boolean;
   states: Map<number, EntryState> | undefined;
 
@@ -59,7 +57,6 @@ export class QueueIndex {
     this.sequenceRowId = 0;
     this.deliveredBelow = 0;
     this.markRowId = 0;
-    this.isCheckpointed = false;
     this.isDropped = false;
     this.states = undefined;
     this.settled = [];

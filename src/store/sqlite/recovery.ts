@@ -111,7 +111,6 @@ export class JournalRecovery {
       const queue = index.queue(row.queue_id);
       queue.nextSequence = row.next_sequence;
       queue.deliveredBelow = row.delivered_below;
-      queue.isCheckpointed = true;
       this.#marksAsOf.set(row.queue_id, row.as_of);
     }
     for (const row of await connection.all<EntryStateRow>('SELECT * FROM entry_state')) {
@@ -166,6 +165,7 @@ export class JournalRecovery {
     const row = new JournalRow(
       stored.id,
       header.slotCount,
+      header.slotCount - puts.reduce((sum, put) => sum + put.gapCount, 0),
       stored.dataBytes + stored.runs.length + bodyBytes,
       puts.length,
       bodyIds.length === 0 ? undefined : bodyIds,

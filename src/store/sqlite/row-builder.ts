@@ -191,7 +191,7 @@ export class RowBuilder {
     const runSpecs: RunSpec[] = [];
     this.#cutRuns(slots, runSpecs);
     this.#writeSlots(slots);
-    let runCount = 0;
+    let gapTotal = 0;
     for (const spec of runSpecs) {
       const lagMs = Math.max(0, Math.round(this.#commitMs - spec.timeMs));
       const { queue, first, count, bodyBytes, survives, isUniform } = spec;
@@ -199,7 +199,7 @@ export class RowBuilder {
       const queueId = queue.id;
       const put = { queueId, first, count, bodyBytes, survives, isUniform, lagMs, gapCount };
       writePut(this.index, put);
-      runCount += 1;
+      gapTotal += gapCount;
     }
     let ownedBytes = 0;
     for (const body of this.#bodies) {
@@ -210,7 +210,16 @@ export class RowBuilder {
     const bodyIds = this.#bodies.length === 0 ? undefined : this.#bodies.map((body) => body.id);
     // The index may still grow by deltas; they are small, and an estimate is all this is for.
     const totalBytes = this.#data.length + this.index.length + ownedBytes;
-    const row = new JournalRow(rowId, slotCount, totalBytes, runCount, bodyIds, this.#commitMs);
+    const bornCount = slotCount - gapTotal;
+    const row = new JournalRow(
+      rowId,
+      slotCount,
+      bornCount,
+      totalBytes,
+      runSpecs.length,
+      bodyIds,
+      this.#commitMs,
+    );
     for (const spec of runSpecs) {
       const { queue, first, count, slotBase, survives, timeMs } = spec;
       const run = new Run(first, count, row, slotBase, survives, timeMs);

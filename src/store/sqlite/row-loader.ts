@@ -9,9 +9,11 @@ import type { Connection, Statement } from './driver.ts';
 import { RowData } from './message-record.ts';
 import { readHeader, type RowHeader } from './row-index.ts';
 
-/** Rows kept after reading: a queue is read forward, a few queues at a time. */
-const CACHED_ROWS = 16;
+/** Rows kept after reading, in bytes: a queue is read forward, a few queues at a time. */
 const CACHED_BYTES = 32 * 1024 * 1024;
+
+/** And in number: the cost of a small row is its objects. */
+const CACHED_ROWS = 1024;
 
 /** A row as loaded: its index bytes, and its data ready for reading. */
 export interface LoadedRow {
@@ -58,11 +60,23 @@ export class RowLoader {
       this.#cache.set(id, cached);
       return cached;
     }
-    const row = await this.#selectRow.get<{ runs: Buffer; data: Buffer }>([id]);
+    const [row] = await this.#selectRow.all<{ runs: Buffer; data: Buffer }>([id]);
     if (row === undefined) return 'missing';
     const loaded = checkRow(id, row.runs, row.data);
     if (typeof loaded !== 'string') this.#keep(loaded);
     return loaded;
+  }
+
+  /** Whether `load` will answer from memory. */
+  has(id: number): boolean {
+    return this.#cache.has(id);
+  }
+
+  /** Loads rows in one statement and keeps the good ones; faults show when one is loaded. */
+  async prefetch(ids: readonly number[]): Promise<void> {
+    for (const loaded of (await this.loadMany(ids)).values()) {
+      if (typeof loaded !== 'string') this.#keep(loaded);
+    }
   }
 
   /** Rows for the cleaner, in one statement and past the cache; absent ones are missing. */
@@ -75,7 +89,7 @@ export class RowLoader {
 
   /** The bytes of a body apart, or undefined when missing or damaged. */
   async loadBody(id: number, crc: number, byteCount: number): Promise<Buffer | undefined> {
-    const row = await this.#selectBody.get<{ data: Buffer }>([id]);
+    const [row] = await this.#selectBody.all<{ data: Buffer }>([id]);
     if (row === undefined || row.data.length !== byteCount) return undefined;
     return crc32(row.data) === crc ? row.data : undefined;
   }

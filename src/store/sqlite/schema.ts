@@ -106,6 +106,13 @@ export async function readSettings(connection: Connection): Promise<FileSettings
   };
 }
 
+/** Sets how large the file may grow; Infinity for no limit. */
+export async function limitFile(connection: Connection, maxFileBytes: number): Promise<void> {
+  // SQLite's own ceiling stands for "no limit".
+  const pages = Math.min(4_294_967_294, Math.ceil(maxFileBytes / PAGE_BYTES));
+  await connection.all(`PRAGMA max_page_count=${pages}`);
+}
+
 /** Brings the schema to this program's version. */
 export async function migrate(connection: Connection): Promise<void> {
   const [row] = await connection.all<{ user_version: number }>('PRAGMA user_version');

@@ -31,7 +31,7 @@ import { createPrivateDirectory } from '../private-directory.ts';
 import { type Scheduler, systemScheduler } from '../scheduler.ts';
 import { deleteRows } from './checkpoint.ts';
 import { Cleaner, CLEANER_LIMITS, type CleanerLimits } from './cleaner.ts';
-import { Connection } from './driver.ts';
+import { Connection, isDiskFull } from './driver.ts';
 import { Housekeeper } from './housekeeper.ts';
 import { JournalIndex } from './journal-index.ts';
 import type { JournalRow, Run } from './journal-row.ts';
@@ -46,10 +46,11 @@ import {
   DATA_FILE,
   type Durability,
   type FileSettings,
+  limitFile,
   migrate,
   readSettings,
 } from './schema.ts';
-import { TransactionWriter } from './transaction.ts';
+import { isEmpty, type TransactionContent, TransactionWriter } from './transaction.ts';
 import { ROW_BYTES_MAX, stateFieldsOf, WriteBuffer } from './write-buffer.ts';
 
 /** Something the operator should know, that does not stop the store. */
@@ -70,6 +71,13 @@ export interface SqliteStoreOptions {
   readonly scheduler?: Scheduler;
   /** Called for damaged rows, from recovery on. */
   readonly onDamage?: (report: DamageReport) => void;
+  /**
+   * Called with true when there is no room for a commit, which is then tried again until there is,
+   * and with false after that. Nothing is confirmed in between.
+   */
+  readonly onFull?: (isFull: boolean) => void;
+  /** Size limit of the data file in bytes; a full file is treated as a full disk. */
+  readonly maxFileBytes?: number;
   /** What the cleaner keeps to; for tests. */
   readonly cleanerLimits?: Partial<CleanerLimits>;
   /** Where a commit is split into further rows; for tests. */
@@ -96,6 +104,9 @@ export interface StoreMetrics {
   readonly damagedRows: number;
 }
 
+/** How often a commit for which there was no room is tried again. */
+const FULL_RETRY_MS = 500;
+
 /** Builders kept from transaction to transaction. */
 const BUILDERS_KEPT = 4;
 
@@ -104,6 +115,8 @@ export class SqliteStore implements Store, CommitSink, PagerHost {
   readonly #lock: DataDirLock;
   readonly #connection: Connection;
   readonly #clock: Clock;
+  readonly #scheduler: Scheduler;
+  readonly #onFull: (isFull: boolean) => void;
   readonly #onDamage: (report: DamageReport) => void;
   readonly #index: JournalIndex;
   readonly #buffer: WriteBuffer;
@@ -123,6 +136,7 @@ export class SqliteStore implements Store, CommitSink, PagerHost {
   #committedBytes: number;
   #lastCommitMs: number;
   #damagedRows: number;
+  #isFull: boolean;
   #isClosed: boolean;
 
   private constructor(
@@ -137,6 +151,8 @@ export class SqliteStore implements Store, CommitSink, PagerHost {
     this.#lock = lock;
     this.#connection = connection;
     this.#clock = options.clock ?? systemClock;
+    this.#scheduler = scheduler;
+    this.#onFull = options.onFull ?? (() => undefined);
     this.#onDamage = options.onDamage ?? (() => undefined);
     this.#index = new JournalIndex();
     this.#buffer = new WriteBuffer(this.#index, options.rowBytesMax ?? ROW_BYTES_MAX);
@@ -168,6 +184,7 @@ export class SqliteStore implements Store, CommitSink, PagerHost {
     this.#committedBytes = 0;
     this.#lastCommitMs = 0;
     this.#damagedRows = 0;
+    this.#isFull = false;
     this.#isClosed = false;
   }
 
@@ -187,6 +204,7 @@ export class SqliteStore implements Store, CommitSink, PagerHost {
       connection = await Connection.open(path);
       await applyPragmas(connection, options.durability);
       await migrate(connection);
+      await limitFile(connection, options.maxFileBytes ?? Infinity);
       const writer = await TransactionWriter.create(connection);
       const loader = await RowLoader.create(connection);
       return new SqliteStore(options, lock, connection, writer, loader);
@@ -358,6 +376,7 @@ export class SqliteStore implements Store, CommitSink, PagerHost {
     this.#loop.commit(false);
     await this.#loop.idle();
     await this.#housekeeper.ended();
+    await this.#pager.stop();
     if (this.#loop.failure === undefined) {
       await this.#connection.execute("UPDATE meta SET value=1 WHERE name='is_clean';");
     }
@@ -395,9 +414,21 @@ export class SqliteStore implements Store, CommitSink, PagerHost {
     };
   }
 
+  /** Changes the size limit of the data file; below its present size, it cannot grow. */
+  limitFile(maxFileBytes: number): Promise<void> {
+    return limitFile(this.#connection, maxFileBytes);
+  }
+
   /** The file's settings, as SQLite reports them. */
   settings(): Promise<FileSettings> {
     return readSettings(this.#connection);
+  }
+
+  /** Moves the write-ahead log into the file when the disk is free; resolves when done. */
+  async checkpoint(): Promise<void> {
+    this.#housekeeper.wantCheckpoint();
+    while (!this.#loop.force() && this.#loop.failure === undefined) await this.#loop.idle();
+    await this.#loop.idle();
   }
 
   /** Does background work until there is none left; for tests and tools. */
@@ -428,13 +459,22 @@ export class SqliteStore implements Store, CommitSink, PagerHost {
     }
     const lastRowId = this.#index.nextRowId - 1;
     this.#inFlightBytes = bytesOf(rows);
+    const content = { rows, definitions, text };
     try {
-      await this.#writer.write({ rows, definitions, text });
-      await this.#housekeeper.afterWrite();
+      await this.#writePatiently(content);
+    } catch (error) {
+      this.#wakeCommitWaiters();
+      throw error;
     } finally {
       this.#trimBuilders();
     }
     this.#finishWrite(startedMs, lastRowId, carriesStep);
+    this.#housekeeper.committed(isEmpty(content));
+  }
+
+  /** For the commit loop: background work that needs the connection to itself. */
+  afterCommit(): Promise<void> | undefined {
+    return this.#housekeeper.chore();
   }
 
   // --- PagerHost --------------------------------------------------------------------------------
@@ -480,7 +520,36 @@ export class SqliteStore implements Store, CommitSink, PagerHost {
     this.#lastCommitMs = endedMs - startedMs;
     this.#latency.add(endedMs - startedMs);
     if (carriedStep) this.#cleaner.rest(endedMs, endedMs - startedMs);
-    this.#housekeeper.committed();
+    this.#wakeCommitWaiters();
+  }
+
+  /**
+   * Writes, and tries again while there is no room: a full disk takes back nothing that was
+   * confirmed, and confirms wait until there is room. Any other error is the end.
+   */
+  async #writePatiently(content: TransactionContent): Promise<void> {
+    for (;;) {
+      try {
+        await this.#writer.write(content);
+        this.#setFull(false);
+        return;
+      } catch (error) {
+        if (!isDiskFull(error) || this.#isClosed) throw error;
+        this.#setFull(true);
+        await new Promise<void>((resolve) => {
+          this.#scheduler.after(FULL_RETRY_MS, resolve);
+        });
+      }
+    }
+  }
+
+  #setFull(isFull: boolean): void {
+    if (isFull === this.#isFull) return;
+    this.#isFull = isFull;
+    this.#onFull(isFull);
+  }
+
+  #wakeCommitWaiters(): void {
     const waiters = this.#commitWaiters;
     this.#commitWaiters = [];
     for (const wake of waiters) wake();

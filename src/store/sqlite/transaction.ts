@@ -49,15 +49,15 @@ export class TransactionWriter {
   }
 
   /**
-   * Writes the transaction; on an error nothing of it is durable. The bytes of the first row are
-   * read before the first await, those of further rows until the promise is settled.
+   * Writes the transaction; on an error nothing of it is durable, and it may be tried again. The
+   * bytes of rows and bodies are borrowed until the promise is settled.
    */
   async write(content: TransactionContent): Promise<void> {
     const { rows, definitions, text } = content;
     const { upserts, removals } = definitions;
     const only = rows[0];
     const isPlain = text === '' && upserts === undefined && removals === undefined;
-    if (isPlain && rows.length === 0) {
+    if (isEmpty(content)) {
       // Everything was cancelled: the ticket still advances from the event loop, not from here.
       await new Promise((resolve) => setImmediate(resolve));
       return;
@@ -90,6 +90,12 @@ export class TransactionWriter {
     await this.#upsertDefinitions.finalize();
     await this.#deleteDefinitions.finalize();
   }
+}
+
+/** Whether there is nothing to write. */
+export function isEmpty({ rows, definitions, text }: TransactionContent): boolean {
+  const { upserts, removals } = definitions;
+  return rows.length === 0 && text === '' && upserts === undefined && removals === undefined;
 }
 
 function hasNewBodies(built: BuiltRow): boolean {

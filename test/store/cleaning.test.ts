@@ -1,0 +1,211 @@
+/** File, memory and rows stay in proportion to what lives, whatever comes and goes. */
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { Entry } from '../../src/engine/message.ts';
+import { checkDataFile } from '../../src/store/sqlite/check.ts';
+import type { SqliteStore } from '../../src/store/sqlite/sqlite-store.ts';
+import { SqliteHarness } from './sqlite-harness.ts';
+import { commit, makeEntry, queueIdOf, readAll, sequencesOf } from './support.ts';
+
+const QUEUE = queueIdOf(1);
+const OTHER = queueIdOf(2);
+const KIB = 1024;
+const MIB = 1024 * KIB;
+
+let harness: SqliteHarness;
+let store: SqliteStore;
+
+beforeEach(() => {
+  harness = new SqliteHarness({ durability: 'relaxed' });
+});
+
+afterEach(async () => {
+  await harness.dispose();
+});
+
+async function open(): Promise<void> {
+  store = await harness.open();
+  await store.recover();
+}
+
+/** Puts entries first..last, `perCommit` at a time. */
+async function fill(
+  queueId: number,
+  first: number,
+  last: number,
+  perCommit: number,
+  bodyBytes: number,
+): Promise<Entry[]> {
+  const entries: Entry[] = [];
+  const body = Buffer.alloc(bodyBytes, 'b');
+  for (let sequence = first; sequence <= last; sequence += 1) {
+    const entry = makeEntry(sequence, { body });
+    entries.push(entry);
+    store.put(queueId, entry, true);
+    if (sequence % perCommit === 0) await commit(store);
+  }
+  await commit(store);
+  return entries;
+}
+
+describe('cleaning', () => {
+  it('deletes rows whose entries are gone, and what they own', async () => {
+    await open();
+    const entries = await fill(QUEUE, 1, 40, 10, 100 * KIB);
+    for (const entry of entries.slice(0, 39)) store.settle(QUEUE, entry);
+    await commit(store);
+    await store.tidy();
+    expect(store.metrics().rows).toBe(1);
+    await store.close();
+    const report = await checkDataFile(harness.directory);
+    expect(report.problems).toEqual([]);
+    // The row of the last ten stays, with its ten bodies: less than the garbage allowed.
+    expect(report.bodies).toBe(10);
+    await open();
+    expect(sequencesOf(await readAll(store, QUEUE))).toEqual([40]);
+  });
+
+  it('merges thin rows into full ones, in order', async () => {
+    harness = new SqliteHarness({ durability: 'relaxed', cleanerLimits: { thinRows: 50 } });
+    await open();
+    await fill(QUEUE, 1, 600, 1, 20);
+    await store.tidy();
+    const { rows, runs } = store.metrics();
+    expect(rows).toBeLessThanOrEqual(51);
+    expect(runs).toBeLessThanOrEqual(51);
+    const all = Array.from({ length: 600 }, (_, i) => i + 1);
+    expect(sequencesOf(await readAll(store, QUEUE))).toEqual(all);
+    await store.close();
+    await open();
+    expect(store.metrics().rows).toBeLessThanOrEqual(51);
+    expect(sequencesOf(await readAll(store, QUEUE))).toEqual(all);
+  });
+
+  it('keeps the commit time of moved entries', async () => {
+    harness = new SqliteHarness({ durability: 'relaxed', cleanerLimits: { thinRows: 3 } });
+    await open();
+    for (let i = 1; i <= 20; i += 1) {
+      harness.setWallMs(1_000_000 * i);
+      await fill(QUEUE, i, i, 1, 20);
+    }
+    harness.setWallMs(1e9);
+    await store.tidy();
+    expect(store.metrics().rows).toBeLessThan(8);
+    for (let round = 0; round < 2; round += 1) {
+      expect(store.sequenceAt(QUEUE, 5_000_000)).toBe(5);
+      expect(store.sequenceAt(QUEUE, 5_000_001)).toBe(6);
+      await store.close();
+      await open();
+    }
+  });
+
+  it('cleans rows pinned by a few entries, and spans the gaps', async () => {
+    harness = new SqliteHarness({
+      durability: 'relaxed',
+      cleanerLimits: { garbageBytes: 100 * KIB, deadRows: 1 },
+    });
+    await open();
+    const entries = await fill(QUEUE, 1, 5000, 100, 200);
+    const kept = entries.filter((entry) => entry.sequence % 10 === 0);
+    for (const entry of entries) if (entry.sequence % 10 !== 0) store.settle(QUEUE, entry);
+    await commit(store);
+    const before = store.metrics().journalBytes;
+    await store.tidy();
+    const after = store.metrics();
+    expect(before).toBeGreaterThan(1 * MIB);
+    expect(after.journalBytes).toBeLessThan(2 * after.liveBytes + 120 * KIB);
+    // 500 entries, each nine settled ones apart, and not a run each.
+    expect(after.runs).toBeLessThan(60);
+    const expected = kept.map((entry) => entry.sequence);
+    expect(sequencesOf(await readAll(store, QUEUE))).toEqual(expected);
+    await store.close();
+    await open();
+    expect(sequencesOf(await readAll(store, QUEUE))).toEqual(expected);
+  });
+
+  it('moves large bodies without copying them', async () => {
+    harness = new SqliteHarness({ durability: 'relaxed', cleanerLimits: { garbageBytes: MIB } });
+    await open();
+    const entries = await fill(QUEUE, 1, 60, 6, 100 * KIB);
+    for (const entry of entries) if (entry.sequence % 6 !== 0) store.settle(QUEUE, entry);
+    await commit(store);
+    await store.tidy();
+    const kept = [6, 12, 18, 24, 30, 36, 42, 48, 54, 60];
+    const back = await readAll(store, QUEUE);
+    expect(sequencesOf(back)).toEqual(kept);
+    expect(back[9]!.message.bodyBytes).toBe(100 * KIB);
+    await store.close();
+    const report = await checkDataFile(harness.directory);
+    expect(report.problems).toEqual([]);
+    expect(report.bodies).toBeLessThanOrEqual(22);
+  });
+
+  it('happens by itself beside commits', async () => {
+    harness = new SqliteHarness({
+      durability: 'relaxed',
+      cleanerLimits: { garbageBytes: 200 * KIB, thinRows: 100, deadRows: 20 },
+    });
+    await open();
+    await fill(OTHER, 1, 300, 1, 100);
+    let settledUpTo = 0;
+    for (let round = 0; round < 300; round += 1) {
+      const entries = await fill(QUEUE, round * 20 + 1, round * 20 + 20, 20, 300);
+      for (const entry of entries) store.settle(QUEUE, entry);
+      settledUpTo += 20;
+    }
+    await commit(store);
+    const { rows, journalBytes, deletedRows } = store.metrics();
+    expect(settledUpTo).toBe(6000);
+    expect(deletedRows).toBeGreaterThan(300);
+    expect(rows).toBeLessThan(400);
+    expect(journalBytes).toBeLessThan(MIB);
+    expect(store.firstLive(OTHER, 1)).toBe(1);
+  });
+
+  it('gives pages back when the file is larger than promised', async () => {
+    await open();
+    const entries = await fill(QUEUE, 1, 1000, 50, 100 * KIB);
+    for (const entry of entries) store.settle(QUEUE, entry);
+    await commit(store);
+    const deadline = performance.now() + 10_000;
+    await store.tidy();
+    while (store.metrics().fileBytes > 65 * MIB && performance.now() < deadline) {
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      await store.checkpoint();
+    }
+    expect(store.metrics().fileBytes).toBeLessThanOrEqual(65 * MIB);
+  }, 20_000);
+});
+
+describe('a full disk', () => {
+  it('holds confirms back until there is room', async () => {
+    const reports: boolean[] = [];
+    harness = new SqliteHarness({
+      durability: 'relaxed',
+      maxFileBytes: MIB,
+      onFull: (isFull) => reports.push(isFull),
+    });
+    await open();
+    const failures: Error[] = [];
+    store.onFailure = (error) => failures.push(error);
+    await fill(QUEUE, 1, 10, 10, 40 * KIB);
+    for (let i = 11; i <= 40; i += 1) {
+      store.put(QUEUE, makeEntry(i, { body: Buffer.alloc(40 * KIB, 'f') }), true);
+    }
+    const { ticket } = store;
+    store.commit(false);
+    const deadline = performance.now() + 5000;
+    while (reports.length === 0 && performance.now() < deadline) {
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+    expect(reports).toEqual([true]);
+    expect(store.committedTicket).toBeLessThan(ticket);
+    await store.limitFile(10 * MIB);
+    while (store.committedTicket < ticket && performance.now() < deadline) {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    expect(reports).toEqual([true, false]);
+    expect(store.committedTicket).toBe(ticket);
+    expect(failures).toEqual([]);
+    expect((await readAll(store, QUEUE)).length).toBe(40);
+  });
+});
