@@ -70,6 +70,10 @@ VALUE_BYTES[TAG_VOID] = 0;
  * Proves that [start, end) is a well-formed table content: known tags, lengths that fit exactly,
  * bounded nesting. Text is not checked: names and strings pass through as bytes.
  *
+ * Tags L become l, in place: py-amqp sends a long as L, and the Java client reads only l. Both
+ * are the same eight bytes, and RabbitMQ too forwards them as l.
+ *
+ * @param buf  borrowed; its tags may change
  * @throws BrokerError SYNTAX_ERROR (connection)
  */
 export function validateTable(buf: Uint8Array, start: number, end: number): void {
@@ -181,6 +185,7 @@ function validateItems(
     if (pos >= end) throw truncated();
     const tag = buf[pos]!;
     const valueStart = pos + 1;
+    if (tag === TAG_LONG) buf[pos] = TAG_I64;
     pos = endOfValue(buf, tag, valueStart, end);
     if (tag === TAG_TABLE || tag === TAG_ARRAY) {
       validateItems(buf, valueStart + 4, pos, tag === TAG_TABLE, depth + 1);

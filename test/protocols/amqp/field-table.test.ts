@@ -98,6 +98,15 @@ describe('each type', () => {
   });
 });
 
+test('validation turns L into l, which every client reads, at any depth', () => {
+  const value = '0000010000000000';
+  const content = hex(`01 61 4c ${value}  01 62 41 00000009 4c ${value}  01 4c 53 00000001 4c`);
+  validateTable(content, 0, content.length);
+  expect(content).toEqual(
+    hex(`01 61 6c ${value}  01 62 41 00000009 6c ${value}  01 4c 53 00000001 4c`),
+  );
+});
+
 describe('malformed', () => {
   test.each([
     ['a key beyond the end', '05 6162'],
