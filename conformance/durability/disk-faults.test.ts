@@ -1,6 +1,7 @@
 /**
  * Disks that fail, fill up, slow down or lose power. POWER_LOSS_IMAGES sets how many crashed disks
- * a server is started on (20).
+ * a server is started on (20), POWER_LOSS_MESSAGES the length of the recorded run (300; from some
+ * 5,000 on it spans checkpoints).
  */
 import { afterEach, expect, test } from 'vitest';
 import { ServerProcess } from '../support/server-process.ts';
@@ -137,12 +138,13 @@ test.for([
   expect(missing).toEqual([]);
 });
 
-test('power loss at any moment', { timeout: 300_000 }, async (context) => {
+test('power loss at any moment', { timeout: 1_200_000 }, async (context) => {
   const shim = buildShim();
   if (shim === undefined) return context.skip();
   const images = Number(process.env['POWER_LOSS_IMAGES'] ?? 20);
   const seed = Number(process.env['POWER_LOSS_SEED'] ?? Date.now() % 1_000_000);
-  const report = await runPowerLoss(shim, { seed, messages: 300, images, quickImages: images * 10 });
+  const messages = Number(process.env['POWER_LOSS_MESSAGES'] ?? 300);
+  const report = await runPowerLoss(shim, { seed, messages, images, quickImages: images * 10 });
   console.log(
     `seed ${seed}: ${report.images} images of ${report.operations} operations, ` +
       `${report.failures.length} failures`,

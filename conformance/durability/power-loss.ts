@@ -9,7 +9,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { ServerProcess } from '../support/server-process.ts';
 import { WireConnection } from '../support/wire-client.ts';
-import { appendMarker, type CrashMode, DiskReplay, readDiskLog } from './disk-log.ts';
+import { appendMarker, type CrashMode, type DiskOp, DiskReplay, readDiskLog } from './disk-log.ts';
 import type { DiskShim } from './disk-shim.ts';
 import { checkIntegrity } from './integrity.ts';
 import { Random } from './random.ts';
@@ -110,11 +110,21 @@ async function judge(dataDir: string, confirmed: number, acked: number): Promise
   return failures;
 }
 
-/** Chooses `count` of the positions, at random. */
-function choose(count: number, positions: number, random: Random): Map<number, CrashMode[]> {
+/**
+ * Chooses `count` positions at random: half of them anywhere, half where a file other than the
+ * write-ahead log is changed (checkpoints), which is rarer and where more can go wrong.
+ */
+function choose(count: number, ops: readonly DiskOp[], random: Random): Map<number, CrashMode[]> {
+  const checkpoints: number[] = [];
+  for (const [position, op] of ops.entries()) {
+    if (op.kind !== 'marker' && !op.name.endsWith('-wal')) checkpoints.push(position);
+  }
   const chosen = new Map<number, CrashMode[]>();
   for (let index = 0; index < count; index += 1) {
-    const position = random.between(0, positions - 1);
+    const position =
+      index % 2 === 0 || checkpoints.length === 0
+        ? random.between(0, ops.length - 1)
+        : checkpoints[random.between(0, checkpoints.length - 1)]!;
     const mode = MODES[random.between(0, MODES.length - 1)]!;
     chosen.set(position, [...(chosen.get(position) ?? []), mode]);
   }
@@ -128,8 +138,8 @@ export async function runPowerLoss(
   const random = new Random(options.seed);
   await record(shim, options.messages, random);
   const ops = readDiskLog(shim.logFile);
-  const full = choose(options.images, ops.length, random);
-  const quick = choose(options.quickImages, ops.length, random);
+  const full = choose(options.images, ops, random);
+  const quick = choose(options.quickImages, ops, random);
   const replay = new DiskReplay(path.basename(shim.dataDir));
   const failures: string[] = [];
   let confirmed = 0;
