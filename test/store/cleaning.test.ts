@@ -208,4 +208,33 @@ describe('a full disk', () => {
     expect(failures).toEqual([]);
     expect((await readAll(store, QUEUE)).length).toBe(40);
   });
+
+  it('leaves a transaction of every kind whole', async () => {
+    harness = new SqliteHarness({ durability: 'relaxed', cleanerLimits: { deadRows: 1 } });
+    await open();
+    const entries = await fill(QUEUE, 1, 50, 10, 100);
+    await store.checkpoint();
+    await store.limitFile(0);
+    for (const entry of entries.slice(0, 45)) store.settle(QUEUE, entry);
+    for (let i = 51; i <= 60; i += 1) {
+      store.put(QUEUE, makeEntry(i, { body: Buffer.alloc(100 * KIB, 'f') }), true);
+    }
+    store.define('queue', 'large', JSON.stringify('x'.repeat(100 * KIB)));
+    const { ticket } = store;
+    store.commit(false);
+    await new Promise((resolve) => setTimeout(resolve, 700));
+    expect(store.committedTicket).toBeLessThan(ticket);
+    await store.limitFile(Infinity);
+    const deadline = performance.now() + 5000;
+    while (store.committedTicket < ticket && performance.now() < deadline) {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    await store.tidy();
+    await store.close();
+    expect((await checkDataFile(harness.directory)).problems).toEqual([]);
+    store = await harness.open();
+    expect((await store.recover()).definitions).toHaveLength(1);
+    const expected = [46, 47, 48, 49, 50, 51, 52, 53, 54, 55, 56, 57, 58, 59, 60];
+    expect(sequencesOf(await readAll(store, QUEUE))).toEqual(expected);
+  });
 });

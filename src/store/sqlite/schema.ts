@@ -109,7 +109,7 @@ export async function readSettings(connection: Connection): Promise<FileSettings
 /** Sets how large the file may grow; Infinity for no limit. */
 export async function limitFile(connection: Connection, maxFileBytes: number): Promise<void> {
   // SQLite's own ceiling stands for "no limit".
-  const pages = Math.min(4_294_967_294, Math.ceil(maxFileBytes / PAGE_BYTES));
+  const pages = Math.max(1, Math.min(4_294_967_294, Math.ceil(maxFileBytes / PAGE_BYTES)));
   await connection.all(`PRAGMA max_page_count=${pages}`);
 }
 

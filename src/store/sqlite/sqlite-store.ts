@@ -378,7 +378,7 @@ export class SqliteStore implements Store, CommitSink, PagerHost {
     await this.#housekeeper.ended();
     await this.#pager.stop();
     if (this.#loop.failure === undefined) {
-      await this.#connection.execute("UPDATE meta SET value=1 WHERE name='is_clean';");
+      await this.#markClean();
     }
     await this.#writer.close();
     await this.#loader.close();
@@ -540,6 +540,15 @@ export class SqliteStore implements Store, CommitSink, PagerHost {
           this.#scheduler.after(FULL_RETRY_MS, resolve);
         });
       }
+    }
+  }
+
+  async #markClean(): Promise<void> {
+    try {
+      await this.#connection.execute("UPDATE meta SET value=1 WHERE name='is_clean';");
+    } catch (error) {
+      // No room for the mark: the next start takes this end for a crash, which is always safe.
+      if (!isDiskFull(error)) throw error;
     }
   }
 

@@ -66,8 +66,8 @@ export class TransactionWriter {
       await this.#insertRow.run([only.row.id, only.runs, only.data]);
       return;
     }
-    await this.#connection.execute(`BEGIN IMMEDIATE; ${text}`);
     try {
+      await this.#connection.execute(`BEGIN IMMEDIATE; ${text}`);
       if (upserts !== undefined) await this.#upsertDefinitions.run([upserts]);
       if (removals !== undefined) await this.#deleteDefinitions.run([removals]);
       for (const built of rows) {
@@ -78,7 +78,7 @@ export class TransactionWriter {
       }
       await this.#connection.execute('COMMIT');
     } catch (error) {
-      // The caller ends the store; what a failed ROLLBACK would say adds nothing to that.
+      // Some errors have rolled back already, and then this one says so: not worth hearing.
       await this.#connection.execute('ROLLBACK').catch(() => undefined);
       throw error;
     }
