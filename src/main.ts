@@ -2,19 +2,20 @@
 /**
  * The process: arguments, configuration, start, and the ways it ends.
  *
- * Exit codes: 0 stopped in order, 1 could not start or had to stop, with the reason on stderr
- * (before the log exists) or in the log.
+ * Exit codes: 0 stopped in order, or a command succeeded; 1 could not start, had to stop, or a
+ * command failed, with the reason on stderr (before the log exists) or in the log.
  */
 import { resolve } from 'node:path';
 import { env, stderr, stdout } from 'node:process';
 import { formatBanner } from './server/banner.ts';
 import { type CommandLine, parseCommandLine } from './server/command-line.ts';
+import { readInput, runOfflineCommand, writeOutput } from './server/commands/run-command.ts';
 import { type Config, formatConfig, type LoadedConfig } from './server/config.ts';
 import { ConfigError, loadConfig } from './server/config-loader.ts';
 import { createDataDirectory } from './server/data-directory.ts';
+import { findDefinitionsProblems } from './server/definitions-file.ts';
 import { createProcessLog, type ProcessLog } from './server/process-log.ts';
 import { readProductVersion } from './server/product.ts';
-
 import { Server } from './server/server.ts';
 import { stopOnSignals } from './server/shutdown.ts';
 import { readTlsFiles } from './server/tls-files.ts';
@@ -22,6 +23,12 @@ import { SqliteStore } from './store/sqlite/sqlite-store.ts';
 
 async function main(argv: readonly string[]): Promise<void> {
   const version = readProductVersion();
+  const ports = { environment: env, version, write: writeOutput, writeError, readInput };
+  const exitCode = await runOfflineCommand(argv, ports);
+  if (exitCode !== undefined) {
+    process.exitCode = exitCode;
+    return;
+  }
   let commandLine: CommandLine;
   let loaded: LoadedConfig;
   try {
@@ -29,6 +36,7 @@ async function main(argv: readonly string[]): Promise<void> {
     if (commandLine.command === 'exit') return;
     loaded = loadConfig({ ...commandLine, environment: env });
     if (loaded.config.tlsCert !== undefined) checkTls(loaded.config);
+    if (commandLine.command === 'check-config') checkDefinitions(loaded.config);
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     for (const problem of error.problems) stderr.write(`tributary: ${problem}\n`);
@@ -48,6 +56,16 @@ function checkTls(config: Config): void {
   } catch (error) {
     throw new ConfigError([(error as Error).message]);
   }
+}
+
+/** A start checks them against what is there as well. */
+function checkDefinitions({ loadDefinitions }: Config): void {
+  const problems = loadDefinitions === undefined ? [] : findDefinitionsProblems(loadDefinitions);
+  if (problems.length > 0) throw new ConfigError(problems);
+}
+
+function writeError(text: string): void {
+  stderr.write(text);
 }
 
 async function serve(config: Config, version: string): Promise<void> {

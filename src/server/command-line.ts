@@ -1,4 +1,5 @@
 import { Command, CommanderError, Option as Flag } from 'commander';
+import { OFFLINE_COMMANDS } from './commands/run-command.ts';
 import { ConfigError, suggest } from './config-loader.ts';
 import { environmentName, OPTION_KEYS, type OptionKey, optionOf } from './options.ts';
 import { camelCase } from './config.ts';
@@ -12,11 +13,15 @@ export interface CommandLine {
 }
 
 const COMMANDS = ['serve', 'check-config'] as const;
+const OFFLINE_NAMES: readonly string[] = OFFLINE_COMMANDS.map(({ name }) => name);
 const DESCRIPTION = `Message broker: AMQP 0-9-1 clients, durable queues on SQLite.
 
 Commands:
   serve         serve clients until SIGTERM (the default)
   check-config  print the effective configuration; exit code 0 when it is sound
+
+Commands on the data directory while no process serves it (--help after one tells more):
+${OFFLINE_COMMANDS.map(({ name, summary }) => `  ${name.padEnd(20)}${summary}`).join('\n')}
 
 Every option is also an environment variable (TRIBUTARY_AMQP_PORT) and a key
 of the configuration file (amqp-port). A flag wins over the environment, and
@@ -39,7 +44,7 @@ export function parseCommandLine(argv: readonly string[], version: string): Comm
   const [word = 'serve', ...rest] = program.args;
   const command = COMMANDS.find((name) => name === word);
   const unknown = command === undefined ? program.args : rest;
-  if (unknown.length > 0 || command === undefined) throw new ConfigError(unknown.map(describe));
+  if (unknown.length > 0 || command === undefined) throw new ConfigError(describeAll(unknown));
   return { command, ...readFlags(program) };
 }
 
@@ -75,9 +80,17 @@ function readFlags(program: Command): Pick<CommandLine, 'flags' | 'file'> {
   return { flags, file: given['config'] as string | undefined };
 }
 
+function describeAll(words: readonly string[]): readonly string[] {
+  const late = words.find((word) => OFFLINE_NAMES.includes(word));
+  if (late === undefined) return words.map(describe);
+  return [`${late}: comes first: tributary ${late} ...`];
+}
+
 function describe(word: string): string {
   const [name = ''] = word.split('=');
-  if (!name.startsWith('-')) return `${name}: no such command${suggest(name, COMMANDS)}`;
+  if (!name.startsWith('-')) {
+    return `${name}: no such command${suggest(name, [...COMMANDS, ...OFFLINE_NAMES])}`;
+  }
   const names = ['--config', '--help', '--version', ...OPTION_KEYS.map((key) => `--${key}`)];
   return `${name}: no such option${suggest(name, names)}`;
 }

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import type { Logger } from '../base/logger.ts';
 import type { Broker } from '../engine/broker.ts';
+import { readDefinitionsDocument } from '../engine/definitions-document.ts';
 import { DefinitionsError, importDefinitions } from '../engine/definitions-import.ts';
 
 /**
@@ -25,6 +26,16 @@ export async function loadDefinitionsFile(
   }
   for (const _ of broker.access.users()) return;
   logger.warn({ fileName }, 'there is no user: nobody can log in until one is defined');
+}
+
+/** What is wrong with a file by itself; whether it fits what is there, only a start can tell. */
+export function findDefinitionsProblems(fileName: string): readonly string[] {
+  try {
+    const { problems } = readDefinitionsDocument(readDefinitionsFile(fileName));
+    return problems.map((problem) => `load-definitions: ${fileName}: ${problem}`);
+  } catch (error) {
+    return [(error as Error).message];
+  }
 }
 
 /** @throws Error with a sentence for an operator */

@@ -7,7 +7,6 @@
  * Nothing is reachable before recovery is complete, and nothing can be confirmed after the store
  * began to close.
  */
-import { AmqpMessageFormat } from '../../protocols/amqp/amqp-message-format.ts';
 import { createAmqpAcceptor } from '../../protocols/amqp/listener.ts';
 import { systemClock } from '../base/clock.ts';
 import type { Logger } from '../base/logger.ts';
@@ -21,6 +20,7 @@ import { amqpSettings } from './amqp-settings.ts';
 import type { Config } from './config.ts';
 import { loadDefinitionsFile } from './definitions-file.ts';
 import { chooseHosts, type ListenerInfo, listenOnAll, type OpenListener } from './listeners.ts';
+import { createMessageFormats } from './message-formats.ts';
 import { Metrics } from './metrics.ts';
 import { MetricsListener } from './metrics-listener.ts';
 import { ResourceMonitor } from './resource-monitor.ts';
@@ -210,7 +210,7 @@ async function recover({ config, store, logger }: ServerDeps, requestTurn: () =>
     clock: systemClock,
     random: systemRandom,
     store,
-    formats: [new AmqpMessageFormat()],
+    formats: createMessageFormats(),
     requestTurn,
     settings: { loopbackUsers: config.loopbackUsers },
   };

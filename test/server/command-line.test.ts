@@ -43,6 +43,15 @@ describe('parseCommandLine', () => {
     ]);
   });
 
+  test('knows the commands that have arguments of their own', () => {
+    expect(problemsOf('--data-dir', 'x', 'add-user', 'bob')).toEqual([
+      'add-user: comes first: tributary add-user ...',
+    ]);
+    expect(problemsOf('list-user')).toEqual([
+      'list-user: no such command; did you mean `list-users`?',
+    ]);
+  });
+
   test('reports a flag without its value', () => {
     expect(problemsOf('--amqp-port')[0]).toContain('--amqp-port');
   });

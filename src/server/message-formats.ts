@@ -1,0 +1,7 @@
+import { AmqpMessageFormat } from '../../protocols/amqp/amqp-message-format.ts';
+import type { MessageFormat } from '../engine/ports.ts';
+
+/** How to look into messages of each protocol, by `Message.format`. */
+export function createMessageFormats(): readonly MessageFormat[] {
+  return [new AmqpMessageFormat()];
+}
