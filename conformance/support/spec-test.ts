@@ -66,10 +66,10 @@ export type SpecTest = (rule: Rule, run: (context: SpecContext) => Promise<void>
 export interface Broker {
   readonly specTest: SpecTest;
   /** Address of the broker; known once tests run. */
-  url(): string;
+  readonly url: () => string;
   readonly isPeer: boolean;
   /** Our own process; throws when the target was given from outside. */
-  server(): ServerProcess;
+  readonly server: () => ServerProcess;
 }
 
 /** Call once at the top of a test file. */
