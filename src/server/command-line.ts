@@ -20,7 +20,7 @@ Commands:
   serve         serve clients until SIGTERM (the default)
   check-config  print the effective configuration; exit code 0 when it is sound
 
-Commands on the data directory while no process serves it (--help after one tells more):
+Commands on a stopped data directory (--help after one tells more):
 ${OFFLINE_COMMANDS.map(({ name, summary }) => `  ${name.padEnd(20)}${summary}`).join('\n')}
 
 Every option is also an environment variable (TRIBUTARY_AMQP_PORT) and a key

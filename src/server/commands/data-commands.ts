@@ -14,7 +14,7 @@ import { existingDataDirectory, refuseWhileServed } from './offline-broker.ts';
 export const CHECK: OfflineCommand = {
   name: 'check',
   usage: '',
-  summary: 'verify the data directory; exit code 1 when anything is damaged',
+  summary: 'verify the data; exit code 1 when anything is damaged',
   words: [0, 0],
   options: {},
   run: async ({ config, write }) => {

@@ -7,7 +7,7 @@ import { withOfflineBroker } from './offline-broker.ts';
 export const EXPORT_DEFINITIONS: OfflineCommand = {
   name: 'export-definitions',
   usage: '[FILE]',
-  summary: 'write users, vhosts, rights, policies and topology as JSON for load-definitions',
+  summary: 'write all definitions as JSON for load-definitions',
   words: [0, 1],
   options: {},
   run: async ({ config, version, words, write }) => {

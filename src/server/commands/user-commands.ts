@@ -15,7 +15,7 @@ export const ADD_USER: OfflineCommand = {
   usage:
     'NAME [--password-file FILE] [--tags TAG,...]\n' +
     '        [--permissions CONFIGURE WRITE READ [--vhost VHOST]]',
-  summary: 'make a user; without a file the password is read from standard input',
+  summary: 'make a user; the password comes from standard input',
   words: [1, 1],
   options: { 'password-file': 1, tags: 1, permissions: 3, vhost: 1 },
   run: async (context) => {
@@ -97,7 +97,7 @@ export const LIST_USERS: OfflineCommand = {
 export const SET_PERMISSIONS: OfflineCommand = {
   name: 'set-permissions',
   usage: 'USER CONFIGURE WRITE READ [--vhost VHOST]',
-  summary: "say what a user may do in a vhost ('/'): patterns over names",
+  summary: 'say what a user may do in a vhost',
   words: [4, 4],
   options: { vhost: 1 },
   run: async (context) => {
