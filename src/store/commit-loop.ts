@@ -15,6 +15,14 @@
  *    clean ----------> collecting ------------------------------------------------> at the disk
  *      ^                    | commit(true): after LAZY_COMMIT_MS ----------------------^   |
  *      +------------------------------- onCommitted(ticket) <------------------------------+
+ *
+ * Gathering. What a commit confirms makes publishers send as much again, some 0.1 ms later. A next
+ * commit that starts at once takes only what came meanwhile, so a window splits into two groups
+ * that wait for each other's commits for ever. So after a commit with puts the next one waits,
+ * event-loop turn by turn, until as many puts have come as were confirmed, at most GATHER_MS.
+ * Measured with 1 kB, window 100: 84 k/s without, 114 k/s with; ten publishers 195 and 301 k/s. When
+ * gathering ends at its deadline a few times in a row, nobody is answering confirms with publishes,
+ * and it pauses.
  */
 import type { Ticket } from '../engine/ports.ts';
 import type { Scheduler } from './scheduler.ts';
@@ -24,6 +32,13 @@ import type { Scheduler } from './scheduler.ts';
  * this trades nothing but a little redelivery after a crash for one commit per 20 ms.
  */
 export const LAZY_COMMIT_MS = 20;
+
+/** Ms. Longer was measured to be worse (0.4): it delays more than it gathers. */
+const GATHER_MS = 0.2;
+/** Gatherings in a row that end at the deadline before it pauses. */
+const FRUITLESS_MAX = 4;
+/** Commits for which it pauses. */
+const PAUSE_COMMITS = 64;
 
 /** What the loop drives. */
 export interface CommitSink {
@@ -36,6 +51,8 @@ export interface CommitSink {
   afterCommit?(): Promise<void> | undefined;
   /** True when the buffer holds more than settlements, marks and state changes. */
   readonly isUrgent: boolean;
+  /** Puts in the buffer. */
+  readonly putCount: number;
 }
 
 const WANT_NOTHING = 0;
@@ -50,6 +67,10 @@ export class CommitLoop {
   #committed: Ticket;
   #isDirty: boolean;
   #isInFlight: boolean;
+  /** Between commits, waiting for puts to come in. */
+  #isGathering: boolean;
+  #fruitlessCount: number;
+  #pauseCount: number;
   #want: number;
   #failure: Error | undefined;
   #cancelTimer: (() => void) | undefined;
@@ -64,6 +85,9 @@ export class CommitLoop {
     this.#committed = 0;
     this.#isDirty = false;
     this.#isInFlight = false;
+    this.#isGathering = false;
+    this.#fruitlessCount = 0;
+    this.#pauseCount = 0;
     this.#want = WANT_NOTHING;
     this.#failure = undefined;
     this.#cancelTimer = undefined;
@@ -104,12 +128,12 @@ export class CommitLoop {
     if (!this.#isDirty || this.#failure !== undefined) return;
     const want = lazily && !this.#sink.isUrgent ? WANT_LAZILY : WANT_NOW;
     if (want > this.#want) this.#want = want;
-    if (!this.#isInFlight) this.#pump();
+    if (!this.#isInFlight && !this.#isGathering) this.#pump();
   }
 
   /** Starts a commit even of an empty buffer, for background work; false when one is running. */
   force(): boolean {
-    if (this.#isInFlight || this.#failure !== undefined) return false;
+    if (this.#isInFlight || this.#isGathering || this.#failure !== undefined) return false;
     this.#start();
     return true;
   }
@@ -131,6 +155,7 @@ export class CommitLoop {
 
   #isIdle(): boolean {
     if (this.#failure !== undefined) return !this.#isInFlight;
+    if (this.#isGathering) return false;
     return !this.#isInFlight && !(this.#isDirty && this.#want !== WANT_NOTHING);
   }
 
@@ -154,13 +179,14 @@ export class CommitLoop {
     this.#isInFlight = true;
     this.#taken += 1;
     const ticket = this.#taken;
+    const putCount = this.#sink.putCount;
     this.#sink.write().then(
-      () => this.#finish(ticket),
+      () => this.#finish(ticket, putCount),
       (error: unknown) => this.#breakOff(error),
     );
   }
 
-  #finish(ticket: Ticket): void {
+  #finish(ticket: Ticket, putCount: number): void {
     if (this.#failure === undefined) {
       this.#committed = ticket;
       const chore = this.#sink.afterCommit?.();
@@ -174,9 +200,38 @@ export class CommitLoop {
       }
       // Not in flight any more when the listener runs: it may start the next commit at once.
       this.#isInFlight = false;
+      if (this.#mayGather(putCount)) this.#gather(this.#sink.putCount + putCount);
       this.onCommitted(ticket);
     }
-    if (!this.#isInFlight) this.#release();
+    if (!this.#isInFlight && !this.#isGathering) this.#release();
+  }
+
+  #mayGather(putCount: number): boolean {
+    if (putCount === 0) return false;
+    if (this.#pauseCount === 0) return true;
+    this.#pauseCount -= 1;
+    return false;
+  }
+
+  /** Holds the next commit until the buffer has `goal` puts, or GATHER_MS are over. */
+  #gather(goal: number): void {
+    this.#isGathering = true;
+    const untilMs = this.#scheduler.nowMs() + GATHER_MS;
+    const look = (): void => {
+      const isFull = this.#sink.putCount >= goal;
+      if (!isFull && this.#failure === undefined && this.#scheduler.nowMs() < untilMs) {
+        this.#scheduler.soon(look);
+        return;
+      }
+      this.#isGathering = false;
+      this.#fruitlessCount = isFull ? 0 : this.#fruitlessCount + 1;
+      if (this.#fruitlessCount >= FRUITLESS_MAX) {
+        this.#fruitlessCount = 0;
+        this.#pauseCount = PAUSE_COMMITS;
+      }
+      this.#release();
+    };
+    this.#scheduler.soon(look);
   }
 
   #release(): void {

@@ -190,6 +190,10 @@ export class MemoryStore implements Store, CommitSink {
   }
 
   /** Whether the buffer holds more than settlements; for the commit loop. */
+  get putCount(): number {
+    return this.#operations.length;
+  }
+
   get isUrgent(): boolean {
     return this.#isUrgent;
   }
@@ -361,8 +365,10 @@ function takePut(put: PutOperation, nowMs: number): MemoryRecord | undefined {
 
 /** The live and the durable view change at different times, so neither shares records. */
 function cloneRecord(record: MemoryRecord): MemoryRecord {
-  const clone = new MemoryRecord(new Entry(record.message, record.sequence, 0),
-    record.survivesRestart);
+  const clone = new MemoryRecord(
+    new Entry(record.message, record.sequence, 0),
+    record.survivesRestart,
+  );
   copyState(record, clone);
   clone.committedAtMs = record.committedAtMs;
   clone.isCommitted = record.isCommitted;

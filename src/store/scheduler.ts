@@ -1,7 +1,11 @@
-/** The timer port of the stores: a test can own time, production uses the event loop's timers. */
+/** The timer port of the stores: a test can own time, production uses the event loop. */
 export interface Scheduler {
   /** Runs `task` once after about `delayMs`; the returned function cancels it. */
   after(delayMs: number, task: () => void): () => void;
+  /** Runs `task` once the sockets that are readable now have been read. */
+  soon(task: () => void): void;
+  /** Monotonic ms. */
+  nowMs(): number;
 }
 
 /** The event loop's timers; they do not keep the process alive. */
@@ -11,4 +15,8 @@ export const systemScheduler: Scheduler = {
     timer.unref();
     return () => clearTimeout(timer);
   },
+  soon(task) {
+    setImmediate(task);
+  },
+  nowMs: () => performance.now(),
 };

@@ -5,6 +5,7 @@ import { ManualScheduler } from './manual-scheduler.ts';
 /** A disk whose writes end when the test says so. */
 class ManualSink implements CommitSink {
   isUrgent = true;
+  putCount = 0;
   readonly pending: { resolve: () => void; reject: (error: Error) => void }[] = [];
   chore: Promise<void> | undefined;
 
@@ -146,5 +147,80 @@ describe('commit loop', () => {
     expect(log).toEqual(['failed: disk']);
     expect(sink.pending).toHaveLength(1);
     expect(loop.committedTicket).toBe(0);
+  });
+});
+
+describe('gathering', () => {
+  /** Ends the commit in flight, which carried `putCount` puts. */
+  async function endCommit(): Promise<void> {
+    sink.pending.at(-1)!.resolve();
+    await settle();
+  }
+
+  function start(putCount: number): void {
+    sink.putCount = putCount;
+    loop.touch();
+    loop.commit(false);
+    sink.putCount = 0;
+  }
+
+  it('holds the next commit until as many puts have come as were confirmed', async () => {
+    start(10);
+    await endCommit();
+    sink.putCount = 9;
+    loop.touch();
+    loop.commit(false);
+    scheduler.iterate();
+    expect(sink.pending).toHaveLength(1);
+    sink.putCount = 10;
+    scheduler.iterate();
+    expect(sink.pending).toHaveLength(2);
+  });
+
+  it('waits no longer than its deadline', async () => {
+    start(10);
+    await endCommit();
+    loop.touch();
+    loop.commit(false);
+    scheduler.clockMs = 0.19;
+    scheduler.iterate();
+    expect(sink.pending).toHaveLength(1);
+    scheduler.clockMs = 0.2;
+    scheduler.iterate();
+    expect(sink.pending).toHaveLength(2);
+  });
+
+  it('does not wait after a commit without puts', async () => {
+    start(0);
+    await endCommit();
+    loop.touch();
+    loop.commit(false);
+    expect(sink.pending).toHaveLength(2);
+  });
+
+  it('pauses when nobody answers confirms with publishes', async () => {
+    for (let round = 1; round <= 4; round += 1) {
+      start(10);
+      await endCommit();
+      scheduler.clockMs += 1;
+      scheduler.iterate();
+    }
+    start(10);
+    await endCommit();
+    start(10);
+    expect(sink.pending).toHaveLength(6);
+  });
+
+  it('is not idle meanwhile, and idle after', async () => {
+    start(10);
+    await endCommit();
+    let isIdle = false;
+    void loop.idle().then(() => (isIdle = true));
+    await settle();
+    expect(isIdle).toBe(false);
+    scheduler.clockMs = 1;
+    scheduler.iterate();
+    await settle();
+    expect(isIdle).toBe(true);
   });
 });

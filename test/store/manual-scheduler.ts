@@ -4,6 +4,10 @@ import type { Scheduler } from '../../src/store/scheduler.ts';
 export class ManualScheduler implements Scheduler {
   readonly #tasks: Map<number, { delayMs: number; task: () => void }>;
   #nextId: number;
+  /** Tasks given to `soon`. */
+  readonly soonTasks: (() => void)[] = [];
+  /** What `nowMs` says. */
+  clockMs = 0;
 
   constructor() {
     this.#tasks = new Map();
@@ -15,6 +19,19 @@ export class ManualScheduler implements Scheduler {
     this.#nextId += 1;
     this.#tasks.set(id, { delayMs, task });
     return () => this.#tasks.delete(id);
+  }
+
+  soon(task: () => void): void {
+    this.soonTasks.push(task);
+  }
+
+  nowMs(): number {
+    return this.clockMs;
+  }
+
+  /** One event-loop iteration: runs what was given to `soon` so far. */
+  iterate(): void {
+    for (const task of this.soonTasks.splice(0)) task();
   }
 
   /** Delays of the timers that wait. */

@@ -71,6 +71,11 @@ export class WriteBuffer {
     return this.#byteCount;
   }
 
+  /** Entries buffered, cancelled ones included. */
+  get putCount(): number {
+    return this.#entries.length;
+  }
+
   /** More than settlements, marks and states is buffered. */
   get isUrgent(): boolean {
     return this.#entries.length > 0 || this.#drops.length > 0 || this.#definitions.size > 0;
@@ -82,8 +87,7 @@ export class WriteBuffer {
     this.#queues.push(queue);
     this.#survives.push(survives);
     if (entry.sequence < queue.pendingFirst) queue.pendingFirst = entry.sequence;
-    this.#byteCount +=
-      ENTRY_OVERHEAD_BYTES + entry.message.headerBytes + entry.message.bodyBytes;
+    this.#byteCount += ENTRY_OVERHEAD_BYTES + entry.message.headerBytes + entry.message.bodyBytes;
   }
 
   /** Notes that the entries [first, end) were settled in the index. */
@@ -175,12 +179,7 @@ export class WriteBuffer {
   }
 
   /** Adds buffered entries from number `at` until the row is full; returns where it stopped. */
-  #addEntries(
-    target: RowBuilder,
-    at: number,
-    rowId: number,
-    freshStates: EntryState[],
-  ): number {
+  #addEntries(target: RowBuilder, at: number, rowId: number, freshStates: EntryState[]): number {
     const entries = this.#entries;
     const nextBodyId = (): number => this.#nextBodyId++;
     let i = at;
@@ -199,18 +198,9 @@ export class WriteBuffer {
       if (message !== lastMessage && target.dataBytes >= this.#rowBytesMax) break;
       lastMessage = message;
       entry.storeState = STORE_WRITTEN;
-      target.add(
-        queue,
-        entry.sequence,
-        message,
-        this.#survives[i]!,
-        entry.expiresAtMs,
-        nextBodyId,
-      );
+      target.add(queue, entry.sequence, message, this.#survives[i]!, entry.expiresAtMs, nextBodyId);
       if (isUnusual(entry)) {
-        freshStates.push(
-          this.#index.setState(queue, entry.sequence, stateFieldsOf(entry), rowId),
-        );
+        freshStates.push(this.#index.setState(queue, entry.sequence, stateFieldsOf(entry), rowId));
       }
     }
     return i;
