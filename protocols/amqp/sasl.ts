@@ -42,6 +42,9 @@ export function parseAmqplain(response: Buffer): Credentials {
   return { user, password };
 }
 
+/** What the Go client sends with EXTERNAL: PLAIN's form, with nobody named. */
+const GO_EXTERNAL = Buffer.from('\0*\0*');
+
 /**
  * EXTERNAL (RFC 4422, appendix A): the name the peer wants to act as; '' for the one its
  * certificate gives.
@@ -49,6 +52,7 @@ export function parseAmqplain(response: Buffer): Credentials {
  * @throws BrokerError SYNTAX_ERROR (connection)
  */
 export function parseExternal(response: Buffer): string {
+  if (response.equals(GO_EXTERNAL)) return '';
   const name = readText(response, 0, response.length);
   if (name === undefined || name.includes('\0')) throw invalid('EXTERNAL');
   return name;

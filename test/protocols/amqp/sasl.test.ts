@@ -83,6 +83,7 @@ describe('AMQPLAIN', () => {
 test('EXTERNAL', () => {
   expect(parseExternal(Buffer.alloc(0))).toBe('');
   expect(parseExternal(Buffer.from('name'))).toBe('name');
+  expect(parseExternal(Buffer.from('\0*\0*'))).toBe('');
   expect(codeOf(() => parseExternal(Buffer.from('a\0b')))).toBe('SYNTAX_ERROR');
 });
 
