@@ -28,29 +28,33 @@ const steps = Number(process.env['TRIBUTARY_STEPS'] ?? 300);
 const seeds = Array.from({ length: runs }, (_, i) => firstSeed + i);
 
 describe('random operations and crashes', () => {
-  it.each(seeds)('SqliteStore, seed %i', async (seed) => {
-    const random = new SeededRandom(seed);
-    const harness = new SqliteHarness({
-      durability: 'relaxed',
-      cleanerLimits: random.chance(0.7) ? EAGER : {},
-      rowBytesMax: random.chance(0.5) ? 2_000 : 4 * 1024 * 1024,
-    });
-    try {
-      await StoreDriver.run(
-        {
-          open: () => harness.open(),
-          tidy: (store) => (store as SqliteStore).tidy(),
-        },
-        random,
-        steps,
-      );
-      const report = await checkDataFile(harness.directory);
-      expect(report.problems).toEqual([]);
-      expect(harness.damage).toEqual([]);
-    } finally {
-      await harness.dispose();
-    }
-  }, 60_000);
+  it.each(seeds)(
+    'SqliteStore, seed %i',
+    async (seed) => {
+      const random = new SeededRandom(seed);
+      const harness = new SqliteHarness({
+        durability: 'relaxed',
+        cleanerLimits: random.chance(0.7) ? EAGER : {},
+        rowBytesMax: random.chance(0.5) ? 2_000 : 4 * 1024 * 1024,
+      });
+      try {
+        await StoreDriver.run(
+          {
+            open: () => harness.open(),
+            tidy: (store) => (store as SqliteStore).tidy(),
+          },
+          random,
+          steps,
+        );
+        const report = await checkDataFile(harness.directory);
+        expect(report.problems).toEqual([]);
+        expect(harness.damage).toEqual([]);
+      } finally {
+        await harness.dispose();
+      }
+    },
+    60_000,
+  );
 
   it.each(seeds)('MemoryStore, seed %i', async (seed) => {
     const disk = new MemoryDisk();

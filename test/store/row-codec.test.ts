@@ -214,11 +214,7 @@ describe('row builder', () => {
             for (let i = 0; i < put.count; i += 1) {
               const key = `${put.queueId}/${put.first + i}`;
               const at = loaded.data.recordAt(put.slotBase + i);
-              const message = loaded.data.message(
-                at,
-                loaded.data.data,
-                loaded.data.payloadAt(at),
-              );
+              const message = loaded.data.message(at, loaded.data.data, loaded.data.payloadAt(at));
               expect(describeMessage(message)).toEqual(describeMessage(expected.get(key)!));
               expect(loaded.data.expiresAtMs(put.slotBase + i)).toBe(expiries.get(key));
               expected.delete(key);

@@ -9,7 +9,14 @@ import { Connection } from '../../src/store/sqlite/driver.ts';
 import { applyPragmas, DataFileError, MIGRATIONS } from '../../src/store/sqlite/schema.ts';
 import { SqliteStore } from '../../src/store/sqlite/sqlite-store.ts';
 import { SqliteHarness } from './sqlite-harness.ts';
-import { commit, makeEntry, queueIdOf, readAll, sequencesOf, temporaryDirectory } from './support.ts';
+import {
+  commit,
+  makeEntry,
+  queueIdOf,
+  readAll,
+  sequencesOf,
+  temporaryDirectory,
+} from './support.ts';
 
 const QUEUE = queueIdOf(1);
 const OTHER = queueIdOf(2);
@@ -119,7 +126,7 @@ describe('damage', () => {
 
   it('in a row is reported, and its entries are never delivered', async () => {
     await prepare();
-    await edit("UPDATE journal SET data = CAST(zeroblob(5) || substr(data, 6) AS BLOB) WHERE id=1");
+    await edit('UPDATE journal SET data = CAST(zeroblob(5) || substr(data, 6) AS BLOB) WHERE id=1');
     expect((await checkDataFile(harness.directory)).problems).toEqual(['row 1: data checksum']);
     const store = await openStore();
     expect(sequencesOf(await readAll(store, QUEUE))).toEqual([4, 5, 6]);

@@ -111,10 +111,7 @@ export function checkDataFile(directory: string): Promise<CheckReport> {
 }
 
 /** Lists a data directory row by row. @throws DataDirBusyError while a broker has it */
-export function dumpDataFile(
-  directory: string,
-  visit: (row: DumpedRow) => void,
-): Promise<void> {
+export function dumpDataFile(directory: string, visit: (row: DumpedRow) => void): Promise<void> {
   return withDataFile(directory, async (connection, index) => {
     await eachRow(connection, (row) => {
       const loaded = checkRow(row.id, row.runs, row.data);

@@ -41,8 +41,14 @@ export function deleteRows(
        FROM journal WHERE id=${id}`,
     );
   }
-  deleteFrom('settled', 'journal_id', idsOf(doomed.filter((row) => row.isCheckpointed)), statements);
-  deleteFrom('body', 'id', doomed.flatMap((row) => row.bodyIds ?? []), statements);
+  const checkpointed = doomed.filter((row) => row.isCheckpointed);
+  deleteFrom('settled', 'journal_id', idsOf(checkpointed), statements);
+  deleteFrom(
+    'body',
+    'id',
+    doomed.flatMap((row) => row.bodyIds ?? []),
+    statements,
+  );
   deleteFrom('journal', 'id', idsOf(doomed), statements);
   // Row ids are never used twice, even when the last rows go: checkpoints refer to them.
   statements.push(`UPDATE meta SET value=${index.nextRowId - 1} WHERE name='last_row_id'`);
@@ -134,9 +140,7 @@ function forgetDropped(
 function forgetStaleStates(index: JournalIndex, out: string[]): void {
   const stale = index.staleStates;
   for (let i = 0; i < stale.length; i += 2) {
-    out.push(
-      `DELETE FROM entry_state WHERE queue_id=${stale[i]} AND sequence=${stale[i + 1]}`,
-    );
+    out.push(`DELETE FROM entry_state WHERE queue_id=${stale[i]} AND sequence=${stale[i + 1]}`);
   }
   index.staleStates = [];
 }
@@ -179,9 +183,7 @@ function deleteFrom(table: string, column: string, keys: number[], out: string[]
     const first = keys[i]!;
     if (length === 1) loners.push(first);
     else {
-      out.push(
-        `DELETE FROM ${table} WHERE ${column} BETWEEN ${first} AND ${first + length - 1}`,
-      );
+      out.push(`DELETE FROM ${table} WHERE ${column} BETWEEN ${first} AND ${first + length - 1}`);
     }
     i += length;
   }

@@ -178,8 +178,10 @@ export class Cleaner {
   }
 
   /**
-   * Takes this step's work (`firstNewRowId`: first row of this transaction): builds rows of moved entries and names the rows to delete. Must be
+   * Takes this step's work: builds rows of moved entries and names the rows to delete. Must be
    * called in the same synchronous run in which the buffer was taken, after it.
+   *
+   * @param firstNewRowId first row of the transaction under construction; those stay
    */
   build(commitMs: number, firstNewRowId: number, nextBuilder: () => RowBuilder): CleanerStep {
     const built: BuiltRow[] = [];
@@ -286,11 +288,7 @@ export class Cleaner {
     }
   }
 
-  #sealMoved(
-    builder: RowBuilder,
-    isMerge: boolean,
-    moves: Map<QueueIndex, QueueMove>,
-  ): BuiltRow {
+  #sealMoved(builder: RowBuilder, isMerge: boolean, moves: Map<QueueIndex, QueueMove>): BuiltRow {
     const row = builder.sealPuts(this.#index.nextRowId);
     this.#index.nextRowId += 1;
     row.isMerged = isMerge;

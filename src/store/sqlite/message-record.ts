@@ -75,8 +75,7 @@ export class RecordWriter {
     }
     const hasExpiration = message.expirationMs >= 0;
     const isApart = bodyId >= 0;
-    const extra =
-      (hasExpiration ? EXPIRATION_BYTES : 0) + (isApart ? BODY_REFERENCE_BYTES : 0);
+    const extra = (hasExpiration ? EXPIRATION_BYTES : 0) + (isApart ? BODY_REFERENCE_BYTES : 0);
     const { scratch } = this;
     const at = scratch.reserve(RECORD_FIXED_BYTES + extra);
     const { view } = scratch;

@@ -348,9 +348,7 @@ export class RowBuilder {
     if (isGap) return true;
     if (this.#survives[entry] !== spec.survives) return false;
     const times = this.#times;
-    return (
-      times === undefined || Math.abs(times[entry]! - spec.firstTimeMs) <= RUN_TIME_SPAN_MS
-    );
+    return times === undefined || Math.abs(times[entry]! - spec.firstTimeMs) <= RUN_TIME_SPAN_MS;
   }
 
   #writeSlots(slots: Uint32Array): void {

@@ -54,10 +54,7 @@ export class DataFileError extends Error {
 }
 
 /** Sets what must be set at every open, and refuses to go on without it. */
-export async function applyPragmas(
-  connection: Connection,
-  durability: Durability,
-): Promise<void> {
+export async function applyPragmas(connection: Connection, durability: Durability): Promise<void> {
   // Before the first access of the file: the lock is the operating system's and ends with the
   // process; and with one process only, the WAL index stays in memory instead of a shared file.
   await connection.execute(

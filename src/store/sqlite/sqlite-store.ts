@@ -21,108 +21,41 @@
  *     runs once, nothing further is confirmed.
  */
 import { statSync } from 'node:fs';
-import { join } from 'node:path';
 import { type Clock, systemClock } from '../../base/clock.ts';
 import { type Entry, STORE_CANCELLED, STORE_PENDING, STORE_WRITTEN } from '../../engine/message.ts';
 import type { QueueId, Recovery, Store, Ticket } from '../../engine/ports.ts';
 import { CommitLoop, type CommitSink } from '../commit-loop.ts';
-import { createPrivate, DataDirLock } from '../data-dir-lock.ts';
-import { createPrivateDirectory } from '../private-directory.ts';
-import { type Scheduler, systemScheduler } from '../scheduler.ts';
+import { systemScheduler } from '../scheduler.ts';
 import { deleteRows } from './checkpoint.ts';
-import { Cleaner, CLEANER_LIMITS, type CleanerLimits } from './cleaner.ts';
-import { Connection, isDiskFull } from './driver.ts';
+import { Cleaner, CLEANER_LIMITS } from './cleaner.ts';
+import { DataFile } from './data-file.ts';
 import { Housekeeper } from './housekeeper.ts';
 import { JournalIndex } from './journal-index.ts';
 import type { JournalRow, Run } from './journal-row.ts';
 import { LatencyRing } from './latency-ring.ts';
+import { PatientWriter } from './patient-writer.ts';
 import { Pager, type PagerHost } from './pager.ts';
 import type { QueueIndex } from './queue-index.ts';
 import { JournalRecovery, readDefinitions } from './recovery.ts';
 import { type BuiltRow, RowBuilder } from './row-builder.ts';
-import { RowLoader } from './row-loader.ts';
-import {
-  applyPragmas,
-  DATA_FILE,
-  type Durability,
-  type FileSettings,
-  limitFile,
-  migrate,
-  readSettings,
-} from './schema.ts';
-import { isEmpty, type TransactionContent, TransactionWriter } from './transaction.ts';
+import { type FileSettings, limitFile, readSettings } from './schema.ts';
+import type { DamageReport, SqliteStoreOptions, StoreMetrics } from './store-options.ts';
+import { isEmpty } from './transaction.ts';
 import { ROW_BYTES_MAX, stateFieldsOf, WriteBuffer } from './write-buffer.ts';
 
-/** Something the operator should know, that does not stop the store. */
-export interface DamageReport {
-  readonly rowId: number;
-  readonly reason: string;
-  /** Whose entries cannot be read; absent when the row's index itself is damaged. */
-  readonly queueId?: QueueId;
-  readonly firstSequence?: number;
-  readonly endSequence?: number;
-}
-
-export interface SqliteStoreOptions {
-  /** Data directory; created when missing. */
-  readonly directory: string;
-  readonly durability: Durability;
-  readonly clock?: Clock;
-  readonly scheduler?: Scheduler;
-  /** Called for damaged rows, from recovery on. */
-  readonly onDamage?: (report: DamageReport) => void;
-  /**
-   * Called with true when there is no room for a commit, which is then tried again until there is,
-   * and with false after that. Nothing is confirmed in between.
-   */
-  readonly onFull?: (isFull: boolean) => void;
-  /** Size limit of the data file in bytes; a full file is treated as a full disk. */
-  readonly maxFileBytes?: number;
-  /** What the cleaner keeps to; for tests. */
-  readonly cleanerLimits?: Partial<CleanerLimits>;
-  /** Where a commit is split into further rows; for tests. */
-  readonly rowBytesMax?: number;
-}
-
-/** Figures for metrics; bytes and ms. */
-export interface StoreMetrics {
-  readonly commits: number;
-  readonly commitP50Ms: number;
-  readonly commitP99Ms: number;
-  readonly lastCommitMs: number;
-  readonly committedBytes: number;
-  readonly rows: number;
-  readonly deadRows: number;
-  readonly runs: number;
-  readonly liveEntries: number;
-  readonly liveBytes: number;
-  readonly journalBytes: number;
-  readonly fileBytes: number;
-  readonly walBytes: number;
-  readonly movedEntries: number;
-  readonly deletedRows: number;
-  readonly damagedRows: number;
-}
-
-/** How often a commit for which there was no room is tried again. */
-const FULL_RETRY_MS = 500;
+export type { DamageReport, SqliteStoreOptions, StoreMetrics } from './store-options.ts';
 
 /** Builders kept from transaction to transaction. */
 const BUILDERS_KEPT = 4;
 
 export class SqliteStore implements Store, CommitSink, PagerHost {
-  readonly #path: string;
-  readonly #lock: DataDirLock;
-  readonly #connection: Connection;
+  readonly #file: DataFile;
   readonly #clock: Clock;
-  readonly #scheduler: Scheduler;
-  readonly #onFull: (isFull: boolean) => void;
   readonly #onDamage: (report: DamageReport) => void;
   readonly #index: JournalIndex;
   readonly #buffer: WriteBuffer;
   readonly #loop: CommitLoop;
-  readonly #writer: TransactionWriter;
-  readonly #loader: RowLoader;
+  readonly #writer: PatientWriter;
   readonly #pager: Pager;
   readonly #cleaner: Cleaner;
   readonly #housekeeper: Housekeeper;
@@ -136,29 +69,18 @@ export class SqliteStore implements Store, CommitSink, PagerHost {
   #committedBytes: number;
   #lastCommitMs: number;
   #damagedRows: number;
-  #isFull: boolean;
   #isClosed: boolean;
 
-  private constructor(
-    options: SqliteStoreOptions,
-    lock: DataDirLock,
-    connection: Connection,
-    writer: TransactionWriter,
-    loader: RowLoader,
-  ) {
+  private constructor(options: SqliteStoreOptions, file: DataFile) {
     const scheduler = options.scheduler ?? systemScheduler;
-    this.#path = join(options.directory, DATA_FILE);
-    this.#lock = lock;
-    this.#connection = connection;
+    const { connection, loader } = file;
+    this.#file = file;
     this.#clock = options.clock ?? systemClock;
-    this.#scheduler = scheduler;
-    this.#onFull = options.onFull ?? (() => undefined);
     this.#onDamage = options.onDamage ?? (() => undefined);
     this.#index = new JournalIndex();
     this.#buffer = new WriteBuffer(this.#index, options.rowBytesMax ?? ROW_BYTES_MAX);
     this.#loop = new CommitLoop(this, scheduler);
-    this.#writer = writer;
-    this.#loader = loader;
+    this.#writer = new PatientWriter(file.writer, scheduler, options.onFull ?? (() => undefined));
     this.#pager = new Pager(this.#index, loader, this);
     const limits = { ...CLEANER_LIMITS, ...options.cleanerLimits };
     this.#cleaner = new Cleaner(this.#index, loader, limits, (row, fault) => {
@@ -184,7 +106,6 @@ export class SqliteStore implements Store, CommitSink, PagerHost {
     this.#committedBytes = 0;
     this.#lastCommitMs = 0;
     this.#damagedRows = 0;
-    this.#isFull = false;
     this.#isClosed = false;
   }
 
@@ -194,49 +115,19 @@ export class SqliteStore implements Store, CommitSink, PagerHost {
    * @throws DataDirBusyError when another process has it, DataFileError when it cannot be used
    */
   static async open(options: SqliteStoreOptions): Promise<SqliteStore> {
-    const { directory } = options;
-    createPrivateDirectory(directory);
-    const lock = await DataDirLock.acquire(directory);
-    let connection: Connection | undefined;
-    try {
-      const path = join(directory, DATA_FILE);
-      createPrivate(path);
-      connection = await Connection.open(path);
-      await applyPragmas(connection, options.durability);
-      await migrate(connection);
-      await limitFile(connection, options.maxFileBytes ?? Infinity);
-      const writer = await TransactionWriter.create(connection);
-      const loader = await RowLoader.create(connection);
-      return new SqliteStore(options, lock, connection, writer, loader);
-    } catch (error) {
-      await connection?.close().catch(() => undefined);
-      await lock.release();
-      throw error;
-    }
+    return new SqliteStore(options, await DataFile.open(options));
   }
 
   async recover(): Promise<Recovery> {
-    const connection = this.#connection;
-    const meta = new Map<string, number>();
-    for (const { name, value } of await connection.all<{ name: string; value: number }>(
-      'SELECT name, value FROM meta',
-    )) {
-      meta.set(name, value);
-    }
-    const epoch = (meta.get('epoch') ?? 0) + 1;
-    const wasClean = meta.get('is_clean') === 1;
+    const { connection, loader } = this.#file;
+    const { epoch, wasClean } = await this.#file.readBoot();
     const definitions = await readDefinitions(connection);
-    const recovery = new JournalRecovery(connection, this.#loader, this.#index);
+    const recovery = new JournalRecovery(connection, loader, this.#index);
     const { queues, damaged, nextBodyId } = await recovery.run();
     this.#buffer.nextBodyId = nextBodyId;
     this.#committedRowId = this.#index.nextRowId - 1;
     for (const { rowId, reason } of damaged) this.#report({ rowId, reason });
-    await connection.execute(
-      `BEGIN IMMEDIATE;
-       UPDATE meta SET value=${epoch} WHERE name='epoch';
-       UPDATE meta SET value=0 WHERE name='is_clean';
-       COMMIT;`,
-    );
+    await this.#file.beginEpoch(epoch);
     this.#housekeeper.start();
     return { epoch, wasClean, definitions, queues };
   }
@@ -373,17 +264,13 @@ export class SqliteStore implements Store, CommitSink, PagerHost {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.#housekeeper.stop();
+    this.#writer.hurry();
     this.#loop.commit(false);
     await this.#loop.idle();
     await this.#housekeeper.ended();
     await this.#pager.stop();
-    if (this.#loop.failure === undefined) {
-      await this.#markClean();
-    }
-    await this.#writer.close();
-    await this.#loader.close();
-    await this.#connection.close();
-    await this.#lock.release();
+    if (this.#loop.failure === undefined) await this.#file.markClean();
+    await this.#file.close();
   }
 
   /** Closed, or being closed. */
@@ -400,28 +287,30 @@ export class SqliteStore implements Store, CommitSink, PagerHost {
       commitP99Ms: this.#latency.quantile(0.99),
       lastCommitMs: this.#lastCommitMs,
       committedBytes: this.#committedBytes,
+      backlogBytes: this.backlogBytes,
       rows: index.rows.size,
       deadRows: index.deadRows.length,
       runs: index.runCount,
       liveEntries: index.liveCount,
       liveBytes: Math.max(0, Math.round(index.liveBytes)),
       journalBytes: index.totalBytes,
-      fileBytes: fileBytes(this.#path),
-      walBytes: fileBytes(`${this.#path}-wal`),
+      fileBytes: fileBytes(this.#file.path),
+      walBytes: fileBytes(`${this.#file.path}-wal`),
       movedEntries: this.#cleaner.movedEntries,
       deletedRows: this.#cleaner.deletedRows,
       damagedRows: this.#damagedRows,
+      isFull: this.#writer.isFull,
     };
   }
 
   /** Changes the size limit of the data file; below its present size, it cannot grow. */
   limitFile(maxFileBytes: number): Promise<void> {
-    return limitFile(this.#connection, maxFileBytes);
+    return limitFile(this.#file.connection, maxFileBytes);
   }
 
   /** The file's settings, as SQLite reports them. */
   settings(): Promise<FileSettings> {
-    return readSettings(this.#connection);
+    return readSettings(this.#file.connection);
   }
 
   /** Moves the write-ahead log into the file when the disk is free; resolves when done. */
@@ -440,6 +329,10 @@ export class SqliteStore implements Store, CommitSink, PagerHost {
 
   get isUrgent(): boolean {
     return this.#buffer.isUrgent;
+  }
+
+  get putCount(): number {
+    return this.#buffer.putCount;
   }
 
   /** For the commit loop: puts one transaction together and carries it to the disk. */
@@ -461,7 +354,7 @@ export class SqliteStore implements Store, CommitSink, PagerHost {
     this.#inFlightBytes = bytesOf(rows);
     const content = { rows, definitions, text };
     try {
-      await this.#writePatiently(content);
+      await this.#writer.write(content);
     } catch (error) {
       this.#wakeCommitWaiters();
       throw error;
@@ -521,41 +414,6 @@ export class SqliteStore implements Store, CommitSink, PagerHost {
     this.#latency.add(endedMs - startedMs);
     if (carriedStep) this.#cleaner.rest(endedMs, endedMs - startedMs);
     this.#wakeCommitWaiters();
-  }
-
-  /**
-   * Writes, and tries again while there is no room: a full disk takes back nothing that was
-   * confirmed, and confirms wait until there is room. Any other error is the end.
-   */
-  async #writePatiently(content: TransactionContent): Promise<void> {
-    for (;;) {
-      try {
-        await this.#writer.write(content);
-        this.#setFull(false);
-        return;
-      } catch (error) {
-        if (!isDiskFull(error) || this.#isClosed) throw error;
-        this.#setFull(true);
-        await new Promise<void>((resolve) => {
-          this.#scheduler.after(FULL_RETRY_MS, resolve);
-        });
-      }
-    }
-  }
-
-  async #markClean(): Promise<void> {
-    try {
-      await this.#connection.execute("UPDATE meta SET value=1 WHERE name='is_clean';");
-    } catch (error) {
-      // No room for the mark: the next start takes this end for a crash, which is always safe.
-      if (!isDiskFull(error)) throw error;
-    }
-  }
-
-  #setFull(isFull: boolean): void {
-    if (isFull === this.#isFull) return;
-    this.#isFull = isFull;
-    this.#onFull(isFull);
   }
 
   #wakeCommitWaiters(): void {
