@@ -139,6 +139,10 @@ class DefinitionsCheck {
 
   #checkBinding(record: BindingRecord): void {
     const { vhost, source, key } = record;
+    if (!this.#vhosts.has(vhost)) {
+      this.#knows(bindingText(record), vhost);
+      return;
+    }
     const text = bindingText(record);
     const { problems, warnings } = this.#document;
     if (source === '') {
@@ -147,12 +151,11 @@ class DefinitionsCheck {
     }
     const from = this.#exchange(vhost, source);
     const to = this.#destination(record);
-    if (from === undefined) {
-      problems.push(`${text}: there is no ${resourceText('exchange', source, vhost)}`);
-    } else if (to === undefined) {
-      if (!record.destination.startsWith(RESERVED_PREFIX)) {
-        problems.push(`${text}: there is no such destination`);
-      } else warnings.push(`${text} is left out: so is its destination`);
+    if (from === undefined || to === undefined) {
+      const missing = from === undefined ? source : record.destination;
+      if (missing.startsWith(RESERVED_PREFIX)) {
+        warnings.push(`${text} is left out: there is no '${missing}'`);
+      } else problems.push(`${text}: there is no '${missing}'`);
     } else {
       this.#try(text, () => {
         from.bind(to, key, record.arguments);
