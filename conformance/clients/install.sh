@@ -125,6 +125,9 @@ go_client() {
   fi
 }
 
+# The runner makes certificates for the gateway it starts.
+openssl_tool() { command -v openssl >/dev/null || packages openssl; }
+
 c_tools() { command -v amqp-publish >/dev/null || packages amqp-tools; }
 
 # amqplib's own tutorials, as published, with the one package more that they name.
@@ -142,5 +145,6 @@ python_clients
 java_client
 erlang_client
 go_client
+openssl_tool
 c_tools
 tutorials

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Runs unmodified stock clients against an AMQP 0-9-1 broker: run.sh [client...]
 #   AMQP_URL              the broker; without it the built gateway is started here and stopped again
+#   AMQPS_URL             the same over TLS, with ca.pem, guest.pem and guest.key in TLS_DIRECTORY
 #   LARGE_MESSAGE_BYTES   size of the large message (20 MiB)
 #   CLIENTS_LOG           directory for what the clients print beside their checks
 # One line per check, then 'N passed, N failed, N skipped'. install.sh must have run.
@@ -26,6 +27,7 @@ if [[ -z ${AMQP_URL:-} ]]; then
   mkdir -p "$BROKER_STATE"
   "$broker" start || exit 1
   export AMQP_URL=amqp://guest:guest@127.0.0.1:$(cat "$BROKER_STATE/port")/%2F
+  export AMQPS_URL=amqps://guest:guest@localhost:$(cat "$BROKER_STATE/tls-port")/%2F TLS_DIRECTORY=$BROKER_STATE/tls
 fi
 
 # The command of a client and its limit in seconds.

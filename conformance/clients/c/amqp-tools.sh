@@ -65,6 +65,10 @@ reports_missing() {
   output=$(amqp-get -u "$url" -q "$queue.missing" 2>&1) && return 1
   grep -q "404.*NOT_FOUND - no queue '$queue.missing' in vhost '/'" <<<"$output" || { echo "$output"; return 1; }
 }
+round_trip_over_tls() {
+  local secure=(-u "$AMQPS_URL" --ssl --cacert "$TLS_DIRECTORY/ca.pem")
+  amqp-publish "${secure[@]}" -r "$queue" -b secret && same "$(amqp-get "${secure[@]}" -q "$queue")" secret
+}
 deletes() {
   amqp-publish -u "$url" -r "$queue" -b left && same "$(amqp-delete-queue -u "$url" -q "$queue")" 1
 }
@@ -78,5 +82,10 @@ check 'amqp-consume of a bound exchange' routes_through_exchange
 check 'three megabytes through amqp-publish and amqp-get' passes_large_body
 check 'a refused login is told' refuses_login
 check 'a missing queue is told' reports_missing
+if [[ -n ${AMQPS_URL:-} ]]; then
+  check 'tls: verified round trip' round_trip_over_tls
+else
+  echo 'skip tls: verified round trip'
+fi
 check 'amqp-delete-queue counts' deletes
 ((failures == 0))

@@ -28,6 +28,7 @@ main() ->
     With(["large message of ", integer_to_list(checks:large_bytes()), " bytes"], fun large/1),
     With("flow, blocked handler, server properties", fun(Channel) -> handlers(Connection, Channel) end),
     amqp_connection:close(Connection),
+    checks:check("tls: verified, and by client certificate with EXTERNAL", fun tls/0),
     checks:check("a new connection finds the queue after a restart", fun restart/0),
     checks:finish().
 
@@ -327,6 +328,30 @@ handlers(Connection, Channel) ->
     {_, table, Capabilities} = lists:keyfind(<<"capabilities">>, 1, Properties),
     {_, bool, true} = lists:keyfind(<<"publisher_confirms">>, 1, Capabilities),
     #'channel.flow_ok'{active = true} = amqp_channel:call(Channel, #'channel.flow'{active = true}).
+
+tls() ->
+    case os:getenv("AMQPS_URL") of
+        false -> throw(skip);
+        _ -> ok
+    end,
+    {ok, Parsed} = amqp_uri:parse(os:getenv("AMQPS_URL")),
+    File = fun(Name) -> filename:join(os:getenv("TLS_DIRECTORY"), Name) end,
+    Trust = [{cacertfile, File("ca.pem")}, {verify, verify_peer}, {server_name_indication, "localhost"}],
+    Certificate = [{certfile, File("guest.pem")}, {keyfile, File("guest.key")}],
+    External = [fun amqp_auth_mechanisms:external/3],
+    [begin
+        {ok, Connection} = amqp_connection:start(Parameters),
+        with_channel(Connection, fun(Channel) ->
+            Queue = queue(Channel),
+            Body = binary:copy(<<"tls">>, 100000),
+            publish(Channel, <<>>, Queue, Body),
+            [Body] = bodies(collect(Channel, Queue, 1))
+        end),
+        amqp_connection:close(Connection)
+    end || Parameters <- [
+        Parsed#amqp_params_network{ssl_options = Trust},
+        Parsed#amqp_params_network{ssl_options = Trust ++ Certificate, auth_mechanisms = External}
+    ]].
 
 restart() ->
     case os:getenv("RESTART_COMMAND") of

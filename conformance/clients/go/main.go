@@ -4,6 +4,8 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"math/rand"
 	"net/url"
@@ -401,6 +403,38 @@ func large(channel *amqp.Channel) {
 	equal(bytes.Equal(collect(channel, name, 1)[0].Body, body), true)
 }
 
+func overTLS() {
+	secureAddress := os.Getenv("AMQPS_URL")
+	if secureAddress == "" {
+		panic(skip{})
+	}
+	directory := os.Getenv("TLS_DIRECTORY")
+	authority, err := os.ReadFile(directory + "/ca.pem")
+	must(err)
+	trusted := x509.NewCertPool()
+	equal(trusted.AppendCertsFromPEM(authority), true)
+	own, err := tls.LoadX509KeyPair(directory+"/guest.pem", directory+"/guest.key")
+	must(err)
+	plain := amqp.Config{TLSClientConfig: &tls.Config{RootCAs: trusted}}
+	external := amqp.Config{
+		TLSClientConfig: &tls.Config{RootCAs: trusted, Certificates: []tls.Certificate{own}},
+		SASL:            []amqp.Authentication{&amqp.ExternalAuth{}},
+	}
+	for _, config := range []amqp.Config{plain, external} {
+		secure, err := amqp.DialConfig(secureAddress, config)
+		must(err)
+		channel, err := secure.Channel()
+		must(err)
+		name := queue(channel, nil)
+		body := bytes.Repeat([]byte("tls"), 100000)
+		publish(channel, "", name, amqp.Publishing{Body: body})
+		equal(bytes.Equal(collect(channel, name, 1)[0].Body, body), true)
+		must(secure.Close())
+	}
+	_, err = amqp.Dial(secureAddress)
+	equal(err != nil, true)
+}
+
 func restart() {
 	command := os.Getenv("RESTART_COMMAND")
 	if command == "" {
@@ -456,6 +490,7 @@ func main() {
 		must(connection.UpdateSecret("guest", "rotation"))
 	})
 	must(connection.Close())
+	check("tls: verified, and by client certificate with EXTERNAL", overTLS)
 	check("a new connection finds the queue after a restart", restart)
 	if failures > 0 {
 		os.Exit(1)

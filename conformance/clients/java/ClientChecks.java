@@ -17,8 +17,13 @@ import com.rabbitmq.client.RpcServer;
 import com.rabbitmq.client.ShutdownSignalException;
 import com.rabbitmq.client.impl.LongStringHelper;
 import java.io.IOException;
+import java.io.InputStream;
 import java.math.BigDecimal;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.security.KeyStore;
+import java.security.cert.CertificateFactory;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
@@ -32,6 +37,8 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicReference;
+import javax.net.ssl.SSLContext;
+import javax.net.ssl.TrustManagerFactory;
 
 /** The Java client: one check per messaging pattern and protocol feature. */
 public final class ClientChecks {
@@ -490,6 +497,37 @@ public final class ClientChecks {
         }
     }
 
+    private static void tls() throws Exception {
+        String url = System.getenv("AMQPS_URL");
+        if (url == null) throw new Checks.Skip();
+        ConnectionFactory factory = new ConnectionFactory();
+        factory.setUri(url);
+        KeyStore trusted = KeyStore.getInstance(KeyStore.getDefaultType());
+        trusted.load(null, null);
+        try (InputStream file = Files.newInputStream(Path.of(System.getenv("TLS_DIRECTORY"), "ca.pem"))) {
+            trusted.setCertificateEntry("ca", CertificateFactory.getInstance("X.509").generateCertificate(file));
+        }
+        TrustManagerFactory managers = TrustManagerFactory.getInstance(TrustManagerFactory.getDefaultAlgorithm());
+        managers.init(trusted);
+        SSLContext context = SSLContext.getInstance("TLS");
+        context.init(null, managers.getTrustManagers(), null);
+        factory.useSslProtocol(context);
+        factory.enableHostnameVerification();
+        try (Connection secure = factory.newConnection()) {
+            Channel channel = secure.createChannel();
+            String queue = queue(channel);
+            channel.basicPublish("", queue, null, new byte[300_000]);
+            Checks.equal(collect(channel, queue, 1).get(0).getBody().length, 300_000);
+        }
+        factory.useSslProtocol(SSLContext.getDefault());
+        try {
+            factory.newConnection().close();
+        } catch (IOException expected) {
+            return;
+        }
+        throw new AssertionError("an unknown authority must not be trusted");
+    }
+
     private static ConnectionFactory factory() throws Exception {
         ConnectionFactory factory = new ConnectionFactory();
         factory.setUri(Checks.URL);
@@ -518,6 +556,7 @@ public final class ClientChecks {
         Checks.check("blocked listener registers", () -> connection.addBlockedListener(reason -> { }, () -> { }));
         Checks.check("heartbeats keep an idle connection", ClientChecks::heartbeat);
         connection.close();
+        Checks.check("tls: verified round trip", ClientChecks::tls);
         Checks.check("automatic recovery after a restart, topology included", ClientChecks::recovery);
         Checks.finish();
     }

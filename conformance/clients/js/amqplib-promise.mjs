@@ -1,6 +1,7 @@
 // amqplib, promise API: one check per messaging pattern and protocol feature.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import amqp from 'amqplib';
 import {
   check, eventually, finish, largeBytes, restartBroker, SKIP, sleep, unique, url,
@@ -459,6 +460,26 @@ await check('update-secret is answered', () => connection.updateSecret(Buffer.fr
 await check('blocked and unblocked handlers can be registered', async () => {
   connection.on('blocked', () => {});
   connection.on('unblocked', () => {});
+});
+
+await check('tls: verified, and by client certificate with EXTERNAL', async () => {
+  if (!process.env.AMQPS_URL) throw SKIP;
+  const file = (name) => readFileSync(`${process.env.TLS_DIRECTORY}/${name}`);
+  await assert.rejects(amqp.connect(process.env.AMQPS_URL), /self.signed|unable to|certificate/i);
+  const plain = { ca: [file('ca.pem')] };
+  const external = {
+    ...plain, cert: file('guest.pem'), key: file('guest.key'), credentials: amqp.credentials.external(),
+  };
+  for (const options of [plain, external]) {
+    const secure = await amqp.connect(process.env.AMQPS_URL, options);
+    await withChannel(async (channel) => {
+      const { queue: name } = await channel.assertQueue('', { exclusive: true });
+      const body = Buffer.alloc(300_000, 'tls');
+      channel.sendToQueue(name, body);
+      assert.ok((await collect(channel, name, 1))[0].content.equals(body));
+    }, secure);
+    await secure.close();
+  }
 });
 
 await check('reconnect: recovery finds durable queue and persistent message after a restart', async () => {

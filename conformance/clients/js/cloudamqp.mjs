@@ -1,5 +1,6 @@
 // @cloudamqp/amqp-client over TCP: low-level channels, then sessions that recover.
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { AMQPClient, AMQPSession } from '@cloudamqp/amqp-client';
 import {
   check, eventually, finish, largeBytes, restartBroker, SKIP, sleep, unique, url,
@@ -207,6 +208,19 @@ await check(`large message of ${largeBytes} bytes`, () =>
   }));
 
 await check('update-secret is answered', () => connection.updateSecret('guest', 'rotation'));
+
+await check('tls: verified round trip', async () => {
+  if (!process.env.AMQPS_URL) throw SKIP;
+  const ca = readFileSync(`${process.env.TLS_DIRECTORY}/ca.pem`);
+  await assert.rejects(new AMQPClient(process.env.AMQPS_URL).connect());
+  const secure = await new AMQPClient(process.env.AMQPS_URL, { ca }).connect();
+  const channel = await secure.channel();
+  const { name } = await channel.queueDeclare('', { exclusive: true, durable: false });
+  await channel.basicPublish('', name, 'over tls');
+  const message = await eventually(() => channel.basicGet(name), 'the message');
+  assert.equal(message.bodyString(), 'over tls');
+  await secure.close();
+});
 
 await check('session: typed handles, rpc by direct reply-to', async () => {
   const session = await AMQPSession.connect(url, { reconnectInterval: 50 });

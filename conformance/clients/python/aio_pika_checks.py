@@ -9,7 +9,8 @@ import aio_pika
 import aio_pika.exceptions
 import aiormq.exceptions
 
-from checks import LARGE_BYTES, URL, Skip, finish, report, restart_broker, unique
+from checks import (
+    LARGE_BYTES, TLS_URL, URL, Skip, finish, report, restart_broker, tls_context, unique)
 
 
 async def check(name, coroutine):
@@ -253,6 +254,15 @@ async def large(connection):
     await channel.close()
 
 
+async def tls():
+    connection = await aio_pika.connect(TLS_URL or URL, ssl_context=tls_context())
+    channel = await connection.channel()
+    queue = await channel.declare_queue(exclusive=True)
+    await channel.default_exchange.publish(aio_pika.Message(b"over tls"), routing_key=queue.name)
+    assert (await queue.get(timeout=5)).body == b"over tls"
+    await connection.close()
+
+
 async def reconnect():
     if "RESTART_COMMAND" not in os.environ:
         raise Skip()
@@ -295,6 +305,7 @@ async def main():
     await check("errors: wrong password", login_refused())
     await check(f"large message of {LARGE_BYTES} bytes", large(connection))
     await connection.close()
+    await check("tls: verified round trip", tls())
     await check("robust connection comes back after a restart", reconnect())
     finish()
 

@@ -1,6 +1,7 @@
 """One line per check on standard output, shared by the Python clients."""
 
 import os
+import ssl
 import subprocess
 import sys
 import time
@@ -10,6 +11,10 @@ import uuid
 URL = os.environ.get("AMQP_URL", "amqp://guest:guest@127.0.0.1:5672/%2F")
 LARGE_BYTES = int(os.environ.get("LARGE_MESSAGE_BYTES", 20 * 1024 * 1024))
 _failures = 0
+
+
+TLS_URL = os.environ.get("AMQPS_URL")
+TLS_DIRECTORY = os.environ.get("TLS_DIRECTORY", "")
 
 
 class Skip(Exception):
@@ -55,6 +60,18 @@ def finish():
     """Ends the process with the verdict, whatever threads still run."""
     sys.stdout.flush()
     os._exit(1 if _failures else 0)
+
+
+def tls_context(with_certificate=False):
+    """Trusts the runner's authority; shows the certificate of guest when asked to."""
+    if not TLS_URL:
+        raise Skip()
+    context = ssl.create_default_context(cafile=f"{TLS_DIRECTORY}/ca.pem")
+    # The authority is too plain for the strict reading of newer Pythons.
+    context.verify_flags &= ~getattr(ssl, "VERIFY_X509_STRICT", 0)
+    if with_certificate:
+        context.load_cert_chain(f"{TLS_DIRECTORY}/guest.pem", f"{TLS_DIRECTORY}/guest.key")
+    return context
 
 
 def restart_broker():

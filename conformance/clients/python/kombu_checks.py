@@ -1,6 +1,7 @@
 """kombu over py-amqp: the transport that Celery stands on."""
 
 import socket
+import ssl
 
 import amqp
 import kombu
@@ -8,7 +9,9 @@ import kombu.exceptions
 import kombu.pools
 from kombu import Connection, Consumer, Exchange, Producer, Queue
 
-from checks import LARGE_BYTES, URL, Skip, check, eventually, finish, restart_broker, unique
+from checks import (
+    LARGE_BYTES, TLS_DIRECTORY, TLS_URL, URL, Skip, check, eventually, finish, restart_broker,
+    tls_context, unique)
 
 connection = Connection(URL)
 connection.connect()
@@ -216,6 +219,17 @@ def _():
         Producer(channel).publish(body, routing_key=queue.name)
         message = eventually(lambda: queue.get(no_ack=True), "the message", 20)
         assert bytes(message.body) == body
+
+
+@check("tls: verified round trip")
+def _():
+    tls_context()
+    options = {"ca_certs": f"{TLS_DIRECTORY}/ca.pem", "cert_reqs": ssl.CERT_REQUIRED}
+    with Connection(TLS_URL, ssl=options) as secure:
+        queue = Queue(unique("kombu"), exclusive=True)(secure.default_channel)
+        queue.declare()
+        Producer(secure.default_channel).publish("over tls", routing_key=queue.name)
+        assert eventually(lambda: queue.get(no_ack=True), "a message").payload == "over tls"
 
 
 @check("autoretry publishes across a restart")

@@ -3,13 +3,15 @@
 import datetime
 import decimal
 import functools
+import ssl
 import threading
 import time
 
 import pika
 import pika.exceptions
 
-from checks import LARGE_BYTES, URL, Skip, check, eventually, finish, restart_broker, unique
+from checks import (
+    LARGE_BYTES, TLS_URL, URL, Skip, check, eventually, finish, restart_broker, tls_context, unique)
 
 PARAMETERS = pika.URLParameters(URL)
 connection = pika.BlockingConnection(PARAMETERS)
@@ -559,6 +561,28 @@ with Channel() as tidy:
         tidy.queue_delete(left)
     for left in exchanges:
         tidy.exchange_delete(left)
+
+
+@check("tls: verified, and by client certificate with EXTERNAL")
+def _():
+    for with_certificate in (False, True):
+        parameters = pika.URLParameters(TLS_URL or URL)
+        parameters.ssl_options = pika.SSLOptions(tls_context(with_certificate), "localhost")
+        if with_certificate:
+            parameters.credentials = pika.credentials.ExternalCredentials()
+        secure = pika.BlockingConnection(parameters)
+        channel = secure.channel()
+        name = channel.queue_declare("", exclusive=True).method.queue
+        body = b"tls" * 100_000
+        channel.basic_publish("", name, body)
+        assert drain(channel, name, 1)[0][2] == body
+        secure.close()
+    parameters.ssl_options = pika.SSLOptions(ssl.create_default_context(), "localhost")
+    try:
+        pika.BlockingConnection(parameters)
+    except (pika.exceptions.AMQPConnectionError, ssl.SSLError):
+        return
+    raise AssertionError("an unknown authority must not be trusted")
 
 
 @check("restart: persistent messages and durable topology survive, the client reconnects")

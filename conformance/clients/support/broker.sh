@@ -1,39 +1,51 @@
 #!/usr/bin/env bash
 # The gateway under test, owned by the runner: broker.sh start|stop|restart.
-# BROKER_STATE is a directory with its data, log, pid and port; a restart keeps data and port.
+# BROKER_STATE is a directory with its data, log, certificates, pid and ports; a restart keeps all but the pid.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 main=${BROKER_MAIN:-$REPOSITORY/dist/src/main.js}
 state=${BROKER_STATE:?the runner sets BROKER_STATE}
 
-ready_port() { # from the JSON log line that says the gateway is ready
+ready_ports() { # writes port and tls-port from the JSON log line that says the gateway is ready
   node -e '
-    const { readFileSync } = require("node:fs");
-    for (const line of readFileSync(process.argv[1], "utf8").split("\n")) {
-      let entry;
-      try { entry = JSON.parse(line); } catch { continue; }
-      if (entry.msg !== "ready") continue;
-      const gates = entry.listeners ?? entry.gates ?? [entry];
-      const list = Array.isArray(gates) ? gates : Object.entries(gates).map(([protocol, gate]) =>
-        typeof gate === "object" ? { protocol, ...gate } : { protocol, port: gate });
-      const gate = list.find((one) => /^amqp$/.test(one.protocol ?? one.name ?? one.kind ?? "")) ?? list[0];
-      console.log(gate.port ?? gate.amqpPort ?? gate.address?.port);
-      process.exit(0);
-    }
-    process.exit(1);' "$1"
+    const { readFileSync, writeFileSync } = require("node:fs");
+    const [log, state] = process.argv.slice(1);
+    const line = readFileSync(log, "utf8").split("\n").find((one) => one.includes("\"msg\":\"ready\""));
+    if (line === undefined) process.exit(1);
+    const { listeners } = JSON.parse(line);
+    const port = (protocol) => String(listeners.find((one) => one.protocol === protocol)?.port ?? "");
+    writeFileSync(`${state}/port`, port("amqp"));
+    writeFileSync(`${state}/tls-port`, port("amqps"));' "$1" "$state"
+}
+
+# A short-lived authority, a server certificate for localhost and a client certificate for guest.
+certificates() {
+  local tls=$state/tls
+  [[ -e $tls/guest.pem ]] && return
+  mkdir -p "$tls"
+  openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=conformance-authority \
+    -keyout "$tls/ca.key" -out "$tls/ca.pem" 2>/dev/null
+  local name
+  for name in server guest; do
+    openssl req -newkey rsa:2048 -nodes -subj "/CN=$name" -keyout "$tls/$name.key" -out "$tls/$name.csr" 2>/dev/null
+    openssl x509 -req -days 2 -in "$tls/$name.csr" -CA "$tls/ca.pem" -CAkey "$tls/ca.key" -CAcreateserial \
+      -extfile <(echo subjectAltName=DNS:localhost,IP:127.0.0.1) -out "$tls/$name.pem" 2>/dev/null
+  done
 }
 
 start() {
-  local log=$state/log.$(date +%s%N) port
-  port=$(cat "$state/port" 2>/dev/null || echo 0)
-  setsid env -u TRIBUTARY_CLIENTS_CACHE node "$main" --data-dir "$state/data" --amqp-port "$port" >"$log" 2>&1 </dev/null &
+  local log=$state/log.$(date +%s%N) tls=$state/tls
+  certificates
+  setsid env -u TRIBUTARY_CLIENTS_CACHE node "$main" --data-dir "$state/data" \
+    --amqp-port "$(cat "$state/port" 2>/dev/null || echo 0)" \
+    --amqps-port "$(cat "$state/tls-port" 2>/dev/null || echo 0)" \
+    --tls-cert "$tls/server.pem" --tls-key "$tls/server.key" --tls-ca "$tls/ca.pem" \
+    --tls-client-certificate optional --tls-client-name common-name \
+    --auth-mechanisms PLAIN,AMQPLAIN,EXTERNAL >"$log" 2>&1 </dev/null &
   local pid=$!
   echo "$pid" >"$state/pid"
   for _ in $(seq 1 200); do
-    if port=$(ready_port "$log"); then
-      echo "$port" >"$state/port"
-      return
-    fi
+    ready_ports "$log" && return
     kill -0 "$pid" 2>/dev/null || break
     sleep 0.1
   done
