@@ -15,7 +15,7 @@ const FIXTURES = path.resolve(import.meta.dirname, '../../test/fixtures/tls');
 const fixture = (name: string): Buffer => fs.readFileSync(path.join(FIXTURES, name));
 
 describe.skipIf(isExternal)('TLS', () => {
-  const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'conformance-tls-'));
+  let directory = '';
   const at = (name: string): string => path.join(directory, name);
   let server: ServerProcess;
   const open: WireConnection[] = [];
@@ -39,6 +39,7 @@ describe.skipIf(isExternal)('TLS', () => {
   const certificate = { cert: fixture('client.pem'), key: fixture('client.key') };
 
   beforeAll(async () => {
+    directory = fs.mkdtempSync(path.join(os.tmpdir(), 'conformance-tls-'));
     for (const name of ['server.pem', 'server.key', 'ca.pem']) {
       fs.writeFileSync(at(name), fixture(name));
     }
