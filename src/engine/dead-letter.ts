@@ -119,7 +119,7 @@ function updatedDeaths(
     (row) => row.get('queue') === death.queue && row.get('reason') === death.reason,
   );
   if (known >= 0) {
-    const again = new Map(deaths[known]!);
+    const again = new Map(deaths[known]);
     const count = again.get('count');
     const isCount = typeof count === 'number' || typeof count === 'bigint';
     again.set('count', isCount ? BigInt(count) + 1n : 1n);

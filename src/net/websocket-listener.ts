@@ -70,13 +70,13 @@ export class WebSocketListener {
       maxBufferedChunks: BUFFERED_CHUNKS_MAX,
       handleProtocols: (offered, request) =>
         chooseRoute(routes, pathOf(request), offered)?.token ?? false,
-    } as ConstructorParameters<typeof WebSocketServer>[0]);
+    });
     const server = createServer(
       { headersTimeout: HEADERS_TIMEOUT_MS, requestTimeout: HEADERS_TIMEOUT_MS, noDelay: true },
       options.onRequest,
     );
     server.on('upgrade', (request, socket, head) =>
-      upgrade(upgrader, options, request, socket as Duplex, head),
+      upgrade(upgrader, options, request, socket, head),
     );
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject);
