@@ -128,6 +128,8 @@ go_client() {
 # The runner makes certificates for the gateway it starts.
 openssl_tool() { command -v openssl >/dev/null || packages openssl; }
 
+ruby_and_php_clients() { packages ruby-bunny php-amqplib php-cli php-bcmath; }
+
 c_tools() { command -v amqp-publish >/dev/null || packages amqp-tools; }
 
 # amqplib's own tutorials, as published, with the one package more that they name.
@@ -147,4 +149,5 @@ erlang_client
 go_client
 openssl_tool
 c_tools
+ruby_and_php_clients
 tutorials
