@@ -155,7 +155,8 @@ test('an unreadable data directory is refused with a message and a code', async 
   fs.writeFileSync(file, 'this is no directory');
   cleanups.push(() => fs.rmSync(path.dirname(file), { recursive: true, force: true }));
   const main = path.resolve(import.meta.dirname, '../../dist/src/main.js');
-  const child = spawn(process.execPath, [main, '--data-dir', file, '--amqp-port', '0'], {
+  const ports = ['--amqp-port', '0', '--http-port', '0'];
+  const child = spawn(process.execPath, [main, '--data-dir', file, ...ports], {
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let output = '';

@@ -64,7 +64,8 @@ export class ServerProcess {
   /** Starts the process (again) on the same data directory and waits for its ready line. */
   async restart(): Promise<void> {
     if (!fs.existsSync(MAIN)) throw new Error('no built server: run `npm run build` first');
-    const args = [MAIN, '--data-dir', this.dataDir, '--amqp-port', '0', '--log-level', 'info'];
+    const ports = ['--amqp-port', '0', '--http-port', '0'];
+    const args = [MAIN, '--data-dir', this.dataDir, ...ports, '--log-level', 'info'];
     if (this.#options.config !== undefined) {
       const file = `${this.dataDir}.toml`;
       fs.writeFileSync(file, this.#options.config);

@@ -44,12 +44,7 @@ export class TlsAcceptor {
     onFailure: (error: Error, socket: TLSSocket) => void,
   ) {
     this.#clientName = options.clientName;
-    this.#server = createServer({
-      ...contextOptions(options),
-      handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
-      requestCert: options.clientCertificate !== 'none',
-      rejectUnauthorized: options.clientCertificate === 'required',
-    });
+    this.#server = createServer(tlsServerOptions(options));
     this.#server.on('secureConnection', (socket) => {
       onSecure(socket, verifiedSubject(socket, this.#clientName));
     });
@@ -68,11 +63,26 @@ export class TlsAcceptor {
    * @throws the TLS library's error when they are unusable; the old ones stay
    */
   replace(options: TlsOptions): void {
-    const context = contextOptions(options);
-    createSecureContext(context);
-    this.#server.setSecureContext(context);
+    replaceContext(this.#server, options);
     this.#clientName = options.clientName;
   }
+}
+
+/** What Node's TLS and HTTPS servers take of `options`. */
+export function tlsServerOptions(options: TlsOptions) {
+  return {
+    ...contextOptions(options),
+    handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
+    requestCert: options.clientCertificate !== 'none',
+    rejectUnauthorized: options.clientCertificate === 'required',
+  };
+}
+
+/** As `TlsAcceptor.replace`, for any TLS server. */
+export function replaceContext(server: Server, options: TlsOptions): void {
+  const context = contextOptions(options);
+  createSecureContext(context);
+  server.setSecureContext(context);
 }
 
 function contextOptions(options: TlsOptions) {
@@ -85,7 +95,8 @@ function contextOptions(options: TlsOptions) {
   };
 }
 
-function verifiedSubject(
+/** The name in the client certificate of `socket`, when there is one and it was verified. */
+export function verifiedSubject(
   socket: TLSSocket,
   clientName: TlsOptions['clientName'],
 ): string | undefined {

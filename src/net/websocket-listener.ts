@@ -7,11 +7,14 @@
  * Compression is off: per-message deflate costs memory per connection and invites inflation bombs.
  * Idle connections are pinged, because proxies cut them after a minute of silence.
  */
-import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http';
+import { createServer, type IncomingMessage, type RequestListener } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { Server as TlsServer, TLSSocket } from 'node:tls';
 import { WebSocketServer, type WebSocket } from 'ws';
 import { isLoopbackAddress } from './loopback.ts';
+import { replaceContext, type TlsOptions, tlsServerOptions, verifiedSubject } from './tls.ts';
 import type { PeerInfo } from './transport.ts';
 import { WebSocketTransport } from './websocket-transport.ts';
 import {
@@ -34,6 +37,12 @@ export interface WebSocketListenerOptions {
   readonly host: string;
   /** 0 takes any free port. */
   readonly port: number;
+  /** Serves https and wss instead of http and ws. */
+  readonly tls?: TlsOptions;
+  /** An IPv6 wildcard takes no IPv4 connections. */
+  readonly isV6Only?: boolean;
+  /** Connections the kernel holds until they are accepted. */
+  readonly backlog?: number;
   readonly routes: readonly WebSocketRoute[];
   /** Origins besides the server's own; '*' lets all in. */
   readonly allowedOrigins: readonly string[];
@@ -43,6 +52,8 @@ export interface WebSocketListenerOptions {
   readonly onRequest: RequestListener;
   readonly onRefused?: (reason: string, remoteAddress: string) => void;
 }
+
+type Server = ReturnType<typeof createServer> | ReturnType<typeof createTlsServer>;
 
 /** A listening HTTP socket; see above. */
 export class WebSocketListener {
@@ -61,7 +72,7 @@ export class WebSocketListener {
 
   /** Binds and serves. Rejects with the system's error when the address cannot be bound. */
   static async listen(options: WebSocketListenerOptions): Promise<WebSocketListener> {
-    const { host, port, routes, messageBytesMax } = options;
+    const { host, port, routes, messageBytesMax, backlog, isV6Only: ipv6Only = false } = options;
     const upgrader = new WebSocketServer({
       noServer: true,
       perMessageDeflate: false,
@@ -71,29 +82,41 @@ export class WebSocketListener {
       handleProtocols: (offered, request) =>
         chooseRoute(routes, pathOf(request), offered)?.token ?? false,
     });
-    const server = createServer(
-      { headersTimeout: HEADERS_TIMEOUT_MS, requestTimeout: HEADERS_TIMEOUT_MS, noDelay: true },
-      options.onRequest,
-    );
+    const server = makeServer(options);
     server.on('upgrade', (request, socket, head) =>
       upgrade(upgrader, options, request, socket, head),
     );
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject);
-      server.listen({ host, port }, () => {
+      server.listen({ host, port, ipv6Only, ...(backlog && { backlog }) }, () => {
         server.off('error', reject);
         resolve();
       });
     });
     server.on('error', (error) => options.onRefused?.(error.message, ''));
+    server.on('tlsClientError', (error: Error, socket: TLSSocket) =>
+      options.onRefused?.(error.message, socket.remoteAddress ?? ''),
+    );
     return new WebSocketListener(server, upgrader);
   }
 
-  /** Stops accepting. Open WebSockets live on until their protocols close them. */
+  /**
+   * Uses new certificates from the next handshake on.
+   *
+   * @throws when they are unusable; the old ones stay in service
+   */
+  replaceTls(options: TlsOptions): void {
+    if (this.#server instanceof TlsServer) replaceContext(this.#server, options);
+  }
+
+  /**
+   * Stops accepting and ends plain requests. Open WebSockets live on until their protocols close
+   * them.
+   */
   async close(): Promise<void> {
     clearInterval(this.#pinger);
     this.#server.close();
-    this.#server.closeIdleConnections();
+    this.#server.closeAllConnections();
     await new Promise<void>((resolve) => setImmediate(resolve));
   }
 
@@ -101,6 +124,16 @@ export class WebSocketListener {
   get connectionCount(): number {
     return this.#upgrader.clients.size;
   }
+}
+
+function makeServer({ tls, onRequest }: WebSocketListenerOptions): Server {
+  const limits = {
+    headersTimeout: HEADERS_TIMEOUT_MS,
+    requestTimeout: HEADERS_TIMEOUT_MS,
+    noDelay: true,
+  };
+  if (tls === undefined) return createServer(limits, onRequest);
+  return createTlsServer({ ...limits, ...tlsServerOptions(tls) }, onRequest);
 }
 
 function upgrade(
@@ -121,11 +154,19 @@ function upgrade(
     refuse(socket, '400 Bad Request', 'no protocol for this path and subprotocol', options);
     return;
   }
-  upgrader.handleUpgrade(request, socket, head, (webSocket) => open(webSocket, socket, chosen));
+  upgrader.handleUpgrade(request, socket, head, (webSocket) =>
+    open(webSocket, socket, chosen, options.tls),
+  );
 }
 
-function open(webSocket: WebSocket, socket: Socket, { route }: ChosenRoute): void {
-  const transport = new WebSocketTransport(webSocket, socket, peerOf(socket), route.isText);
+function open(
+  webSocket: WebSocket,
+  socket: Socket,
+  { route }: ChosenRoute,
+  tls: TlsOptions | undefined,
+): void {
+  const peer = peerOf(socket, tls);
+  const transport = new WebSocketTransport(webSocket, socket, peer, route.isText);
   upgradeLiveness(webSocket);
   transport.start(route.accept(transport));
 }
@@ -156,15 +197,20 @@ function offeredTokens(request: IncomingMessage): Set<string> {
   return new Set(header.split(',').map((token) => token.trim()).filter((token) => token !== ''));
 }
 
-function peerOf(socket: Socket): PeerInfo {
+function peerOf(socket: Socket, tls: TlsOptions | undefined): PeerInfo {
   const remoteAddress = socket.remoteAddress ?? '';
+  const certificateSubject =
+    tls !== undefined && socket instanceof TLSSocket
+      ? verifiedSubject(socket, tls.clientName)
+      : undefined;
   return {
     remoteAddress,
     remotePort: socket.remotePort ?? 0,
     localAddress: socket.localAddress ?? '',
     localPort: socket.localPort ?? 0,
     isLoopback: isLoopbackAddress(remoteAddress),
-    isEncrypted: 'encrypted' in socket,
+    isEncrypted: tls !== undefined,
+    ...(certificateSubject === undefined ? {} : { certificateSubject }),
   };
 }
 

@@ -5,6 +5,7 @@
  * Back-pressure is the socket's below: `ws` hands every frame to it at once, so its buffer and its
  * `drain` are the truth.
  */
+import { isUtf8 } from 'node:buffer';
 import type { Socket } from 'node:net';
 import type WebSocket from 'ws';
 import type { PeerInfo, Transport, TransportHandler, WrittenCallback } from './transport.ts';
@@ -61,7 +62,8 @@ export class WebSocketTransport implements Transport {
 
   write(bytes: Buffer, onWritten?: WrittenCallback): boolean {
     if (this.#isEnding || this.#webSocket.readyState !== this.#webSocket.OPEN) return true;
-    const options = { binary: !this.#isText, compress: false };
+    // A text message must be UTF-8 (RFC 6455, 8.1): bodies that are not go as binary ones.
+    const options = { binary: !this.#isText || !isUtf8(bytes), compress: false };
     this.#webSocket.send(bytes, options, (error) => onWritten?.(error ?? null));
     return this.#socket.writableLength < WRITE_WAIT_BYTES;
   }

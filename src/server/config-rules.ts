@@ -1,5 +1,10 @@
-import type { Config, Origin } from './config.ts';
+import { type Config, camelCase, type Origin } from './config.ts';
 import type { OptionKey } from './options.ts';
+
+/** Where clients can connect; metrics alone make no broker. */
+const CLIENT_PORTS = ['amqp-port', 'amqps-port', 'http-port', 'https-port'] as const;
+/** Those that speak TLS. */
+const TLS_PORTS = ['amqps-port', 'https-port'] as const;
 
 /** What is wrong with options that are fine one by one; one sentence each. */
 export function checkConfig(
@@ -8,17 +13,22 @@ export function checkConfig(
 ): readonly string[] {
   const problems: string[] = [];
   const isSet = (key: OptionKey): boolean => origins.get(key) !== 'default';
-  if (config.amqpPort === 'off' && config.amqpsPort === 'off') {
-    problems.push('amqp-port, amqps-port: all are off; at least one listener is needed');
+  if (CLIENT_PORTS.every((key) => portOf(config, key) === 'off')) {
+    problems.push(`${CLIENT_PORTS.join(', ')}: all are off; at least one listener is needed`);
   }
-  if (config.amqpPort !== 0 && config.amqpPort !== 'off' && config.amqpPort === config.amqpsPort) {
-    problems.push(`amqp-port, amqps-port: both are ${config.amqpPort}`);
+  const users = new Map<number | 'off', OptionKey>();
+  for (const key of [...CLIENT_PORTS, 'metrics-port'] as const) {
+    const port = portOf(config, key);
+    if (port === 'off' || port === 0) continue;
+    const other = users.get(port);
+    if (other !== undefined) problems.push(`${other}, ${key}: both are ${port}`);
+    users.set(port, key);
   }
-  if (
-    config.amqpsPort !== 'off' &&
-    !(config.tlsCert !== undefined && config.tlsKey !== undefined)
-  ) {
-    problems.push('amqps-port: needs tls-cert and tls-key');
+  for (const key of TLS_PORTS) {
+    const hasCertificate = config.tlsCert !== undefined && config.tlsKey !== undefined;
+    if (portOf(config, key) !== 'off' && !hasCertificate) {
+      problems.push(`${key}: needs tls-cert and tls-key`);
+    }
   }
   if ((config.tlsCert === undefined) !== (config.tlsKey === undefined)) {
     problems.push('tls-cert, tls-key: one is useless without the other');
@@ -39,4 +49,8 @@ export function checkConfig(
     problems.push('auth-mechanisms: EXTERNAL needs tls-client-certificate optional or required');
   }
   return problems;
+}
+
+function portOf(config: Config, key: OptionKey): number | 'off' {
+  return (config as unknown as Readonly<Record<string, number | 'off'>>)[camelCase(key)]!;
 }

@@ -15,11 +15,23 @@ export interface ListenerInfo {
   readonly port: number;
 }
 
+/** A listening socket of any kind. */
+export interface Listener {
+  readonly address: { readonly host: string; readonly port: number };
+  /** Stops accepting. */
+  close(): Promise<void>;
+  /** @throws when the new certificates are unusable; the old ones stay in service */
+  replaceTls(options: TlsOptions): void;
+}
+
 /** An open listener and the protocol it speaks. */
 export interface OpenListener {
   readonly protocol: string;
-  readonly listener: TcpListener;
+  readonly listener: Listener;
 }
+
+/** Binds one address. */
+export type Listen = (host: string, port: number, isV6Only: boolean) => Promise<Listener>;
 
 /** Without `--host` nothing outside this machine can connect ... */
 const LOOPBACK_HOSTS = ['127.0.0.1', '::1'];
@@ -58,19 +70,30 @@ export interface ListenRequest extends ListenHosts {
 }
 
 /**
- * Listens on all addresses of a request.
+ * Listens for a protocol over TCP on all addresses of a request.
  *
  * @throws Error with a sentence that names the address; none is left open then
  */
-export async function listenOnAll(
+export function listenOnAll(
   request: ListenRequest,
   accept: AcceptTransport,
 ): Promise<OpenListener[]> {
+  return openOnAll(request, (host, port, isV6Only) =>
+    TcpListener.listen({ ...listenerOptions(request, host, port), isV6Only }, accept),
+  );
+}
+
+/**
+ * Opens what `listen` binds on all addresses of a request.
+ *
+ * @throws Error with a sentence that names the address; none is left open then
+ */
+export async function openOnAll(request: ListenRequest, listen: Listen): Promise<OpenListener[]> {
   const tries = request.port === 0 ? ANY_PORT_TRIES : 1;
   for (let attempt = 1; ; attempt += 1) {
     const open: OpenListener[] = [];
     try {
-      await listenOnce(request, accept, open);
+      await openOnce(request, listen, open);
       return open;
     } catch (error) {
       for (const { listener } of open) await listener.close();
@@ -80,16 +103,18 @@ export async function listenOnAll(
   }
 }
 
-async function listenOnce(
+async function openOnce(
   request: ListenRequest,
-  accept: AcceptTransport,
+  listen: Listen,
   open: OpenListener[],
 ): Promise<void> {
   let { port } = request;
+  // `::` would take the v4 addresses too, which have their own listener.
+  const isV6Only = request.hosts.length > 1;
   let lastError: Error | undefined;
   for (const host of request.hosts) {
     try {
-      const listener = await TcpListener.listen(listenerOptions(request, host, port), accept);
+      const listener = await listen(host, port, isV6Only);
       open.push({ protocol: request.protocol, listener });
       port = listener.address.port;
     } catch (error) {
@@ -109,8 +134,6 @@ function listenerOptions(request: ListenRequest, host: string, port: number) {
     host,
     port,
     backlog: config.backlog,
-    // `::` would take the v4 addresses too, which have their own listener.
-    isV6Only: request.hosts.length > 1,
     ...(tls === undefined ? {} : { tls }),
     ...(config.proxyProtocol ? { trustedProxies: toBlockList(config.proxyTrusted) } : {}),
     onRefused: (reason: string, remoteAddress: string) =>

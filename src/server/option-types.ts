@@ -245,3 +245,17 @@ export const CIDR: OptionType<{ readonly address: string; readonly prefixBits: n
   },
   format: ({ address, prefixBits }) => `${address}/${prefixBits}`,
 };
+
+/** The origin of a web page as browsers send it, or `*`. */
+export const ORIGIN: OptionType<string> = {
+  hint: 'origin',
+  isList: false,
+  parse: (raw) => {
+    const expectation = 'an origin such as https://app.example.com, or `*`';
+    const value = toText(raw, expectation);
+    if (value === '*') return value;
+    const origin = URL.canParse(value) ? new URL(value).origin : 'null';
+    return origin !== 'null' && origin === value.toLowerCase() ? origin : fail(expectation);
+  },
+  format: (value) => value,
+};

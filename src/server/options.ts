@@ -27,6 +27,7 @@ import {
   listOf,
   type OptionType,
   optionalText,
+  ORIGIN,
   PORT,
   SWITCH,
   text,
@@ -108,9 +109,25 @@ export const OPTIONS = {
   'mqtt-port': option('Listeners', PORT, 'off', 'MQTT, usually 1883.', {
     unavailable: 'this version does not speak MQTT yet',
   }),
-  'http-port': option('Listeners', PORT, 'off', 'HTTP and WebSocket, usually 15672.', {
-    unavailable: 'this version does not speak HTTP yet',
-  }),
+  'http-port': option(
+    'Listeners',
+    PORT,
+    '15672',
+    'HTTP and WebSocket: AMQP for browsers (docs/WEBSOCKET.md).',
+  ),
+  'https-port': option(
+    'Listeners',
+    PORT,
+    'off',
+    'HTTP and WebSocket over TLS, usually 15671; needs `tls-cert` and `tls-key`.',
+  ),
+  'allowed-origins': option(
+    'Listeners',
+    listOf(ORIGIN),
+    'none',
+    'Origins of web pages that may open WebSockets besides those of this server, such as ' +
+      '`https://app.example.com`; `*` lets all in.',
+  ),
   'metrics-port': option(
     'Listeners',
     PORT,

@@ -14,12 +14,23 @@ import type { Broker } from '../engine/broker.ts';
 import type { Store } from '../engine/ports.ts';
 import { recoverBroker } from '../engine/recover.ts';
 import { FlushSet } from '../net/flush-set.ts';
+import type { TlsOptions } from '../net/tls.ts';
 import type { AcceptTransport, TransportHandler } from '../net/transport.ts';
+import { WebSocketListener } from '../net/websocket-listener.ts';
+import type { WebSocketRoute } from '../net/websocket-routes.ts';
 import type { StoreMetrics } from '../store/sqlite/sqlite-store.ts';
 import { amqpSettings } from './amqp-settings.ts';
 import type { Config } from './config.ts';
 import { loadDefinitionsFile } from './definitions-file.ts';
-import { chooseHosts, type ListenerInfo, listenOnAll, type OpenListener } from './listeners.ts';
+import { createHttpPages } from './http-pages.ts';
+import {
+  chooseHosts,
+  type ListenHosts,
+  type ListenerInfo,
+  listenOnAll,
+  openOnAll,
+  type OpenListener,
+} from './listeners.ts';
 import { createMessageFormats } from './message-formats.ts';
 import { Metrics } from './metrics.ts';
 import { MetricsListener } from './metrics-listener.ts';
@@ -27,6 +38,7 @@ import { ResourceMonitor } from './resource-monitor.ts';
 import { systemRandom } from './system-random.ts';
 import { readTlsFiles, watchTlsFiles } from './tls-files.ts';
 import { Turn } from './turn.ts';
+import { amqpRoute } from './websocket-routing.ts';
 
 type AmqpAcceptor = ReturnType<typeof createAmqpAcceptor>;
 
@@ -41,7 +53,11 @@ export interface ServerDeps {
   readonly onFatal: (error: Error) => void;
 }
 
+/** Bytes a WebSocket message may hold beyond the largest message body. */
+const WEBSOCKET_OVERHEAD_BYTES = 1024 * 1024;
 const CLOSE_TEXT = "broker forced connection closure with reason 'shutdown'";
+
+const TLS_PROTOCOLS: ReadonlySet<string> = new Set(['amqps', 'https']);
 
 const REFUSED_HANDLER: TransportHandler = {
   onChunk: () => undefined,
@@ -129,7 +145,7 @@ export class Server {
 
   /** Reads the certificates again; bad ones are logged and change nothing. */
   reloadTls(): void {
-    const tlsListeners = this.#listeners.filter(({ protocol }) => protocol === 'amqps');
+    const tlsListeners = this.#listeners.filter(({ protocol }) => TLS_PROTOCOLS.has(protocol));
     if (tlsListeners.length === 0) return;
     try {
       const options = readTlsFiles(this.#config);
@@ -174,9 +190,47 @@ export class Server {
       const tls = readTlsFiles(config);
       const request = { ...base, protocol: 'amqps', port: config.amqpsPort, tls };
       this.#listeners.push(...(await listenOnAll(request, accept)));
+    }
+    const routes = [amqpRoute(accept)];
+    if (config.httpPort !== 'off') {
+      await this.#serveHttp('http', config.httpPort, hosts, routes);
+    }
+    if (config.httpsPort !== 'off') {
+      await this.#serveHttp('https', config.httpsPort, hosts, routes, readTlsFiles(config));
+    }
+    if (this.#listeners.some(({ protocol }) => TLS_PROTOCOLS.has(protocol))) {
       this.#stopWatchingTls = watchTlsFiles(config, () => this.reloadTls());
     }
     if (config.metricsPort !== 'off') await this.#serveMetrics(config.metricsPort, hosts.hosts[0]!);
+  }
+
+  async #serveHttp(
+    protocol: string,
+    port: number,
+    hosts: ListenHosts,
+    routes: readonly WebSocketRoute[],
+    tls?: TlsOptions,
+  ): Promise<void> {
+    const config = this.#config;
+    const logger = this.#logger;
+    const options = {
+      routes,
+      allowedOrigins: config.allowedOrigins,
+      messageBytesMax: config.maxMessageSize + WEBSOCKET_OVERHEAD_BYTES,
+      backlog: config.backlog,
+      onRequest: createHttpPages({
+        troubles: () => [...this.broker.alarms].map((name) => `${name} alarm`),
+        paths: new Map(routes.map((route) => [route.protocol, route.paths])),
+      }),
+      onRefused: (reason: string, remoteAddress: string) =>
+        logger.warn({ protocol, reason, remoteAddress }, 'connection refused'),
+      ...(tls === undefined ? {} : { tls }),
+    };
+    const request = { ...hosts, config, logger, protocol, port };
+    const open = await openOnAll(request, (host, boundPort, isV6Only) =>
+      WebSocketListener.listen({ ...options, host, port: boundPort, isV6Only }),
+    );
+    this.#listeners.push(...open);
   }
 
   async #serveMetrics(port: number, host: string): Promise<void> {

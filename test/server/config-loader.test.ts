@@ -117,19 +117,24 @@ describe('loadConfig', () => {
   test('checks what belongs together', () => {
     const flags = new Map([
       ['amqp-port', 'off'],
-      ['amqps-port', '5671'],
+      ['amqps-port', '15672'],
       ['tls-cert', 'cert.pem'],
       ['proxy-protocol', 'true'],
       ['auth-mechanisms', 'PLAIN,EXTERNAL'],
     ]);
     expect(problemsOf({ flags })).toEqual([
+      'amqps-port, http-port: both are 15672',
       'amqps-port: needs tls-cert and tls-key',
       'tls-cert, tls-key: one is useless without the other',
       'proxy-protocol: needs proxy-trusted, the addresses whose headers are believed',
       'auth-mechanisms: EXTERNAL needs tls-client-certificate optional or required',
     ]);
-    expect(problemsOf({ flags: new Map([['amqp-port', 'off']]) })).toEqual([
-      'amqp-port, amqps-port: all are off; at least one listener is needed',
+    const off = new Map([
+      ['amqp-port', 'off'],
+      ['http-port', 'off'],
+    ]);
+    expect(problemsOf({ flags: off })).toEqual([
+      'amqp-port, amqps-port, http-port, https-port: all are off; at least one listener is needed',
     ]);
   });
 

@@ -29,6 +29,7 @@ function start(loadDefinitions: string | undefined, disk = new MemoryDisk(), log
     ...defaultConfig(),
     dataDir: directory,
     amqpPort: 0,
+    httpPort: 'off',
     host: ['127.0.0.1'],
     diskFreeLimit: 0,
     memoryLimit: Number.MAX_SAFE_INTEGER,

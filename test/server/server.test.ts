@@ -26,6 +26,7 @@ async function start(options: Partial<Config> = {}, store = new MemoryStore()) {
     ...defaultConfig(),
     dataDir: directory,
     amqpPort: 0,
+    httpPort: 'off',
     host: ['127.0.0.1'],
     diskFreeLimit: 0,
     memoryLimit: Number.MAX_SAFE_INTEGER,

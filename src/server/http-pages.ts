@@ -1,0 +1,53 @@
+import type { RequestListener, ServerResponse } from 'node:http';
+
+/** What the plain pages of the HTTP port show. */
+export interface HttpPagesDeps {
+  /** Names of what is wrong; healthy when there is none. */
+  troubles(): readonly string[];
+  /** WebSocket paths by protocol, for the page at `/`. */
+  readonly paths: ReadonlyMap<string, readonly string[]>;
+}
+
+/**
+ * Answers requests that open no WebSocket: a word about the server at `/`, its health at
+ * `/health`, and 404.
+ */
+export function createHttpPages(deps: HttpPagesDeps): RequestListener {
+  return (request, response) => {
+    // The body of a request nobody should send is discarded, not collected.
+    request.resume();
+    if (request.method !== 'GET' && request.method !== 'HEAD') {
+      answerText(response, 405, 'method not allowed\n');
+      return;
+    }
+    switch (request.url?.split('?', 1)[0]) {
+      case '/':
+        answerText(response, 200, indexText(deps.paths));
+        return;
+      case '/health': {
+        const troubles = deps.troubles();
+        const text = troubles.length === 0 ? 'ok\n' : `${troubles.join('\n')}\n`;
+        answerText(response, troubles.length === 0 ? 200 : 503, text);
+        return;
+      }
+      default:
+        answerText(response, 404, 'not found\n');
+    }
+  };
+}
+
+function indexText(paths: HttpPagesDeps['paths']): string {
+  const lines = [...paths].map(([protocol, list]) => `  ${protocol}: ${list.join(', ')}\n`);
+  return `Tributary message gateway.\nWebSocket paths:\n${lines.join('')}`;
+}
+
+/** A short plain answer that nobody caches or guesses another type for. */
+export function answerText(response: ServerResponse, status: number, text: string): void {
+  response.writeHead(status, {
+    'content-type': 'text/plain; charset=utf-8',
+    'content-length': Buffer.byteLength(text),
+    'cache-control': 'no-store',
+    'x-content-type-options': 'nosniff',
+  });
+  response.end(text);
+}
