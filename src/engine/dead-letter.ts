@@ -47,7 +47,8 @@ export function isCycle(
 /**
  * The message as it is published to the dead-letter exchange.
  *
- * @param routingKeyOverride `x-dead-letter-routing-key`; the CC header goes with the original keys
+ * @param routingKeyOverride `x-dead-letter-routing-key`; a CC header stays, as in RabbitMQ 4.3.6, and
+ *   is not routed by
  */
 export function buildDeadLetter(
   message: Message,
@@ -60,7 +61,6 @@ export function buildDeadLetter(
   const expiration = format.properties(message).expiration;
   const edit = {
     set: deathHeaders(message, headers, expiration, death),
-    remove: routingKeyOverride === undefined ? [] : ['CC'],
     removeExpiration: true,
   };
   const header = format.edit(message, edit);
