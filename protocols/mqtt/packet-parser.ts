@@ -54,7 +54,7 @@ export const CONNECT_BYTES_DEFAULT = 64 * 1024;
 /** Bytes. First size of a carry buffer, and the largest that is kept for the next cut packet. */
 const CARRY_BYTES_KEPT = 256;
 
-/** How far a carry buffer runs ahead of what arrived: copying while it grows stays below a third. */
+/** How far a carry buffer runs ahead of what came: copying while it grows stays below a third. */
 const CARRY_GROWTH = 4;
 
 const NO_BYTES = Buffer.alloc(0);

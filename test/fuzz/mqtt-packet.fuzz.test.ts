@@ -3,7 +3,7 @@
  *
  * Whatever comes, the only exception is an `MqttError` with a code of the table; what is held back
  * stays within the packet limit; and a message that was accepted can be written to a client of any
- * version, which reads the same message. The seed is printed; `FUZZ_SEED=n` repeats a run.
+ * version, which reads the same message. The seed is printed; `FUZZ_SEED=n` repeats a run, `FUZZ_MS=n` gives it more time.
  */
 import { expect, test } from 'vitest';
 import {
@@ -46,7 +46,7 @@ import {
 
 const RUN_COUNT = 100_000;
 /** Stops early on a slow machine. */
-const DEADLINE_MS = 5_000;
+const DEADLINE_MS = Number(process.env['FUZZ_MS'] ?? 5_000);
 const PACKET_BYTES_MAX = 4_096;
 
 /** Mulberry32: a seed gives the same mutations everywhere. */
