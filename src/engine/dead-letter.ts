@@ -47,8 +47,8 @@ export function isCycle(
 /**
  * The message as it is published to the dead-letter exchange.
  *
- * @param routingKeyOverride `x-dead-letter-routing-key`; a CC header stays, as in RabbitMQ 4.3.6, and
- *   is not routed by
+ * @param routingKeyOverride `x-dead-letter-routing-key`; a CC header stays then, as in RabbitMQ
+ *   4.3.6, and is not routed by
  */
 export function buildDeadLetter(
   message: Message,
