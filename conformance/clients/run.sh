@@ -74,6 +74,11 @@ for client in "${clients[@]}"; do
   started=$SECONDS
   timeout -k 5 "$limit" "${command[@]}" >"$logs/$client.out" 2>"$logs/$client.err" </dev/null
   verdict "$client" $?
+  if [[ -n ${BROKER_STATE:-} ]] && ! "$broker" alive; then
+    failed=$((failed + 1))
+    echo "not ok $client: it left the gateway dead: $(cat "$BROKER_STATE"/log.* | grep -v '"level":"info"' | tail -n 3 | cut -c1-600)"
+    "$broker" start || break
+  fi
   echo "# $client: $((SECONDS - started)) s"
 done
 if ((skipped > 0)); then

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The gateway under test, owned by the runner: broker.sh start|stop|restart.
+# The gateway under test, owned by the runner: broker.sh start|stop|restart|alive.
 # BROKER_STATE is a directory with its data, log, certificates, pid and ports; a restart keeps all but the pid.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
@@ -33,13 +33,23 @@ certificates() {
   done
 }
 
+# A port below those that the system gives to outgoing connections: it is still free after a restart.
+free_port() {
+  local port
+  while true; do
+    port=$((10000 + RANDOM % 20000))
+    (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null || break
+  done
+  echo "$port"
+}
+
 start() {
   local log=$state/log.$(date +%s%N) tls=$state/tls
   certificates
   setsid env -u TRIBUTARY_CLIENTS_CACHE node "$main" --data-dir "$state/data" \
-    --amqp-port "$(cat "$state/port" 2>/dev/null || echo 0)" \
+    --amqp-port "$(cat "$state/port" 2>/dev/null || free_port)" \
     --http-port off \
-    --amqps-port "$(cat "$state/tls-port" 2>/dev/null || echo 0)" \
+    --amqps-port "$(cat "$state/tls-port" 2>/dev/null || free_port)" \
     --tls-cert "$tls/server.pem" --tls-key "$tls/server.key" --tls-ca "$tls/ca.pem" \
     --tls-client-certificate optional --tls-client-name common-name \
     --auth-mechanisms PLAIN,AMQPLAIN,EXTERNAL >"$log" 2>&1 </dev/null &
@@ -50,6 +60,7 @@ start() {
     kill -0 "$pid" 2>/dev/null || break
     sleep 0.1
   done
+  cp "$log" "$state/failed.log"
   tail -n 20 "$log" >&2
   echo "broker.sh: the gateway is not ready" >&2
   exit 1
@@ -71,5 +82,6 @@ case ${1:-} in
 start) start ;;
 stop) stop ;;
 restart) stop && start ;;
-*) echo "usage: broker.sh start|stop|restart" >&2; exit 2 ;;
+alive) kill -0 "$(cat "$state/pid" 2>/dev/null)" 2>/dev/null ;;
+*) echo "usage: broker.sh start|stop|restart|alive" >&2; exit 2 ;;
 esac
