@@ -24,6 +24,8 @@ export function serverProperties(settings: AmqpSettings): FieldTable {
     ['information', 'Licensed under the Apache License 2.0'],
     ['platform', `Node.js ${process.versions.node}`],
     ['product', settings.product],
+    // What it really is: product and version are what clients switch on, and configurable.
+    ['tributary_version', settings.gatewayVersion],
     ['version', settings.version],
   ]);
 }

@@ -12,6 +12,8 @@ export interface AmqpSettings {
   readonly product: string;
   /** `version` of server-properties: like a semantic version, and RabbitMQ-compatible. */
   readonly version: string;
+  /** This gateway's own version. */
+  readonly gatewayVersion: string;
   /** `cluster_name` of server-properties. */
   readonly clusterName: string;
   /** Our frame_max offer, bytes of a whole frame. */
@@ -38,6 +40,7 @@ export interface AmqpSettings {
 export const DEFAULT_AMQP_SETTINGS: AmqpSettings = {
   product: 'Tributary',
   version: '4.3.6',
+  gatewayVersion: '0.0.0',
   clusterName: 'tributary@localhost',
   frameMaxBytes: FRAME_BYTES_DEFAULT,
   channelMax: CHANNEL_COUNT_MAX,

@@ -1,5 +1,6 @@
 import { type AmqpSettings, DEFAULT_AMQP_SETTINGS } from '../../protocols/amqp/settings.ts';
 import type { Config } from './config.ts';
+import { readProductVersion } from './product.ts';
 
 /** The part of the configuration that AMQP takes. */
 export function amqpSettings(config: Config): AmqpSettings {
@@ -7,6 +8,7 @@ export function amqpSettings(config: Config): AmqpSettings {
     ...DEFAULT_AMQP_SETTINGS,
     product: config.serverProduct,
     version: config.serverVersion,
+    gatewayVersion: readProductVersion(),
     clusterName: config.clusterName,
     frameMaxBytes: config.frameMax,
     channelMax: config.channelMax,
