@@ -8,7 +8,9 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     root: path.resolve(import.meta.dirname, '..'),
-    include: ['conformance/amqp/**/*.test.ts', 'conformance/hostile/**/*.test.ts'],
+    include: ['amqp', 'hostile', 'stomp', 'websocket'].map(
+      (suite) => `conformance/${suite}/**/*.test.ts`,
+    ),
     globalSetup: ['conformance/support/target.ts'],
     testTimeout: 20_000,
     hookTimeout: 30_000,

@@ -25,9 +25,12 @@ import {
 } from './websocket-routes.ts';
 
 /** Frames of one message; more only serve memory attacks with tiny fragments (CVE-2026-48779). */
-const FRAGMENTS_MAX = 1_024;
-/** Chunks the receiver may hold of one frame. */
-const BUFFERED_CHUNKS_MAX = 4_096;
+const FRAGMENTS_MAX = 4_096;
+/**
+ * Chunks the receiver may hold of one frame: a message of 64 MiB may come in one frame, and in
+ * packets of 1,400 bytes.
+ */
+const BUFFERED_CHUNKS_MAX = 65_536;
 /** Ms between pings; proxies commonly cut at 60 s. */
 const PING_MS = 25_000;
 /** Ms a request may take to send its head, and an idle keep-alive connection may stay. */
@@ -194,7 +197,12 @@ function pathOf(request: IncomingMessage): string {
 function offeredTokens(request: IncomingMessage): Set<string> {
   const header = request.headers['sec-websocket-protocol'];
   if (header === undefined) return new Set();
-  return new Set(header.split(',').map((token) => token.trim()).filter((token) => token !== ''));
+  return new Set(
+    header
+      .split(',')
+      .map((token) => token.trim())
+      .filter((token) => token !== ''),
+  );
 }
 
 function peerOf(socket: Socket, tls: TlsOptions | undefined): PeerInfo {
