@@ -65,6 +65,7 @@ export class Gateway {
       ],
       { stdio: ['ignore', 'pipe', 'inherit'], cwd: directory },
     );
+    dieWithUs(child);
     const ready = await untilReady(child);
     return new Gateway(child, ready, directory, performance.now() - startedAtMs);
   }
@@ -87,6 +88,20 @@ export class Gateway {
   remove(): void {
     rmSync(this.directory, { recursive: true, force: true });
   }
+}
+
+/** A bench that is cut short, by an error or a time limit, leaves no gateway behind. */
+function dieWithUs(child: ChildProcess): void {
+  const kill = (): void => void child.kill('SIGKILL');
+  const end = (): void => process.exit(1);
+  process.once('exit', kill);
+  process.once('SIGTERM', end);
+  process.once('SIGINT', end);
+  child.once('exit', () => {
+    process.off('exit', kill);
+    process.off('SIGTERM', end);
+    process.off('SIGINT', end);
+  });
 }
 
 /** What the ready line says. */
