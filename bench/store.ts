@@ -10,6 +10,8 @@
  *     thin     200,000 puts, one per commit: rows and runs after merging
  *     pinned   10,000 oldest entries stay while 2 M newer ones of other queues come and go
  *     fanout   each message to 100 queues
+ *     scatter  --millions of puts round robin to 1000 queues, 1000 per commit: the worst case for the
+ *              run index and for reading back
  *
  * Each case uses its own fresh directory. fsync on the machine decides the small commit sizes: the
  * p50 printed beside each figure is a commit of that size, fsync included.
@@ -332,6 +334,49 @@ async function benchPinned(): Promise<void> {
   await bench.remove();
 }
 
+async function benchScatter(): Promise<void> {
+  const bench = await Bench.create();
+  const total = millions * 1e6;
+  const queues = 1000;
+  const collect = globalThis.gc ?? ((): void => undefined);
+  collect();
+  const before = process.memoryUsage();
+  const startedMs = performance.now();
+  let mostRuns = 0;
+  for (let count = 0; count < total; ) {
+    for (let i = 0; i < queues; i += 1, count += 1) {
+      const sequence = 1 + Math.floor(count / queues);
+      const entry = new Entry(makeMessage(count), sequence, Infinity);
+      bench.store.put(queueIdOf(1 + i), entry, true);
+    }
+    await bench.commit();
+    if (count % 20_000 === 0) mostRuns = Math.max(mostRuns, bench.store.metrics().runs);
+  }
+  const elapsedMs = performance.now() - startedMs;
+  collect();
+  const heap = (process.memoryUsage().heapUsed - before.heapUsed) / MIB;
+  say(
+    `scatter, ${total} over ${queues} queues: ${rate(total, elapsedMs)}, ` +
+      `at most ${mostRuns} runs, heap +${heap.toFixed(1)} MiB; ${sizes(bench.store)}`,
+  );
+  await bench.store.tidy();
+  collect();
+  const tidyHeap = (process.memoryUsage().heapUsed - before.heapUsed) / MIB;
+  say(`tidied: heap +${tidyHeap.toFixed(1)} MiB; ${sizes(bench.store)}`);
+  const readStartMs = performance.now();
+  let readCount = 0;
+  for (let queue = 1; queue <= 20; queue += 1) {
+    await new Promise<void>((resolve) => {
+      bench.store.read(queueIdOf(queue), 1, 1000, 1e6, (entries) => {
+        readCount += entries.length;
+        resolve();
+      });
+    });
+  }
+  say(`read back, 20 queues: ${rate(readCount, performance.now() - readStartMs)}`);
+  await bench.remove();
+}
+
 const CASES: Record<string, () => Promise<void>> = {
   put: benchPut,
   steady: benchSteady,
@@ -340,6 +385,7 @@ const CASES: Record<string, () => Promise<void>> = {
   depth: benchDepth,
   thin: benchThin,
   pinned: benchPinned,
+  scatter: benchScatter,
 };
 
 for (const name of options.case.split(',')) {

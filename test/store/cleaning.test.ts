@@ -1,6 +1,6 @@
 /** File, memory and rows stay in proportion to what lives, whatever comes and goes. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { Entry } from '../../src/engine/message.ts';
+import { Entry } from '../../src/engine/message.ts';
 import { checkDataFile } from '../../src/store/sqlite/check.ts';
 import type { SqliteStore } from '../../src/store/sqlite/sqlite-store.ts';
 import { SqliteHarness } from './sqlite-harness.ts';
@@ -120,6 +120,56 @@ describe('cleaning', () => {
     await store.close();
     await open();
     expect(sequencesOf(await readAll(store, QUEUE))).toEqual(expected);
+  });
+
+  it('gathers the entries of each queue when many queues share rows', async () => {
+    harness = new SqliteHarness({
+      durability: 'relaxed',
+      thinRowBytes: 100,
+      cleanerLimits: { scatteredBytes: 50 * KIB, moveBytes: 300 * KIB },
+    });
+    await open();
+    const queues = 40;
+    const body = Buffer.alloc(200, 's');
+    for (let sequence = 1; sequence <= 100; sequence += 1) {
+      for (let queue = 1; queue <= queues; queue += 1) {
+        store.put(queueIdOf(queue), makeEntry(sequence, { body }), true);
+      }
+      await commit(store);
+    }
+    await store.tidy();
+    const { rows, runs, journalBytes } = store.metrics();
+    expect(runs).toBeLessThan(queues * 10);
+    expect(rows).toBeLessThan(60);
+    expect(journalBytes).toBeLessThan(1.5 * MIB);
+    const all = Array.from({ length: 100 }, (_, i) => i + 1);
+    for (let round = 0; round < 2; round += 1) {
+      expect(sequencesOf(await readAll(store, queueIdOf(7)))).toEqual(all);
+      await store.close();
+      expect((await checkDataFile(harness.directory)).problems).toEqual([]);
+      await open();
+    }
+  });
+
+  it('does not multiply messages that went to many queues', async () => {
+    harness = new SqliteHarness({
+      durability: 'relaxed',
+      thinRowBytes: 100,
+      cleanerLimits: { scatteredBytes: 1, runs: 10, thinRows: 1 },
+    });
+    await open();
+    const queues = 30;
+    for (let sequence = 1; sequence <= 50; sequence += 1) {
+      const { message } = makeEntry(sequence, { body: Buffer.alloc(2000, 'm') });
+      for (let queue = 1; queue <= queues; queue += 1) {
+        store.put(queueIdOf(queue), new Entry(message, sequence, Infinity), true);
+      }
+      await commit(store);
+    }
+    await store.tidy();
+    const { runs, journalBytes } = store.metrics();
+    expect(journalBytes).toBeLessThan(50 * 2000 * 1.5);
+    expect(runs).toBeLessThan(queues * 3);
   });
 
   it('moves large bodies without copying them', async () => {

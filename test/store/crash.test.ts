@@ -16,6 +16,7 @@ const EAGER = {
   garbageBytes: 4_000,
   thinRows: 4,
   runs: 20,
+  scatteredBytes: 3_000,
   deadRows: 6,
   deadBytes: 20_000,
   moveBytes: 6_000,
@@ -35,6 +36,7 @@ describe('random operations and crashes', () => {
       const harness = new SqliteHarness({
         durability: 'relaxed',
         cleanerLimits: random.chance(0.7) ? EAGER : {},
+        ...(random.chance(0.6) && { thinRowBytes: 400 }),
         rowBytesMax: random.chance(0.5) ? 2_000 : 4 * 1024 * 1024,
       });
       try {

@@ -5,8 +5,9 @@
  *   - *delete*: rows without live entries go, many at a time;
  *   - *clean*: the live entries of rows that are mostly garbage are written into a new row, and
  *     the old rows go in the same transaction;
- *   - *merge*: the same for thin rows (one message per commit) and for rows whose entries are
- *     scattered over many runs.
+ *   - *merge*: the same for thin rows (one message per commit);
+ *   - *gather*: the same for rows in which many queues have a few entries each, written queue by
+ *     queue, so that reading one queue back does not load everybody's.
  *
  * Why the bounds hold: if all rows together have more garbage than live bytes, some row has more
  * garbage than live bytes itself, and cleaning it frees more than it writes.
@@ -15,15 +16,16 @@
  * runs when the next transaction is put together: it looks up which entries are live *then*, and
  * changes the index at once. Nothing can come between, so no settlement is lost.
  *
- * Share of time: after work that took t ms, the next waits for REST_FACTOR * t ms.
+ * Share of time: after work that took t ms, the next waits for 3t; for t when it has fallen four
+ * times behind its limits, and hardly at all at sixteen times: then commits get slower, which
+ * slows publishers down, rather than file and memory larger.
  */
 import type { JournalIndex } from './journal-index.ts';
-import { THIN_ROW_BYTES } from './journal-index.ts';
-import type { JournalRow, Run } from './journal-row.ts';
+import type { JournalRow } from './journal-row.ts';
+import { Mover, type Victim } from './mover.ts';
 import type { BuiltRow, RowBuilder } from './row-builder.ts';
-import type { QueueIndex } from './queue-index.ts';
-import { type PutRecord, visitIndex } from './row-index.ts';
-import type { LoadedRow, RowLoader } from './row-loader.ts';
+import type { RowLoader } from './row-loader.ts';
+import { chooseRows, ScatteredRows, SHORT_RUN_ENTRIES } from './victims.ts';
 
 /** What the cleaner keeps to; tests use smaller values. */
 export interface CleanerLimits {
@@ -31,8 +33,10 @@ export interface CleanerLimits {
   readonly garbageBytes: number;
   /** Thin rows allowed before merging. */
   readonly thinRows: number;
-  /** Runs allowed in memory before rows with short runs are merged. */
+  /** Runs allowed in memory before rows of shared messages with short runs are merged. */
   readonly runs: number;
+  /** Bytes allowed in rows in which many queues have a few entries each. */
+  readonly scatteredBytes: number;
   /** Dead rows, or their bytes, that start a delete while the store is busy. */
   readonly deadRows: number;
   readonly deadBytes: number;
@@ -44,42 +48,30 @@ export const CLEANER_LIMITS: CleanerLimits = {
   garbageBytes: 32 * 1024 * 1024,
   thinRows: 2048,
   runs: 64 * 1024,
+  scatteredBytes: 64 * 1024 * 1024,
   deadRows: 256,
   deadBytes: 8 * 1024 * 1024,
   moveBytes: 4 * 1024 * 1024,
 };
 
-/** Most work of one transaction. */
+/** Most deletions of one transaction. */
 const DELETE_ROWS_MAX = 1024;
 const DELETE_BYTES_MAX = 32 * 1024 * 1024;
-const MOVE_ROWS_MAX = 1024;
-const MOVE_READ_BYTES_MAX = 16 * 1024 * 1024;
 
-/** A new row of moved entries is closed at this size. */
-const MOVED_ROW_BYTES = 4 * 1024 * 1024;
-
-/** A row with fewer entries per run than this is fragmented. */
-const SHORT_RUN_ENTRIES = 8;
-
-/** Longest gap of settled entries that a moved run may span: 4 bytes each, against a run's 100. */
-const GAP_MAX = 16;
-
+/** How long to rest, in multiples of the work, by how far behind its limits the cleaner is. */
 const REST_FACTOR = 3;
+const REST_FACTOR_BEHIND = 1;
+const REST_FACTOR_FAR_BEHIND = 0.2;
+const BEHIND = 4;
+const FAR_BEHIND = 16;
 
 /** When no row was worth moving, nobody looks again for this long. */
 const SEARCH_PAUSE_MS = 1000;
 
 /** Rows read and waiting for the next transaction. */
 interface Prepared {
-  readonly rows: readonly { readonly row: JournalRow; readonly loaded: LoadedRow }[];
-  readonly isMerge: boolean;
-}
-
-/** Entries of one queue on the move. */
-interface QueueMove {
-  first: number;
-  end: number;
-  readonly runs: Run[];
+  readonly victims: readonly Victim[];
+  readonly isByQueue: boolean;
 }
 
 /** What a cleaning step adds to a transaction. */
@@ -95,6 +87,7 @@ export class Cleaner {
   readonly #loader: RowLoader;
   readonly #limits: CleanerLimits;
   readonly #onDamage: (row: JournalRow, fault: string) => void;
+  readonly #scattered: ScatteredRows;
   #prepared: Prepared | undefined;
   #isPreparing: boolean;
   #restUntilMs: number;
@@ -113,6 +106,7 @@ export class Cleaner {
     this.#loader = loader;
     this.#limits = limits;
     this.#onDamage = onDamage;
+    this.#scattered = new ScatteredRows(index);
     this.#prepared = undefined;
     this.#isPreparing = false;
     this.#restUntilMs = 0;
@@ -143,14 +137,20 @@ export class Cleaner {
 
   /** Notes what a transaction with a step cost. */
   rest(nowMs: number, tookMs: number): void {
-    this.#restUntilMs = nowMs + REST_FACTOR * tookMs;
+    const debt = this.#debt();
+    let factor = REST_FACTOR;
+    if (debt >= FAR_BEHIND) factor = REST_FACTOR_FAR_BEHIND;
+    else if (debt >= BEHIND) factor = REST_FACTOR_BEHIND;
+    this.#restUntilMs = nowMs + factor * tookMs;
   }
 
   /** Whether rows should be moved, and are not being read yet. */
   wantsToMove(nowMs: number): boolean {
     if (this.#prepared !== undefined || this.#isPreparing) return false;
     if (nowMs < Math.max(this.#restUntilMs, this.#searchAgainMs)) return false;
-    return this.#hasGarbage() || this.#hasThinRows() || this.#hasShortRuns();
+    return (
+      this.#hasGarbage() || this.#hasThinRows() || this.#hasScatteredRows() || this.#hasShortRuns()
+    );
   }
 
   /** Reads the next victims; resolves when they are ready or there are none. */
@@ -158,20 +158,19 @@ export class Cleaner {
     if (this.#isPreparing || this.#prepared !== undefined) return;
     this.#isPreparing = true;
     try {
-      const isMerge = !this.#hasGarbage();
-      const victims = this.#chooseVictims(committedRowId, isMerge);
-      if (victims.length === 0) {
+      const { rows, isByQueue } = this.#chooseVictims(committedRowId);
+      if (rows.length === 0) {
         this.#searchAgainMs = nowMs + SEARCH_PAUSE_MS;
         return;
       }
-      const rows: { row: JournalRow; loaded: LoadedRow }[] = [];
-      const found = await this.#loader.loadMany(victims.map((row) => row.id));
-      for (const row of victims) {
+      const victims: Victim[] = [];
+      const found = await this.#loader.loadMany(rows.map((row) => row.id));
+      for (const row of rows) {
         const loaded = found.get(row.id) ?? 'missing';
-        if (typeof loaded !== 'string') rows.push({ row, loaded });
+        if (typeof loaded !== 'string') victims.push({ row, loaded });
         else if (this.#index.rows.has(row.id)) this.#onDamage(row, loaded);
       }
-      if (rows.length > 0) this.#prepared = { rows, isMerge };
+      if (victims.length > 0) this.#prepared = { victims, isByQueue };
     } finally {
       this.#isPreparing = false;
     }
@@ -184,24 +183,46 @@ export class Cleaner {
    * @param firstNewRowId first row of the transaction under construction; those stay
    */
   build(commitMs: number, firstNewRowId: number, nextBuilder: () => RowBuilder): CleanerStep {
-    const built: BuiltRow[] = [];
-    const doomed: JournalRow[] = [];
+    const mover = new Mover(this.#index, commitMs, nextBuilder);
     const prepared = this.#prepared;
     this.#prepared = undefined;
-    if (prepared !== undefined) this.#move(prepared, commitMs, nextBuilder, built, doomed);
+    if (prepared !== undefined) mover.move(prepared.victims, prepared.isByQueue);
+    const { built, doomed } = mover;
     this.#takeDead(firstNewRowId, doomed);
+    this.movedEntries += mover.movedEntries;
     this.deletedRows += doomed.length;
     for (const row of doomed) this.#loader.forget(row.id);
     return { built, doomed };
   }
 
   #hasGarbage(): boolean {
+    return this.#excessGarbage() > this.#limits.garbageBytes;
+  }
+
+  /** Bytes of garbage beyond as many as live, dead rows apart. */
+  #excessGarbage(): number {
     const { totalBytes, liveBytes, deadBytes } = this.#index;
-    return totalBytes - deadBytes - liveBytes > liveBytes + this.#limits.garbageBytes;
+    return totalBytes - deadBytes - 2 * liveBytes;
+  }
+
+  /** How often the worst of the limits is exceeded. */
+  #debt(): number {
+    const { thinCount, scatteredBytes, deadBytes } = this.#index;
+    const limits = this.#limits;
+    return Math.max(
+      this.#excessGarbage() / limits.garbageBytes,
+      thinCount / limits.thinRows,
+      scatteredBytes / limits.scatteredBytes,
+      deadBytes / limits.deadBytes,
+    );
   }
 
   #hasThinRows(): boolean {
     return this.#index.thinCount > this.#limits.thinRows;
+  }
+
+  #hasScatteredRows(): boolean {
+    return this.#index.scatteredBytes > this.#limits.scatteredBytes;
   }
 
   #hasShortRuns(): boolean {
@@ -209,93 +230,29 @@ export class Cleaner {
     return runCount > this.#limits.runs && liveCount < runCount * SHORT_RUN_ENTRIES;
   }
 
-  #chooseVictims(committedRowId: number, isMerge: boolean): JournalRow[] {
-    const wantsThin = this.#hasThinRows();
-    const victims: JournalRow[] = [];
-    let liveBytes = 0;
-    let readBytes = 0;
-    for (const row of this.#index.rows.values()) {
-      if (row.id > committedRowId || victims.length >= MOVE_ROWS_MAX) break;
-      if (row.liveCount === 0 || row.fault !== undefined) continue;
-      if (isMerge ? !isFragment(row, wantsThin) : !row.isMostlyGarbage) continue;
-      victims.push(row);
-      liveBytes += row.entryBytes * row.liveCount;
-      readBytes += row.totalBytes;
-      if (liveBytes >= this.#limits.moveBytes || readBytes >= MOVE_READ_BYTES_MAX) break;
+  /** What is worth moving most, and how. */
+  #chooseVictims(committedRowId: number): { rows: JournalRow[]; isByQueue: boolean } {
+    const index = this.#index;
+    const { moveBytes } = this.#limits;
+    if (this.#hasGarbage()) {
+      const wants = (row: JournalRow): boolean => row.isMostlyGarbage;
+      const rows = chooseRows(index, committedRowId, moveBytes, wants);
+      if (rows.length > 0) return { rows, isByQueue: false };
     }
-    return isMerge && victims.length < 2 ? [] : victims;
-  }
-
-  #move(
-    prepared: Prepared,
-    commitMs: number,
-    nextBuilder: () => RowBuilder,
-    built: BuiltRow[],
-    doomed: JournalRow[],
-  ): void {
-    const moves = new Map<QueueIndex, QueueMove>();
-    let builder: RowBuilder | undefined;
-    for (const { row, loaded } of prepared.rows) {
-      // It died and was deleted while the others were read.
-      if (!this.#index.rows.has(row.id)) continue;
-      row.isVictim = true;
-      doomed.push(row);
-      if (row.liveCount === 0) continue;
-      if (builder === undefined) {
-        builder = nextBuilder();
-        builder.begin(commitMs);
-      }
-      this.#moveRow(row, loaded, builder, moves);
-      if (builder.dataBytes >= MOVED_ROW_BYTES) {
-        built.push(this.#sealMoved(builder, prepared.isMerge, moves));
-        builder = undefined;
-      }
+    if (this.#hasThinRows()) {
+      const wants = (row: JournalRow): boolean => index.isThin(row);
+      const rows = chooseRows(index, committedRowId, moveBytes, wants);
+      if (rows.length > 1) return { rows, isByQueue: rows.every((row) => row.mayScatter) };
     }
-    if (builder !== undefined) built.push(this.#sealMoved(builder, prepared.isMerge, moves));
-    for (const [queue, move] of moves) {
-      move.runs.sort((a, b) => a.first - b.first);
-      queue.replaceMoved(move.first, move.end, move.runs);
+    if (this.#hasScatteredRows()) {
+      const rows = this.#scattered.choose(committedRowId, moveBytes);
+      if (rows.length > 0) return { rows, isByQueue: true };
     }
-  }
-
-  #moveRow(
-    row: JournalRow,
-    loaded: LoadedRow,
-    builder: RowBuilder,
-    moves: Map<QueueIndex, QueueMove>,
-  ): void {
-    // All entries of a row go to one new row, so a large body keeps exactly one owner.
-    const recordOffsets = new Map<number, number>();
-    const keptBodies = new Set<number>();
-    visitIndex(loaded.runs, {
-      onPut: (put) => {
-        const queue = this.#index.queues.get(put.queueId);
-        if (queue === undefined) return;
-        const count = moveRun(row, loaded, put, queue, builder, recordOffsets, keptBodies);
-        if (count === 0) return;
-        this.movedEntries += count;
-        const end = put.first + put.count;
-        const move = moves.get(queue);
-        if (move === undefined) moves.set(queue, { first: put.first, end, runs: [] });
-        else {
-          move.first = Math.min(move.first, put.first);
-          move.end = Math.max(move.end, end);
-        }
-      },
-    });
-    if (row.bodyIds !== undefined) {
-      row.bodyIds = row.bodyIds.filter((bodyId) => !keptBodies.has(bodyId));
+    if (this.#hasShortRuns()) {
+      const rows = chooseRows(index, committedRowId, moveBytes, hasShortRuns);
+      if (rows.length > 1) return { rows, isByQueue: false };
     }
-  }
-
-  #sealMoved(builder: RowBuilder, isMerge: boolean, moves: Map<QueueIndex, QueueMove>): BuiltRow {
-    const row = builder.sealPuts(this.#index.nextRowId);
-    this.#index.nextRowId += 1;
-    row.isMerged = isMerge;
-    const result = builder.seal(row);
-    this.#index.addRow(row);
-    for (const { queue, run } of result.puts) moves.get(queue)?.runs.push(run);
-    return result;
+    return { rows: [], isByQueue: false };
   }
 
   #takeDead(firstNewRowId: number, doomed: JournalRow[]): void {
@@ -318,49 +275,7 @@ export class Cleaner {
   }
 }
 
-/** Whether merging may pay for this row. */
-function isFragment(row: JournalRow, wantsThin: boolean): boolean {
-  if (wantsThin) return row.totalBytes < THIN_ROW_BYTES;
-  return !row.isMerged && row.bornCount < row.runCount * SHORT_RUN_ENTRIES;
-}
-
-/** Copies the live entries of one run; returns how many there were. */
-function moveRun(
-  row: JournalRow,
-  loaded: LoadedRow,
-  put: PutRecord,
-  queue: QueueIndex,
-  builder: RowBuilder,
-  recordOffsets: Map<number, number>,
-  keptBodies: Set<number>,
-): number {
-  const { data, header } = loaded;
-  const timeMs = header.commitMs - put.lagMs;
-  let count = 0;
-  let lastLive = -1;
-  for (let i = 0; i < put.count; i += 1) {
-    const slot = put.slotBase + i;
-    if (row.isSettled(slot)) continue;
-    const sequence = put.first + i;
-    const gap = lastLive < 0 ? 0 : sequence - lastLive - 1;
-    if (gap <= GAP_MAX) {
-      for (let missing = sequence - gap; missing < sequence; missing += 1) {
-        builder.addGap(queue, missing);
-      }
-    }
-    const recordAt = data.recordAt(slot);
-    let offset = recordOffsets.get(recordAt);
-    if (offset === undefined) {
-      offset = builder.copyRecord(data, recordAt);
-      recordOffsets.set(recordAt, offset);
-      const bodyId = data.bodyId(recordAt);
-      if (bodyId >= 0) keptBodies.add(bodyId);
-    }
-    const expiresAtMs = data.expiresAtMs(slot);
-    const bodyBytes = data.bodyBytes(recordAt);
-    builder.addMoved(queue, sequence, offset, put.survives, expiresAtMs, bodyBytes, timeMs);
-    lastLive = sequence;
-    count += 1;
-  }
-  return count;
+/** A row that moving by row can help, once: messages that went to many queues. */
+function hasShortRuns(row: JournalRow): boolean {
+  return !row.isMoved && !row.isScattered && row.bornCount < row.runCount * SHORT_RUN_ENTRIES;
 }

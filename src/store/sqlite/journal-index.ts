@@ -17,10 +17,11 @@ import type { StateFields } from './row-index.ts';
 import { type EntryState, QueueIndex } from './queue-index.ts';
 import type { JournalRow, Run } from './journal-row.ts';
 
-/** A row with fewer bytes than this is thin: worth merging with others. */
-export const THIN_ROW_BYTES = 8 * 1024;
+/** A row with fewer bytes than this is thin, unless told otherwise: worth merging with others. */
+const THIN_ROW_BYTES = 8 * 1024;
 
 export class JournalIndex {
+  readonly #thinRowBytes: number;
   readonly queues: Map<QueueId, QueueIndex>;
   /** By id, ascending. */
   readonly rows: Map<number, JournalRow>;
@@ -47,8 +48,11 @@ export class JournalIndex {
   runCount: number;
   /** Rows that are thin and have live entries. */
   thinCount: number;
+  /** Bytes of scattered rows with live entries, thin ones apart. */
+  scatteredBytes: number;
 
-  constructor() {
+  constructor(thinRowBytes = THIN_ROW_BYTES) {
+    this.#thinRowBytes = thinRowBytes;
     this.queues = new Map();
     this.rows = new Map();
     this.deadRows = [];
@@ -65,6 +69,12 @@ export class JournalIndex {
     this.liveCount = 0;
     this.runCount = 0;
     this.thinCount = 0;
+    this.scatteredBytes = 0;
+  }
+
+  /** Whether a row is worth merging with others for its size alone. */
+  isThin(row: JournalRow): boolean {
+    return row.totalBytes < this.#thinRowBytes;
   }
 
   /** The queue, created when missing. */
@@ -88,7 +98,7 @@ export class JournalIndex {
     }
     this.liveCount += row.liveCount;
     this.liveBytes += row.entryBytes * row.liveCount;
-    if (row.totalBytes < THIN_ROW_BYTES) this.thinCount += 1;
+    this.#countShape(row, 1);
   }
 
   /** Takes a run of a row already added; `proofRowId` is the row that shows its sequences. */
@@ -196,7 +206,7 @@ export class JournalIndex {
     this.liveCount -= row.liveCount;
     this.liveBytes -= row.entryBytes * row.liveCount;
     this.runCount -= row.runCount;
-    if (row.totalBytes < THIN_ROW_BYTES) this.thinCount -= 1;
+    this.#countShape(row, -1);
   }
 
   #settleInRun(queue: QueueIndex, run: Run, sequence: number): boolean {
@@ -207,11 +217,16 @@ export class JournalIndex {
     this.liveBytes -= row.entryBytes;
     if (queue.states !== undefined) this.#forgetState(queue, sequence);
     if (row.liveCount === 0) {
-      if (row.totalBytes < THIN_ROW_BYTES) this.thinCount -= 1;
+      this.#countShape(row, -1);
       this.#buryRow(row);
     }
     if (run.liveCount === 0) queue.runEmptied();
     return true;
+  }
+
+  #countShape(row: JournalRow, sign: 1 | -1): void {
+    if (this.isThin(row)) this.thinCount += sign;
+    else if (row.isScattered) this.scatteredBytes += sign * row.totalBytes;
   }
 
   #buryRow(row: JournalRow): void {

@@ -1,5 +1,8 @@
 /** What the process keeps in memory of one journal row, and of one run of entries in it. */
 
+/** A run of this many bytes is long enough: reading it loads not much that is another's. */
+const LONG_RUN_BYTES = 16 * 1024;
+
 /** One row of table `journal`. Slots are its entries, in the order of its index. */
 export class JournalRow {
   readonly id: number;
@@ -28,8 +31,10 @@ export class JournalRow {
   fault: string | undefined;
   /** Being moved by the transaction under construction. */
   isVictim: boolean;
-  /** Written by the cleaner out of fragments: pointless to try again for fewer runs. */
-  isMerged: boolean;
+  /** Written by the cleaner. */
+  isMoved: boolean;
+  /** Has messages that went to several queues: taking them apart would multiply their bytes. */
+  readonly isShared: boolean;
 
   constructor(
     id: number,
@@ -39,6 +44,7 @@ export class JournalRow {
     runCount: number,
     bodyIds: readonly number[] | undefined,
     commitMs: number,
+    isShared: boolean,
   ) {
     this.id = id;
     this.slotCount = slotCount;
@@ -53,7 +59,25 @@ export class JournalRow {
     this.isCheckpointed = false;
     this.fault = undefined;
     this.isVictim = false;
-    this.isMerged = false;
+    this.isMoved = false;
+    this.isShared = isShared;
+  }
+
+  /** Its entries may be written queue by queue, into several rows. */
+  get mayScatter(): boolean {
+    return !this.isShared && this.bodyIds === undefined;
+  }
+
+  /** Many queues have a few entries each in it. */
+  get isScattered(): boolean {
+    return this.mayScatter && this.runCount > 1 && this.totalBytes < this.runCount * LONG_RUN_BYTES;
+  }
+
+  /** 0, 1, 2: the longer its runs. Rows of one class are gathered together. */
+  get scatterClass(): number {
+    const runBytes = this.totalBytes / this.runCount;
+    if (runBytes * 16 < LONG_RUN_BYTES) return 0;
+    return runBytes * 4 < LONG_RUN_BYTES ? 1 : 2;
   }
 
   /** Whether the entry in a slot is gone. */

@@ -16,6 +16,12 @@ import type { QueueIndex } from './queue-index.ts';
 const PREFETCH_ROWS = 256;
 const PREFETCH_BYTES = 1024 * 1024;
 
+/**
+ * A read ends early, with what it has, once it has loaded this much: a queue whose entries lie
+ * scattered among others' must not keep all readers waiting for one answer.
+ */
+const LOAD_BYTES_MAX = 8 * 1024 * 1024;
+
 /** What the pager asks of the store. */
 export interface PagerHost {
   /** Rows up to this id are committed. */
@@ -98,7 +104,8 @@ export class Pager {
     const { queueId, maxCount, maxBytes } = request;
     let next = request.fromSequence;
     let byteCount = 0;
-    while (entries.length < maxCount && byteCount < maxBytes) {
+    let loadedBytes = 0;
+    while (entries.length < maxCount && byteCount < maxBytes && loadedBytes < LOAD_BYTES_MAX) {
       const queue = this.#index.queues.get(queueId);
       const run = queue?.firstLiveRun(next);
       if (queue === undefined) break;
@@ -114,6 +121,7 @@ export class Pager {
         continue;
       }
       if (!this.#loader.has(run.row.id)) {
+        loadedBytes += run.row.totalBytes;
         await this.#prefetch(queue, next, maxCount - entries.length, maxBytes - byteCount);
       }
       const loaded = await this.#loader.load(run.row.id);

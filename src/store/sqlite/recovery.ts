@@ -8,7 +8,13 @@ import type { Connection } from './driver.ts';
 import type { JournalIndex } from './journal-index.ts';
 import { JournalRow, Run } from './journal-row.ts';
 import type { QueueIndex } from './queue-index.ts';
-import { type PutRecord, readHeader, type RowHeader, visitIndex } from './row-index.ts';
+import {
+  type PutRecord,
+  readHeader,
+  ROW_IS_SHARED,
+  type RowHeader,
+  visitIndex,
+} from './row-index.ts';
 import type { RowLoader } from './row-loader.ts';
 
 /** Rows fetched per statement. */
@@ -170,6 +176,7 @@ export class JournalRecovery {
       puts.length,
       bodyIds.length === 0 ? undefined : bodyIds,
       header.commitMs,
+      (header.flags & ROW_IS_SHARED) !== 0,
     );
     this.#restoreSettled(row);
     index.addRow(row);

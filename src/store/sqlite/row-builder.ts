@@ -15,6 +15,7 @@ import { BODY_APART_BYTES, RecordWriter, type RowData } from './message-record.t
 import {
   beginIndex,
   ROW_HAS_EXPIRY,
+  ROW_IS_SHARED,
   sealIndex,
   writeBody,
   writePut,
@@ -73,6 +74,7 @@ export class RowBuilder {
   #bodies: BodyApart[];
   #lastMessage: Message | undefined;
   #lastOffset: number;
+  #recordCount: number;
   #touched: QueueIndex[];
   #puts: BuiltRun[];
 
@@ -91,6 +93,7 @@ export class RowBuilder {
     this.#bodies = [];
     this.#lastMessage = undefined;
     this.#lastOffset = 0;
+    this.#recordCount = 0;
     this.#touched = [];
     this.#puts = [];
   }
@@ -111,6 +114,7 @@ export class RowBuilder {
     this.#times = undefined;
     this.#bodies = [];
     this.#lastMessage = undefined;
+    this.#recordCount = 0;
     this.#touched = [];
     this.#puts = [];
   }
@@ -123,11 +127,9 @@ export class RowBuilder {
     return this.#data.length;
   }
 
-  /** Bytes of the bodies that go to their own table. */
-  get bodyBytesApart(): number {
-    let total = 0;
-    for (const body of this.#bodies) total += body.byteCount;
-    return total;
+  /** Ids of the bodies apart that the row will own. */
+  get bodyIds(): Set<number> {
+    return new Set(this.#bodies.map((body) => body.id));
   }
 
   /** Adds an entry; `nextBodyId` is used when its message is new here and its body large. */
@@ -141,6 +143,7 @@ export class RowBuilder {
   ): void {
     if (message !== this.#lastMessage) {
       this.#lastMessage = message;
+      this.#recordCount += 1;
       this.#lastOffset =
         message.bodyBytes >= BODY_APART_BYTES
           ? this.#writeApart(message, nextBodyId())
@@ -157,6 +160,7 @@ export class RowBuilder {
       const byteCount = source.bodyBytes(recordAt);
       this.#bodies.push({ id: bodyId, bytes: undefined, byteCount });
     }
+    this.#recordCount += 1;
     return this.#records.copy(source, recordAt);
   }
 
@@ -219,6 +223,7 @@ export class RowBuilder {
       runSpecs.length,
       bodyIds,
       this.#commitMs,
+      bornCount > 0 && bornCount >= 2 * this.#recordCount,
     );
     for (const spec of runSpecs) {
       const { queue, first, count, slotBase, survives, timeMs } = spec;
@@ -236,7 +241,8 @@ export class RowBuilder {
   seal(row: JournalRow): BuiltRow {
     const data = this.#data.written();
     const runs = sealIndex(this.index, {
-      flags: this.#expires === undefined ? 0 : ROW_HAS_EXPIRY,
+      flags:
+        (this.#expires === undefined ? 0 : ROW_HAS_EXPIRY) | (row.isShared ? ROW_IS_SHARED : 0),
       slotCount: row.slotCount,
       dataCrc: crc32(data),
       commitMs: this.#commitMs,

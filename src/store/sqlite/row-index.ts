@@ -4,7 +4,8 @@
  *     offset  size
  *          0     4  CRC32 of everything from offset 4
  *          4     1  layout version, 1
- *          5     1  flags: bit 0, the slot table has due times (see message-record.ts)
+ *          5     1  flags: 1 the slot table has due times (see message-record.ts), 2 messages are
+ *                 shared: there are at least twice as many entries as records
  *          6     2  zero
  *          8     4  number of slots (entries) in `data`
  *         12     4  CRC32 of `data`
@@ -34,6 +35,7 @@ import type { Scratch } from './scratch.ts';
 export const ROW_HEADER_BYTES = 28;
 export const ROW_LAYOUT_VERSION = 1;
 export const ROW_HAS_EXPIRY = 1;
+export const ROW_IS_SHARED = 2;
 
 const TAG_PUT = 1;
 const TAG_SETTLE = 2;

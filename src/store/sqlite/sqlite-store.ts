@@ -77,7 +77,7 @@ export class SqliteStore implements Store, CommitSink, PagerHost {
     this.#file = file;
     this.#clock = options.clock ?? systemClock;
     this.#onDamage = options.onDamage ?? (() => undefined);
-    this.#index = new JournalIndex();
+    this.#index = new JournalIndex(options.thinRowBytes);
     this.#buffer = new WriteBuffer(this.#index, options.rowBytesMax ?? ROW_BYTES_MAX);
     this.#loop = new CommitLoop(this, scheduler);
     this.#writer = new PatientWriter(file.writer, scheduler, options.onFull ?? (() => undefined));

@@ -32,6 +32,8 @@ export interface SqliteStoreOptions {
   readonly maxFileBytes?: number;
   /** What the cleaner keeps to; for tests. */
   readonly cleanerLimits?: Partial<CleanerLimits>;
+  /** Rows with fewer bytes are thin; for tests. */
+  readonly thinRowBytes?: number;
   /** Where a commit is split into further rows; for tests. */
   readonly rowBytesMax?: number;
 }
