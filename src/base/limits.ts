@@ -48,12 +48,15 @@ export const ENTRY_OVERHEAD_BYTES = 320;
 
 /**
  * Bytes of one queue kept decoded at its head: some 100,000 small messages. Large enough that a
- * consumer some hundred ms behind is served from memory, small enough for hundreds of such queues
- * before RESIDENT_BYTES_TIGHT shrinks every window.
+ * consumer some hundred ms behind is served from memory. When all queues hold half of
+ * RESIDENT_BYTES_TIGHT, each gets its share of that instead.
  */
 export const HEAD_WINDOW_BYTES = 32 * 1024 * 1024;
 
-/** Bytes of entries in memory of all queues before every window shrinks to a sixteenth. */
+/** Bytes of the smallest window: 10,000 queues at it hold 160 MiB. */
+export const HEAD_WINDOW_BYTES_MIN = 16 * 1024;
+
+/** Bytes of entries in memory that all queues share; reads of backlog are small above it. */
 export const RESIDENT_BYTES_TIGHT = 128 * 1024 * 1024;
 
 /** Entries fetched by one read of paged backlog: large enough to amortise one SQLite read. */

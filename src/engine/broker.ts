@@ -22,6 +22,8 @@ import type { FieldTable, FieldValue } from '../base/field-value.ts';
 import {
   COMMIT_BACKLOG_BYTES_HIGH,
   COMMIT_BACKLOG_BYTES_LOW,
+  HEAD_WINDOW_BYTES,
+  HEAD_WINDOW_BYTES_MIN,
   RESIDENT_BYTES_TIGHT,
 } from '../base/limits.ts';
 import type { RandomSource } from '../base/random.ts';
@@ -100,6 +102,7 @@ export class Broker {
   readonly #alarms: Set<AlarmName>;
   #isOverloaded: boolean;
   #residentBytes: number;
+  #windowBytes: number;
   #epoch: number;
   #idCounter: number;
   #connectionCounter: number;
@@ -126,6 +129,7 @@ export class Broker {
     this.#alarms = new Set();
     this.#isOverloaded = false;
     this.#residentBytes = 0;
+    this.#windowBytes = HEAD_WINDOW_BYTES;
     this.#epoch = 0;
     this.#idCounter = 0;
     this.#connectionCounter = 0;
@@ -219,6 +223,7 @@ export class Broker {
 
   /** One pass; see the head of the file. */
   turn(): void {
+    this.#windowBytes = this.#shareOfMemory();
     this.#runDue(this.clock.wallMs());
     this.#deliver();
     if (this.store.isDirty) {
@@ -292,6 +297,15 @@ export class Broker {
     const exchange = vhost.topology.exchanges.get(exchangeName);
     if (exchange === undefined) return;
     vhost.publisher.host.delayQueueOf(exchange, id).restore(recovered);
+  }
+
+  /** A queue's window: large while memory is plenty, else its share of what all may hold. */
+  #shareOfMemory(): number {
+    if (this.#residentBytes < RESIDENT_BYTES_TIGHT / 2) return HEAD_WINDOW_BYTES;
+    let queueCount = 1;
+    for (const vhost of this.#vhosts.values()) queueCount += vhost.topology.queues.size;
+    const share = RESIDENT_BYTES_TIGHT / queueCount;
+    return Math.min(Math.max(share, HEAD_WINDOW_BYTES_MIN), HEAD_WINDOW_BYTES);
   }
 
   #runDue(nowMs: number): void {
@@ -405,11 +419,15 @@ export class Broker {
 
   #queueHost(vhostName: string, publisher: Publisher, queues: () => VHostQueues): QueueHost {
     const isTight = () => this.#residentBytes > RESIDENT_BYTES_TIGHT;
+    const windowBytes = () => this.#windowBytes;
     return {
       store: this.store,
       vhostName,
       get isMemoryTight(): boolean {
         return isTight();
+      },
+      get windowBytes(): number {
+        return windowBytes();
       },
       nowMs: () => this.clock.wallMs(),
       addResidentBytes: (byteCount: number) => {

@@ -254,7 +254,7 @@ function isPolicyValue(value: unknown): value is PolicyValue {
 
 /** A JSON value in a reply text, strings as RabbitMQ prints them. */
 function termText(value: unknown): string {
-  return typeof value === 'string' ? `<<"${value}">>` : String(JSON.stringify(value));
+  return typeof value === 'string' ? `<<"${value}">>` : `${JSON.stringify(value)}`;
 }
 
 function refuse(text: string): never {

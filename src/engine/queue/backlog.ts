@@ -24,7 +24,6 @@
 import {
   DELIVERED_MARK_AHEAD,
   ENTRY_OVERHEAD_BYTES,
-  HEAD_WINDOW_BYTES,
   PAGE_IN_BYTES,
   PAGE_IN_ENTRIES,
 } from '../../base/limits.ts';
@@ -39,6 +38,8 @@ export interface BacklogHost {
   readonly store: Store;
   /** True while all queues together hold more than RESIDENT_BYTES_TIGHT in memory. */
   readonly isMemoryTight: boolean;
+  /** Bytes one queue may keep decoded at its head now. */
+  readonly windowBytes: number;
   /** Counts body bytes that enter (positive) or leave (negative) memory. */
   addResidentBytes(byteCount: number): void;
 }
@@ -309,7 +310,7 @@ export class Backlog {
 
   #headTakes(): boolean {
     if (this.#pagedCount > 0 || this.#tail.length > 0) return false;
-    return this.#headSize() < this.#windowBytes();
+    return this.#headSize() < this.#host.windowBytes;
   }
 
   /** Bytes the head holds, with what an entry costs beyond its body. */
@@ -317,14 +318,10 @@ export class Backlog {
     return this.#headBytes + this.#head.length * ENTRY_OVERHEAD_BYTES;
   }
 
-  #windowBytes(): number {
-    return this.#host.isMemoryTight ? HEAD_WINDOW_BYTES / 16 : HEAD_WINDOW_BYTES;
-  }
-
   #refillFromTail(): void {
     const tail = this.#tail;
     let entry = tail.peek();
-    while (entry !== undefined && this.#headSize() < HEAD_WINDOW_BYTES) {
+    while (entry !== undefined && this.#headSize() < this.#host.windowBytes) {
       tail.shift();
       this.#head.push(entry);
       this.#headBytes += entry.message.bodyBytes;

@@ -19,7 +19,6 @@ import { typeName, valueText } from '../field-text.ts';
 import {
   DELIVERIES_PER_TURN,
   ENTRY_OVERHEAD_BYTES,
-  HEAD_WINDOW_BYTES,
   PAGE_IN_BYTES,
   PAGE_IN_ENTRIES,
   STREAM_SEGMENT_BYTES_DEFAULT,
@@ -350,8 +349,8 @@ export class StreamQueue extends Queue {
       this.#watermarkTicket = store.ticket;
       this.#watermarkSequence = this.#nextSequence;
     }
-    const shrink = this.host.isMemoryTight ? 16 : 1;
-    const isOver = () => this.#residentBytes * shrink > HEAD_WINDOW_BYTES;
+    const { windowBytes } = this.host;
+    const isOver = () => this.#residentBytes > windowBytes;
     while (isOver()) {
       const entry = this.#resident.peek()!;
       if (entry.storeState !== STORE_WRITTEN || entry.sequence >= this.#evictableBelow) return;

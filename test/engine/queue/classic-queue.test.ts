@@ -326,3 +326,25 @@ describe('depth', () => {
     expect(e.get('q')?.body).toBe('next');
   });
 });
+
+describe('many deep queues', () => {
+  it('share the memory that one may have', async () => {
+    const e = await EngineFixture.open();
+    const count = 200;
+    for (let index = 0; index < count; index += 1) e.queue(`q${index}`);
+    for (let round = 0; round < 10; round += 1) {
+      for (let index = 0; index < count; index += 1) {
+        for (let message = 0; message < 300; message += 1) {
+          e.publish('', `q${index}`, 'x', { persistent: true });
+        }
+      }
+      await e.settle(3);
+    }
+    await e.settle();
+    await e.settle();
+    expect(e.broker.residentBytes).toBeLessThan(160 * 1024 * 1024);
+    const consumer = e.consume('q7', { noAck: true });
+    await e.settle(30);
+    expect(consumer.deliveries.length).toBe(3_000);
+  }, 60_000);
+});
