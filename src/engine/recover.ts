@@ -28,6 +28,7 @@ const KINDS = [
   'delay',
   'session',
   'mqtt_received',
+  'mqtt_released',
   'retained',
 ] as const;
 
@@ -115,6 +116,8 @@ function restore(
     vhost.sessions.restore(rest[0]!, value);
   } else if (kind === 'mqtt_received') {
     vhost.sessions.restoreReceived(rest[0]!, Number(rest[1]));
+  } else if (kind === 'mqtt_released') {
+    vhost.sessions.restoreReleased(rest[0]!, Number(rest[1]));
   } else if (kind === 'retained') {
     vhost.retained.restore(rest[0]!, value);
   } else {

@@ -2,9 +2,16 @@ import { type Config, camelCase, type Origin } from './config.ts';
 import type { OptionKey } from './options.ts';
 
 /** Where clients can connect; metrics alone make no broker. */
-const CLIENT_PORTS = ['amqp-port', 'amqps-port', 'http-port', 'https-port'] as const;
+const CLIENT_PORTS = [
+  'amqp-port',
+  'amqps-port',
+  'mqtt-port',
+  'mqtts-port',
+  'http-port',
+  'https-port',
+] as const;
 /** Those that speak TLS. */
-const TLS_PORTS = ['amqps-port', 'https-port'] as const;
+const TLS_PORTS = ['amqps-port', 'mqtts-port', 'https-port'] as const;
 
 /** What is wrong with options that are fine one by one; one sentence each. */
 export function checkConfig(

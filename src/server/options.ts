@@ -106,9 +106,13 @@ export const OPTIONS = {
     'off',
     'AMQP 0-9-1 over TLS, usually 5671; needs `tls-cert` and `tls-key`.',
   ),
-  'mqtt-port': option('Listeners', PORT, 'off', 'MQTT, usually 1883.', {
-    unavailable: 'this version does not speak MQTT yet',
-  }),
+  'mqtt-port': option('Listeners', PORT, 'off', 'MQTT 3.1, 3.1.1 and 5.0, usually 1883.'),
+  'mqtts-port': option(
+    'Listeners',
+    PORT,
+    'off',
+    'MQTT over TLS, usually 8883; needs `tls-cert` and `tls-key`.',
+  ),
   'http-port': option(
     'Listeners',
     PORT,

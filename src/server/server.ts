@@ -2,12 +2,13 @@
  * The composition root: makes every part, connects them, starts and stops them in order.
  *
  *     start:  store -> broker (recovery) -> turn -> monitors -> acceptor -> listeners -> ready
- *     stop:   listeners -> connections (close 320) -> monitors -> turn -> store (clean mark)
+ *     stop:   listeners -> connections (320, 0x8B) -> monitors -> turn -> store (clean mark)
  *
  * Nothing is reachable before recovery is complete, and nothing can be confirmed after the store
  * began to close.
  */
 import { createAmqpAcceptor } from '../../protocols/amqp/listener.ts';
+import { createMqttAcceptor, type MqttAcceptor } from '../../protocols/mqtt/listener.ts';
 import { systemClock } from '../base/clock.ts';
 import type { Logger } from '../base/logger.ts';
 import type { Broker } from '../engine/broker.ts';
@@ -36,9 +37,10 @@ import { Metrics } from './metrics.ts';
 import { MetricsListener } from './metrics-listener.ts';
 import { ResourceMonitor } from './resource-monitor.ts';
 import { systemRandom } from './system-random.ts';
+import { mqttSettings } from './mqtt-settings.ts';
 import { readTlsFiles, watchTlsFiles } from './tls-files.ts';
 import { Turn } from './turn.ts';
-import { amqpRoute } from './websocket-routing.ts';
+import { amqpRoute, mqttRoute } from './websocket-routing.ts';
 
 type AmqpAcceptor = ReturnType<typeof createAmqpAcceptor>;
 
@@ -57,7 +59,7 @@ export interface ServerDeps {
 const WEBSOCKET_OVERHEAD_BYTES = 1024 * 1024;
 const CLOSE_TEXT = "broker forced connection closure with reason 'shutdown'";
 
-const TLS_PROTOCOLS: ReadonlySet<string> = new Set(['amqps', 'https']);
+const TLS_PROTOCOLS: ReadonlySet<string> = new Set(['amqps', 'mqtts', 'https']);
 
 const REFUSED_HANDLER: TransportHandler = {
   onChunk: () => undefined,
@@ -72,6 +74,7 @@ export class Server {
   readonly #logger: Logger;
   readonly #turn: Turn;
   readonly #acceptor: AmqpAcceptor;
+  readonly #mqtt: MqttAcceptor;
   readonly #monitor: ResourceMonitor;
   readonly #listeners: OpenListener[];
   readonly #storeMetrics: (() => StoreMetrics) | undefined;
@@ -88,6 +91,7 @@ export class Server {
     this.#turn = turn;
     const settings = amqpSettings(config);
     this.#acceptor = createAmqpAcceptor({ broker, flushSet, settings, logger });
+    this.#mqtt = createMqttAcceptor({ broker, flushSet, settings: mqttSettings(config), logger });
     const limits = {
       directory: config.dataDir,
       memoryLimitBytes: config.memoryLimit,
@@ -140,7 +144,7 @@ export class Server {
 
   /** Client connections that are open. */
   get connectionCount(): number {
-    return this.#acceptor.connectionCount;
+    return this.#acceptor.connectionCount + this.#mqtt.connectionCount;
   }
 
   /** Reads the certificates again; bad ones are logged and change nothing. */
@@ -167,6 +171,7 @@ export class Server {
     this.#stopWatchingTls?.();
     for (const { listener } of this.#listeners) await listener.close();
     await this.#acceptor.closeAll(CLOSE_TEXT);
+    await this.#mqtt.closeAll();
     await this.#metricsListener?.close();
     this.#metrics?.stop();
     this.#monitor.stop();
@@ -191,7 +196,9 @@ export class Server {
       const request = { ...base, protocol: 'amqps', port: config.amqpsPort, tls };
       this.#listeners.push(...(await listenOnAll(request, accept)));
     }
-    const routes = [amqpRoute(accept)];
+    const acceptMqtt = this.#limitConnections(this.#turn.wrap(this.#mqtt.accept));
+    await this.#listenMqtt(base, acceptMqtt);
+    const routes = [amqpRoute(accept), mqttRoute(acceptMqtt)];
     if (config.httpPort !== 'off') {
       await this.#serveHttp('http', config.httpPort, hosts, routes);
     }
@@ -202,6 +209,22 @@ export class Server {
       this.#stopWatchingTls = watchTlsFiles(config, () => this.reloadTls());
     }
     if (config.metricsPort !== 'off') await this.#serveMetrics(config.metricsPort, hosts.hosts[0]!);
+  }
+
+  async #listenMqtt(
+    base: ListenHosts & { config: Config; logger: Logger },
+    accept: AcceptTransport,
+  ): Promise<void> {
+    const { mqttPort, mqttsPort } = this.#config;
+    if (mqttPort !== 'off') {
+      const request = { ...base, protocol: 'mqtt', port: mqttPort };
+      this.#listeners.push(...(await listenOnAll(request, accept)));
+    }
+    if (mqttsPort !== 'off') {
+      const tls = readTlsFiles(this.#config);
+      const request = { ...base, protocol: 'mqtts', port: mqttsPort, tls };
+      this.#listeners.push(...(await listenOnAll(request, accept)));
+    }
   }
 
   async #serveHttp(
@@ -250,7 +273,7 @@ export class Server {
   #limitConnections(accept: AcceptTransport): AcceptTransport {
     const max = this.#config.maxConnections;
     return (transport) => {
-      if (this.#acceptor.connectionCount < max) return accept(transport);
+      if (this.connectionCount < max) return accept(transport);
       const { remoteAddress } = transport.peer;
       this.#logger.warn({ reason: 'max-connections', remoteAddress }, 'connection refused');
       transport.destroy();

@@ -12,3 +12,15 @@ export function amqpRoute(accept: AcceptTransport): WebSocketRoute {
     accept,
   };
 }
+
+/** MQTT packets in binary messages [MQTT-6.0.0-1]; browsers' clients offer a token, some do not. */
+export function mqttRoute(accept: AcceptTransport): WebSocketRoute {
+  return {
+    protocol: 'mqtt',
+    paths: ['/mqtt', '/ws/mqtt', '/ws'],
+    tokens: ['mqtt', 'mqttv3.1'],
+    acceptsNoToken: true,
+    isText: false,
+    accept,
+  };
+}

@@ -103,17 +103,6 @@ describe('loadConfig', () => {
     expect(problemsOf({ environment })).toEqual([]);
   });
 
-  test('refuses listeners this version does not have, but not their `off`', () => {
-    const off = new Map([
-      ['mqtt-port', 'off'],
-      ['http-port', 'off'],
-    ]);
-    expect(problemsOf({ flags: off })).toEqual([]);
-    expect(problemsOf({ flags: new Map([['mqtt-port', '1883']]) })).toEqual([
-      '--mqtt-port: this version does not speak MQTT yet; leave it out or set it to `off`',
-    ]);
-  });
-
   test('checks what belongs together', () => {
     const flags = new Map([
       ['amqp-port', 'off'],
@@ -134,7 +123,8 @@ describe('loadConfig', () => {
       ['http-port', 'off'],
     ]);
     expect(problemsOf({ flags: off })).toEqual([
-      'amqp-port, amqps-port, http-port, https-port: all are off; at least one listener is needed',
+      'amqp-port, amqps-port, mqtt-port, mqtts-port, http-port, https-port: all are off; ' +
+        'at least one listener is needed',
     ]);
   });
 

@@ -34,6 +34,7 @@ import { hasLengthLimit, isOverLimit } from './overflow.ts';
 import { PriorityLevels } from './priority-levels.ts';
 import type { DeathReason, QueueHost, QueueOptions } from './queue.ts';
 import { ENQUEUED, ENQUEUED_DURABLE, Queue, REFUSED } from './queue.ts';
+import type { QueueSettings } from './settings.ts';
 
 type Getter = (entry: Entry | undefined, queue: Queue) => void;
 
@@ -44,6 +45,7 @@ export class ClassicQueue extends Queue {
   readonly #isQuorum: boolean;
   readonly #levels: PriorityLevels;
   #unackedCount: number;
+  #droppedTransientCount: number;
   readonly #getters: Ring<Getter>;
   /** Some ready entry may have a TTL. */
   #mayExpire: boolean;
@@ -61,6 +63,7 @@ export class ClassicQueue extends Queue {
       host.markDirty(this),
     );
     this.#unackedCount = 0;
+    this.#droppedTransientCount = 0;
     this.#getters = new Ring();
     this.#mayExpire = false;
     this.#wakeAtMs = Infinity;
@@ -101,8 +104,8 @@ export class ClassicQueue extends Queue {
 
   override publish(message: Message): number {
     const settings = this.settings;
-    if (settings.dropsTransientWhenIdle === true && !message.isPersistent) {
-      if (this.consumers.count === 0) return ENQUEUED;
+    if (!message.isPersistent && settings.transientReadyMax !== undefined) {
+      if (this.#dropsTransient(settings)) return ENQUEUED;
     }
     const hasLimit = hasLengthLimit(settings);
     if (hasLimit && settings.overflow !== 'drop-head') {
@@ -112,6 +115,18 @@ export class ClassicQueue extends Queue {
       return this.publishDelayed(message, message.publishedAtMs + settings.delayMs);
     }
     return this.#append(message, message.publishedAtMs, hasLimit);
+  }
+
+  /** Transient messages dropped for want of a reader, or of a quick one. */
+  get droppedTransientCount(): number {
+    return this.#droppedTransientCount;
+  }
+
+  #dropsTransient(settings: QueueSettings): boolean {
+    const isAbsent = settings.dropsTransientWhenIdle === true && this.consumers.count === 0;
+    if (!isAbsent && this.readyCount < settings.transientReadyMax!) return false;
+    this.#droppedTransientCount += 1;
+    return true;
   }
 
   /** Appends a message that is ready at `dueAtMs`. Its TTL begins then. */

@@ -47,6 +47,8 @@ export interface DeclaredSettings {
   readonly rewindMs?: number;
   /** Transient messages are not kept while nobody consumes (QoS 0 for an absent session). */
   readonly dropsTransientWhenIdle?: boolean;
+  /** Ready messages from which on transient ones are dropped (QoS 0 for a slow client). */
+  readonly transientReadyMax?: number;
 }
 
 /** What is in force. Where undefined stays possible it means none or unlimited. */

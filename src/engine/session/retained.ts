@@ -190,7 +190,14 @@ function toRow(message: Message): RetainedRow {
   const { expirationMs, publishedAtMs } = message;
   const bytes = message.bytes.toString('base64', start, end);
   return {
-    exchange, routingKey, format, headerBytes, bytes, isPersistent, expirationMs, publishedAtMs,
+    exchange,
+    routingKey,
+    format,
+    headerBytes,
+    bytes,
+    isPersistent,
+    expirationMs,
+    publishedAtMs,
   };
 }
 

@@ -11,6 +11,20 @@ import type { Subscription } from './subscription.ts';
 /** Topics whose matching subscriptions are remembered per session. */
 const MATCH_CACHE_TOPICS = 64;
 
+/** What a session's own subscriptions say about one topic, merged into one delivery. */
+export interface TopicMatch {
+  /** Subscriptions that match. */
+  readonly count: number;
+  /** The highest of their QoS. */
+  readonly qos: number;
+  /** Their identifiers, those that have one. */
+  readonly identifiers: readonly number[];
+  /** One of them keeps the publisher's RETAIN flag. */
+  readonly retainAsPublished: boolean;
+  /** None of them wants what this client publishes itself. */
+  readonly isNoLocal: boolean;
+}
+
 export class Session {
   readonly clientId: string;
   readonly queue: Queue;
@@ -22,8 +36,14 @@ export class Session {
   readonly subscriptions: Map<string, Subscription>;
   /** Packet ids of QoS 2 publishes received and not released yet. */
   readonly received: Set<number>;
+  /** Packet ids of QoS 2 deliveries the client has and that were not completed yet. */
+  readonly released: Set<number>;
+  /** Highest QoS of any subscription; 0 without any. */
+  highestQos: number;
+  /** Subscriptions that ask not to get the client's own messages. */
+  noLocalCount: number;
   readonly #trie: TopicTrie<Subscription>;
-  readonly #matches: Map<string, readonly Subscription[]>;
+  readonly #matches: Map<string, TopicMatch>;
 
   constructor(clientId: string, queue: Queue, isPersistent: boolean, expiryMs: number) {
     this.clientId = clientId;
@@ -32,6 +52,9 @@ export class Session {
     this.expiryMs = expiryMs;
     this.subscriptions = new Map();
     this.received = new Set();
+    this.released = new Set();
+    this.highestQos = 0;
+    this.noLocalCount = 0;
     this.#trie = new TopicTrie(MQTT_SYNTAX);
     this.#matches = new Map();
   }
@@ -40,6 +63,8 @@ export class Session {
   put(subscription: Subscription): Subscription | undefined {
     const previous = this.remove(subscription.filter);
     this.subscriptions.set(subscription.filter, subscription);
+    this.highestQos = Math.max(this.highestQos, subscription.qos);
+    if (subscription.noLocal) this.noLocalCount += 1;
     if (subscription.group === undefined) {
       this.#trie.add(subscription.topicFilter, subscription);
       this.#matches.clear();
@@ -52,6 +77,11 @@ export class Session {
     const subscription = this.subscriptions.get(filter);
     if (subscription === undefined) return undefined;
     this.subscriptions.delete(filter);
+    if (subscription.noLocal) this.noLocalCount -= 1;
+    this.highestQos = 0;
+    for (const { qos } of this.subscriptions.values()) {
+      this.highestQos = Math.max(this.highestQos, qos);
+    }
     if (subscription.group === undefined) {
       this.#trie.remove(subscription.topicFilter, subscription);
       this.#matches.clear();
@@ -59,15 +89,30 @@ export class Session {
     return subscription;
   }
 
-  /** Own subscriptions that match a topic; what the delivery's QoS and identifiers follow from. */
-  matching(topic: string): readonly Subscription[] {
+  /** What follows for a delivery from the own subscriptions that match a topic. */
+  match(topic: string): TopicMatch {
     const known = this.#matches.get(topic);
     if (known !== undefined) return known;
+    const match = merged(this.matching(topic));
+    if (this.#matches.size >= MATCH_CACHE_TOPICS) this.#matches.clear();
+    this.#matches.set(topic, match);
+    return match;
+  }
+
+  /** Own subscriptions that match a topic. */
+  matching(topic: string): readonly Subscription[] {
     const found: Subscription[] = [];
     this.#trie.match(topic, found);
-    const visible = found.filter(({ topicFilter }) => !isHiddenFrom(topicFilter, topic));
-    if (this.#matches.size >= MATCH_CACHE_TOPICS) this.#matches.clear();
-    this.#matches.set(topic, visible);
-    return visible;
+    return found.filter(({ topicFilter }) => !isHiddenFrom(topicFilter, topic));
   }
+}
+
+function merged(subscriptions: readonly Subscription[]): TopicMatch {
+  return {
+    count: subscriptions.length,
+    qos: subscriptions.reduce((qos, subscription) => Math.max(qos, subscription.qos), 0),
+    identifiers: subscriptions.map(({ identifier }) => identifier).filter((id) => id !== 0),
+    retainAsPublished: subscriptions.some(({ retainAsPublished }) => retainAsPublished),
+    isNoLocal: subscriptions.length > 0 && subscriptions.every(({ noLocal }) => noLocal),
+  };
 }

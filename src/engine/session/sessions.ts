@@ -52,6 +52,8 @@ interface ShareGroup {
 /** RabbitMQ's default for MQTT. */
 const DEFAULT_TOPIC_EXCHANGE = 'amq.topic';
 const QUEUE_PREFIX = 'mqtt-subscription-';
+/** Messages a slow client may have waiting; then QoS 0 ones are dropped. */
+const TRANSIENT_READY_MAX = 10_000;
 const SHARE_PREFIX = 'mqtt-share-';
 
 export class Sessions {
@@ -78,12 +80,31 @@ export class Sessions {
     return this.#byClient.size;
   }
 
+  /** Subscriptions of all sessions. */
+  get subscriptionCount(): number {
+    let count = 0;
+    for (const { subscriptions } of this.#byClient.values()) count += subscriptions.size;
+    return count;
+  }
+
   find(clientId: string): Session | undefined {
     return this.#byClient.get(clientId);
   }
 
+  /**
+   * Whether `actor` may have the session of a client id at all; before anything is done to it.
+   * @throws BrokerError ACCESS_REFUSED
+   */
+  authorize(actor: Actor, clientId: string): void {
+    const name = QUEUE_PREFIX + clientId;
+    const { access } = this.#queues;
+    access.authorize(actor.user, this.#vhost.name, 'configure', 'queue', name);
+    access.authorize(actor.user, this.#vhost.name, 'read', 'queue', name);
+  }
+
   /** Resumes or begins a session. The caller has ended the client's older connection. */
   open(actor: Actor, request: SessionRequest): SessionOpened {
+    this.authorize(actor, request.clientId);
     const existing = this.#byClient.get(request.clientId);
     if (existing !== undefined && !request.cleanStart && existing.isPersistent) {
       this.setExpiry(existing, request.expiryMs);
@@ -177,6 +198,20 @@ export class Sessions {
     this.#store.undefine('mqtt_received', this.#key(session, `${packetId}`));
   }
 
+  /** A QoS 2 delivery arrived; to be called in the run that settles it: one commit has both. */
+  arrived(session: Session, packetId: number): void {
+    session.released.add(packetId);
+    if (session.isPersistent) {
+      this.#store.define('mqtt_released', this.#key(session, `${packetId}`), '1');
+    }
+  }
+
+  /** The client completed a QoS 2 delivery. */
+  completed(session: Session, packetId: number): void {
+    if (!session.released.delete(packetId) || !session.isPersistent) return;
+    this.#store.undefine('mqtt_released', this.#key(session, `${packetId}`));
+  }
+
   /** Ends a session with everything it holds. */
   end(session: Session): void {
     if (this.#byClient.get(session.clientId) !== session) return;
@@ -194,6 +229,9 @@ export class Sessions {
     this.#store.undefine('session', this.#key(session));
     for (const packetId of session.received) {
       this.#store.undefine('mqtt_received', this.#key(session, `${packetId}`));
+    }
+    for (const packetId of session.released) {
+      this.#store.undefine('mqtt_released', this.#key(session, `${packetId}`));
     }
   }
 
@@ -220,6 +258,11 @@ export class Sessions {
   /** Puts a persisted QoS 2 packet id back. */
   restoreReceived(clientId: string, packetId: number): void {
     this.#byClient.get(clientId)?.received.add(packetId);
+  }
+
+  /** Puts a persisted QoS 2 delivery under way back. */
+  restoreReleased(clientId: string, packetId: number): void {
+    this.#byClient.get(clientId)?.released.add(packetId);
   }
 
   #join(actor: Actor, session: Session, subscription: Subscription, group: string): void {
@@ -272,11 +315,11 @@ export class Sessions {
   }
 
   #applyExpiry(session: Session): void {
-    if (!session.isPersistent) return;
     const { expiryMs } = session;
     this.#queues.override(session.queue, {
-      dropsTransientWhenIdle: true,
-      ...(expiryMs !== Infinity && { expiresMs: Math.max(expiryMs, 1) }),
+      ...(session.isPersistent && { dropsTransientWhenIdle: true }),
+      transientReadyMax: TRANSIENT_READY_MAX,
+      ...(session.isPersistent && expiryMs !== Infinity && { expiresMs: Math.max(expiryMs, 1) }),
     });
   }
 

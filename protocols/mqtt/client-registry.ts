@@ -1,0 +1,111 @@
+/**
+ * Who is connected under which client id, and the wills that wait for their delay.
+ *
+ * A client id has one connection at a time in its vhost: a new one ends the old [MQTT-3.1.4-3].
+ */
+import { DeadlineHeap } from '../../src/base/deadline-heap.ts';
+import type { ProtocolLogger } from '../../src/base/logger.ts';
+import type { Actor } from '../../src/engine/actor.ts';
+import type { ConnectWill } from './connect-packet.ts';
+import { publishWill } from './will.ts';
+
+/** A connection that can be told to go. */
+export interface RegisteredClient {
+  /** Another connection has the client id now. */
+  takenOver(): void;
+}
+
+interface WaitingWill {
+  readonly key: string;
+  readonly actor: Actor;
+  readonly clientId: string;
+  readonly will: ConnectWill;
+}
+
+export class ClientRegistry {
+  readonly #logger: ProtocolLogger;
+  readonly #clients: Map<string, RegisteredClient>;
+  readonly #wills: Map<string, WaitingWill>;
+  readonly #dueWills: DeadlineHeap<WaitingWill>;
+
+  constructor(logger: ProtocolLogger) {
+    this.#logger = logger;
+    this.#clients = new Map();
+    this.#wills = new Map();
+    this.#dueWills = new DeadlineHeap();
+  }
+
+  /** Ends the connection that has the id, if there is one. */
+  evict(vhost: string, clientId: string): void {
+    this.#clients.get(keyOf(vhost, clientId))?.takenOver();
+  }
+
+  add(vhost: string, clientId: string, client: RegisteredClient): void {
+    this.#clients.set(keyOf(vhost, clientId), client);
+  }
+
+  remove(vhost: string, clientId: string, client: RegisteredClient): void {
+    const key = keyOf(vhost, clientId);
+    if (this.#clients.get(key) === client) this.#clients.delete(key);
+  }
+
+  /** Publishes a will, now or after `delayMs` unless the client is back by then. */
+  leaveWill(
+    actor: Actor,
+    clientId: string,
+    will: ConnectWill,
+    delayMs: number,
+    nowMs: number,
+  ): void {
+    const key = keyOf(actor.vhost.name, clientId);
+    const waiting = { key, actor, clientId, will };
+    if (delayMs <= 0) {
+      this.#publish(waiting, nowMs);
+      return;
+    }
+    this.#wills.set(key, waiting);
+    this.#dueWills.push(nowMs + delayMs, waiting);
+  }
+
+  /** The client is back: with its session the will is off, else it is due (3.1.3.2.2). */
+  settleWill(vhost: string, clientId: string, isResumed: boolean, nowMs: number): void {
+    const key = keyOf(vhost, clientId);
+    const waiting = this.#wills.get(key);
+    if (waiting === undefined) return;
+    this.#wills.delete(key);
+    if (!isResumed) this.#publish(waiting, nowMs);
+  }
+
+  get hasWaitingWills(): boolean {
+    return this.#wills.size > 0;
+  }
+
+  /** Publishes the wills that are due. */
+  tick(nowMs: number): void {
+    while (this.#dueWills.nextKey <= nowMs) {
+      const waiting = this.#dueWills.pop()!;
+      if (this.#wills.get(waiting.key) !== waiting) continue;
+      this.#wills.delete(waiting.key);
+      this.#publish(waiting, nowMs);
+    }
+  }
+
+  /** The process ends: so do all sessions, as far as wills are concerned. */
+  publishAll(nowMs: number): void {
+    for (const waiting of this.#wills.values()) this.#publish(waiting, nowMs);
+    this.#wills.clear();
+  }
+
+  #publish({ actor, clientId, will }: WaitingWill, nowMs: number): void {
+    try {
+      publishWill(actor, clientId, will, nowMs);
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      this.#logger.warn({ clientId, reason }, 'mqtt will was not published');
+    }
+  }
+}
+
+function keyOf(vhost: string, clientId: string): string {
+  return `${vhost}\0${clientId}`;
+}

@@ -1,0 +1,135 @@
+/**
+ * What a connection is once its client has logged in: the session with everything that serves it.
+ * Made by CONNECT accepted, ended once, with the connection.
+ */
+import type { Actor } from '../../src/engine/actor.ts';
+import type { Session } from '../../src/engine/session/session.ts';
+import type { Ticket } from '../../src/engine/ports.ts';
+import {
+  connackProperties,
+  deliveryLimits,
+  keepAliveSeconds,
+  sessionExpirySeconds,
+} from './connect-answer.ts';
+import type { ConnectPacket, ConnectWill } from './connect-packet.ts';
+import { Deliveries, type DeliveryHost, type DeliveryLimits } from './deliveries.ts';
+import { Inbound, type InboundHost } from './inbound.ts';
+import type { ClientRegistry, RegisteredClient } from './client-registry.ts';
+import type { SessionConsumer } from './session-consumer.ts';
+import type { PropertyValues } from './spec/properties.ts';
+import { Subscribing, type SubscribingHost } from './subscribing.ts';
+import type { SysTopics } from './sys-topics.ts';
+
+/** What a session needs of its connection. */
+export interface ClientSessionHost extends DeliveryHost, InboundHost, RegisteredClient {
+  readonly registry: ClientRegistry;
+  readonly sys: SysTopics;
+  /** The session's queue was deleted under it. */
+  sessionLost(): void;
+}
+
+export class ClientSession implements SubscribingHost {
+  readonly actor: Actor;
+  readonly session: Session;
+  readonly isPresent: boolean;
+  readonly ticket: Ticket;
+  readonly limits: DeliveryLimits;
+  readonly keepAliveMs: number;
+  readonly connack: PropertyValues;
+  /** False: no reason strings but in CONNACK and DISCONNECT [MQTT-3.1.2-29]. */
+  readonly wantsProblemInfo: boolean;
+  readonly deliveries: Deliveries;
+  readonly inbound: Inbound;
+  readonly subscribing: Subscribing;
+  isDelivering: boolean;
+  will: ConnectWill | undefined;
+  readonly #host: ClientSessionHost;
+
+  /**
+   * Opens the session; an older connection of the client id is ended first.
+   *
+   * @throws BrokerError ACCESS_REFUSED
+   */
+  constructor(host: ClientSessionHost, actor: Actor, connect: ConnectPacket) {
+    const { vhost } = actor;
+    const { settings, registry, broker } = host;
+    const isNameless = connect.clientId === '';
+    const clientId = isNameless ? assignedId(broker.random.bytes(12)) : connect.clientId;
+    const { sessions } = vhost;
+    sessions.authorize(actor, clientId);
+    registry.evict(vhost.name, clientId);
+    const isResumed = !connect.isCleanStart && sessions.find(clientId)?.isPersistent === true;
+    registry.settleWill(vhost.name, clientId, isResumed, broker.clock.wallMs());
+    const cleanStart = connect.isCleanStart;
+    const expiryMs = sessionExpirySeconds(connect, settings) * 1000;
+    const opened = sessions.open(actor, { clientId, cleanStart, expiryMs });
+    this.actor = actor;
+    this.session = opened.session;
+    this.isPresent = opened.isPresent;
+    this.ticket = this.session.isPersistent ? opened.ticket : 0;
+    this.limits = deliveryLimits(connect, settings);
+    this.keepAliveMs = keepAliveSeconds(connect, settings) * 1500;
+    this.connack = connackProperties(connect, settings, isNameless ? clientId : undefined);
+    this.wantsProblemInfo = connect.properties.requestProblemInfo !== 0;
+    this.isDelivering = false;
+    this.will = connect.will;
+    this.#host = host;
+    this.deliveries = new Deliveries(host, this.session, sessions, this.limits);
+    this.inbound = new Inbound(host, actor, this.session, connect.version);
+    this.subscribing = new Subscribing(this);
+    this.subscribing.start();
+    registry.add(vhost.name, clientId, host);
+  }
+
+  get broker(): ClientSessionHost['broker'] {
+    return this.#host.broker;
+  }
+
+  get outbound(): ClientSessionHost['outbound'] {
+    return this.#host.outbound;
+  }
+
+  get view(): ClientSessionHost['view'] {
+    return this.#host.view;
+  }
+
+  get sys(): SysTopics {
+    return this.#host.sys;
+  }
+
+  /** CONNACK is written: what was under way goes first, then what waits. */
+  begin(): void {
+    this.deliveries.resendReleases();
+    this.isDelivering = true;
+    this.subscribing.wake();
+  }
+
+  ownQueueDrained(): void {
+    if (this.subscribing.hasShared) this.subscribing.wake();
+  }
+
+  consumerCancelled(consumer: SessionConsumer): void {
+    if (consumer.subscription === undefined) this.#host.sessionLost();
+  }
+
+  /** The connection is gone. `leavesWill`: without a DISCONNECT that says otherwise. */
+  end(leavesWill: boolean): void {
+    const { actor, session, will } = this;
+    const { vhost } = actor;
+    const { registry, broker } = this.#host;
+    this.isDelivering = false;
+    this.subscribing.stop();
+    this.deliveries.giveBack();
+    registry.remove(vhost.name, session.clientId, this.#host);
+    const { expiryMs } = session;
+    vhost.sessions.disconnected(session);
+    vhost.connectionClosed(actor.connectionId);
+    if (!leavesWill || will === undefined) return;
+    const delayMs = Math.min(will.delaySeconds * 1000, expiryMs);
+    registry.leaveWill(actor, session.clientId, will, delayMs, broker.clock.wallMs());
+  }
+}
+
+function assignedId(random: Uint8Array): string {
+  return `auto-${Buffer.from(random).toString('hex')}`;
+}

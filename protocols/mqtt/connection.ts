@@ -1,0 +1,489 @@
+/**
+ * One MQTT connection: from bytes to its session, and its end.
+ *
+ *     WAITING --CONNECT--> CHECKING --CONNACK 0--> RUNNING --DISCONNECT, error, take-over--> ENDED
+ *        |                    |                       |                                        ^
+ *        +------- timeout, refusal, anything wrong, a dropped socket -------------------------+
+ *
+ * 1. Until the login is checked and the session is on disk the connection is not read; packets the
+ *    client sent meanwhile wait in the parser, bounded by one chunk.
+ * 2. Whatever ends it, `#finish` runs once: consumers cancelled, deliveries given back, the will
+ *    left.
+ * 3. What a handler throws ends the connection: with DISCONNECT and a reason code in 5.0, without a
+ *    word in 3.x.
+ * 4. No timer of its own: `tick` is called by the acceptor's.
+ */
+import type { MessageArena } from '../../src/base/arena.ts';
+import type { Clock } from '../../src/base/clock.ts';
+import { BrokerError } from '../../src/base/errors.ts';
+import { UNREAD_REPLY_BYTES_MAX } from '../../src/base/limits.ts';
+import type { ProtocolLogger } from '../../src/base/logger.ts';
+import type { Broker } from '../../src/engine/broker.ts';
+import type { FlushSet } from '../../src/net/flush-set.ts';
+import { Outbound } from '../../src/net/outbound.ts';
+import type { Transport, TransportHandler } from '../../src/net/transport.ts';
+import { type Login, logIn } from './authentication.ts';
+import {
+  AckFields,
+  readAck,
+  readAuth,
+  readDisconnect,
+  readEmpty,
+  readSubscribe,
+  readUnsubscribe,
+} from './client-packets.ts';
+import type { ClientRegistry } from './client-registry.ts';
+import { ClientSession, type ClientSessionHost } from './client-session.ts';
+import { cappedExpiry } from './connect-answer.ts';
+import { type ConnectPacket, connackVersion, readConnect } from './connect-packet.ts';
+import { HOLD_LOGIN, HOLD_REPLIES, InputGate } from './input-gate.ts';
+import type { MessageView } from './message-view.ts';
+import { MqttError, protocolError, reasonCodeOf } from './mqtt-errors.ts';
+import { type PacketHandler, PacketParser } from './packet-parser.ts';
+import {
+  writeAck,
+  writeConnack,
+  writeDisconnect,
+  writePingresp,
+  writeSuback,
+  writeUnsuback,
+} from './packet-writer.ts';
+import type { PublishFields } from './publish-packet.ts';
+import { REPLY_DELIVERY, ReplyLedger } from './reply-ledger.ts';
+import type { MqttSettings } from './settings.ts';
+import {
+  AUTH,
+  CONNECT,
+  DISCONNECT,
+  PINGREQ,
+  PUBACK,
+  PUBCOMP,
+  PUBLISH,
+  PUBREC,
+  PUBREL,
+  SUBSCRIBE,
+  UNSUBSCRIBE,
+  VARINT_MAX,
+  packetName,
+} from './spec/packets.ts';
+import type { PropertyValues } from './spec/properties.ts';
+import {
+  REASON_ADMINISTRATIVE_ACTION,
+  REASON_FAILURE_MIN,
+  REASON_KEEP_ALIVE_TIMEOUT,
+  REASON_SERVER_SHUTTING_DOWN,
+  REASON_SESSION_TAKEN_OVER,
+  REASON_SUCCESS,
+  isServerReason,
+  reasonName,
+} from './spec/reason-codes.ts';
+import type { MqttCounters, SysTopics } from './sys-topics.ts';
+import type { TopicNames } from './topic-name.ts';
+
+/** What all connections of an acceptor share. */
+export interface ConnectionDeps {
+  readonly broker: Broker;
+  readonly flushSet: FlushSet;
+  readonly settings: MqttSettings;
+  readonly logger: ProtocolLogger;
+  readonly clock: Clock;
+  readonly arena: MessageArena;
+  readonly names: TopicNames;
+  readonly fields: PublishFields;
+  readonly view: MessageView;
+  readonly registry: ClientRegistry;
+  readonly sys: SysTopics;
+  readonly counters: MqttCounters;
+  onEnded(connection: MqttConnection): void;
+}
+
+const WAITING = 0;
+const CHECKING = 1;
+const RUNNING = 2;
+const ENDED = 3;
+
+/** Acknowledgements are read one at a time. */
+const ack = new AckFields();
+
+export class MqttConnection implements TransportHandler, PacketHandler, ClientSessionHost {
+  readonly id: number;
+  readonly broker: Broker;
+  readonly settings: MqttSettings;
+  readonly arena: MessageArena;
+  readonly names: TopicNames;
+  readonly fields: PublishFields;
+  readonly view: MessageView;
+  readonly registry: ClientRegistry;
+  readonly sys: SysTopics;
+  readonly counters: MqttCounters;
+  readonly outbound: Outbound;
+  readonly replies: ReplyLedger;
+  chunkAtMs: number;
+  readonly #deps: ConnectionDeps;
+  readonly #transport: Transport;
+  readonly #parser: PacketParser;
+  readonly #gate: InputGate;
+  #stage: number;
+  #version: number;
+  #client: ClientSession | undefined;
+  #deadlineAtMs: number;
+  #didRead: boolean;
+  #lastReadAtMs: number;
+
+  constructor(transport: Transport, deps: ConnectionDeps) {
+    const { broker, settings, clock } = deps;
+    this.id = broker.nextConnectionId();
+    this.broker = broker;
+    this.settings = settings;
+    this.arena = deps.arena;
+    this.names = deps.names;
+    this.fields = deps.fields;
+    this.view = deps.view;
+    this.registry = deps.registry;
+    this.sys = deps.sys;
+    this.counters = deps.counters;
+    this.outbound = new Outbound(transport, deps.flushSet);
+    this.replies = new ReplyLedger(broker, this);
+    this.chunkAtMs = 0;
+    this.#deps = deps;
+    this.#transport = transport;
+    this.#parser = new PacketParser(this);
+    this.#gate = new InputGate(broker, transport, this.#parser);
+    this.#stage = WAITING;
+    this.#version = 0;
+    this.#client = undefined;
+    this.#lastReadAtMs = clock.monotonicMs();
+    this.#deadlineAtMs = this.#lastReadAtMs + settings.connectTimeoutMs;
+    this.#didRead = false;
+  }
+
+  // Transport
+
+  onChunk(chunk: Buffer): void {
+    this.chunkAtMs = this.#deps.clock.wallMs();
+    try {
+      this.#parser.push(chunk);
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  onDrain(): void {
+    if (this.#stage !== RUNNING) return;
+    this.#guard(() => this.#gate.remove(HOLD_REPLIES));
+    this.#client?.subscribing.wake();
+  }
+
+  onClosed(error: Error | undefined): void {
+    if (this.#stage === ENDED) return;
+    if (this.#stage === RUNNING) {
+      const reason = error === undefined ? 'closed without DISCONNECT' : error.message;
+      this.#deps.logger.info({ connection: this.id, reason }, 'mqtt connection lost');
+    }
+    this.#finish(true);
+  }
+
+  // Acceptor
+
+  /** Once per tick of the acceptor: deadlines and keep-alive. */
+  tick(nowMs: number): void {
+    if (nowMs >= this.#deadlineAtMs) {
+      this.drop('connect timeout');
+      return;
+    }
+    const client = this.#client;
+    if (this.#stage !== RUNNING || client === undefined || client.keepAliveMs === 0) return;
+    if (this.#didRead || this.#gate.excusesSilence) {
+      this.#didRead = false;
+      this.#lastReadAtMs = nowMs;
+    } else if (nowMs - this.#lastReadAtMs >= client.keepAliveMs) {
+      this.#close(REASON_KEEP_ALIVE_TIMEOUT, 'keep alive timeout');
+    }
+  }
+
+  /** Alarms or overload changed. */
+  onPressureChange(): void {
+    // The engine is in the middle of something: what was kept is parsed when it has finished.
+    queueMicrotask(() => {
+      if (this.#stage === RUNNING) this.#guard(() => this.#gate.update());
+    });
+  }
+
+  /** The process ends. */
+  shutdown(): void {
+    if (this.#stage === RUNNING) this.#close(REASON_SERVER_SHUTTING_DOWN, 'server is stopping');
+    else this.drop('shutdown');
+  }
+
+  // Registry
+
+  takenOver(): void {
+    this.#close(REASON_SESSION_TAKEN_OVER, 'another connection has this client id');
+  }
+
+  sessionLost(): void {
+    this.#close(REASON_ADMINISTRATIVE_ACTION, 'the session was deleted');
+  }
+
+  // Packets
+
+  onPacket(type: number, flags: number, buf: Buffer, start: number, end: number): void {
+    if (this.#stage !== RUNNING) {
+      this.#onFirstPacket(type, buf, start, end);
+      return;
+    }
+    this.#didRead = true;
+    const client = this.#client!;
+    switch (type) {
+      case PUBLISH:
+        this.#gate.becamePublisher();
+        client.inbound.onPublish(flags, buf, start, end);
+        break;
+      case PUBACK:
+        readAck(this.#version, type, buf, start, end, ack);
+        client.deliveries.onPuback(ack.packetId);
+        break;
+      case PUBREC:
+        readAck(this.#version, type, buf, start, end, ack);
+        client.deliveries.onPubrec(ack.packetId, ack.reasonCode);
+        break;
+      case PUBREL:
+        readAck(this.#version, type, buf, start, end, ack);
+        client.inbound.onPubrel(ack.packetId);
+        break;
+      case PUBCOMP:
+        readAck(this.#version, type, buf, start, end, ack);
+        client.deliveries.onPubcomp(ack.packetId);
+        break;
+      default:
+        this.#onControlPacket(type, client, buf, start, end);
+    }
+    if (this.outbound.isFull) this.#boundReplies();
+  }
+
+  // ReplySink
+
+  onReply(type: number, packetId: number, reasonCode: number): void {
+    const client = this.#client;
+    if (client === undefined) return;
+    if (type === REPLY_DELIVERY) {
+      client.deliveries.onCommitted(packetId);
+      return;
+    }
+    const isTold = reasonCode >= REASON_FAILURE_MIN && client.wantsProblemInfo;
+    const properties = isTold ? { reasonString: reasonName(reasonCode) } : undefined;
+    const { packetBytesMax } = client.limits;
+    writeAck(this.outbound, this.#version, type, packetId, reasonCode, properties, packetBytesMax);
+    client.inbound.onReplied(type, packetId, reasonCode);
+  }
+
+  wakeConsumers(): void {
+    this.#client?.subscribing.wake();
+  }
+
+  /** Closes the socket without a word. */
+  drop(reason: string): void {
+    if (this.#stage === ENDED) return;
+    this.#deps.logger.info({ connection: this.id, reason }, 'mqtt connection dropped');
+    this.#transport.destroy();
+    this.#finish(true);
+  }
+
+  #onControlPacket(
+    type: number,
+    client: ClientSession,
+    buf: Buffer,
+    start: number,
+    end: number,
+  ): void {
+    switch (type) {
+      case PINGREQ:
+        readEmpty(type, start, end);
+        writePingresp(this.outbound);
+        break;
+      case SUBSCRIBE:
+        this.#onSubscribe(client, buf, start, end);
+        break;
+      case UNSUBSCRIBE:
+        this.#onUnsubscribe(client, buf, start, end);
+        break;
+      case DISCONNECT:
+        this.#onDisconnect(client, buf, start, end);
+        break;
+      case AUTH:
+        readAuth(buf, start, end);
+        throw protocolError('AUTH without an authentication method in CONNECT');
+      default:
+        throw protocolError(`${packetName(type)} from a client`);
+    }
+  }
+
+  #onSubscribe(client: ClientSession, buf: Buffer, start: number, end: number): void {
+    const packet = readSubscribe(this.#version, buf, start, end);
+    const codes: number[] = [];
+    const replay = client.subscribing.subscribe(packet, codes);
+    const { packetId } = packet;
+    this.#afterCommit(client, () => {
+      const { packetBytesMax } = client.limits;
+      writeSuback(this.outbound, this.#version, packetId, codes, undefined, packetBytesMax);
+      replay();
+    });
+  }
+
+  #onUnsubscribe(client: ClientSession, buf: Buffer, start: number, end: number): void {
+    const packet = readUnsubscribe(this.#version, buf, start, end);
+    const codes = client.subscribing.unsubscribe(packet);
+    const { packetId } = packet;
+    this.#afterCommit(client, () => {
+      const { packetBytesMax } = client.limits;
+      writeUnsuback(this.outbound, this.#version, packetId, codes, undefined, packetBytesMax);
+    });
+  }
+
+  /** Runs `reply` once what the session keeps is on disk. */
+  #afterCommit(client: ClientSession, reply: () => void): void {
+    const isKept = client.session.isPersistent || client.subscribing.hasShared;
+    this.broker.hold(isKept ? this.broker.ticket : 0, () => {
+      if (this.#stage === RUNNING) reply();
+    });
+  }
+
+  #onDisconnect(client: ClientSession, buf: Buffer, start: number, end: number): void {
+    const { reasonCode, properties } = readDisconnect(this.#version, buf, start, end);
+    const seconds = properties.sessionExpirySeconds;
+    if (seconds !== undefined) {
+      const { session, actor } = client;
+      if (session.expiryMs === 0 && seconds > 0) {
+        throw protocolError('DISCONNECT sets a session expiry that CONNECT did not');
+      }
+      actor.vhost.sessions.setExpiry(session, cappedExpiry(seconds, this.settings) * 1000);
+    }
+    this.#hangUp(reasonCode !== REASON_SUCCESS);
+  }
+
+  // Login
+
+  #onFirstPacket(type: number, buf: Buffer, start: number, end: number): void {
+    if (type !== CONNECT || this.#stage !== WAITING) {
+      throw protocolError(`${packetName(type)} before CONNACK`);
+    }
+    let connect: ConnectPacket;
+    try {
+      connect = readConnect(buf, start, end);
+    } catch (error) {
+      this.#version = connackVersion(buf, start, end) ?? 0;
+      this.#refuse(reasonCodeOf(error), error instanceof Error ? error.message : '');
+      return;
+    }
+    this.#version = connect.version;
+    this.#parser.setVersion(connect.version);
+    this.#stage = CHECKING;
+    this.#gate.add(HOLD_LOGIN);
+    logIn(this.broker, this.settings, this.#transport.peer, connect, (result) => {
+      if (this.#stage !== CHECKING) return;
+      if (typeof result === 'number') this.#refuse(result, reasonName(result));
+      else this.#open(connect, result);
+    });
+  }
+
+  #open(connect: ConnectPacket, { user, vhost }: Login): void {
+    let client: ClientSession;
+    try {
+      client = new ClientSession(this, { user, vhost, connectionId: this.id }, connect);
+    } catch (error) {
+      if (!(error instanceof BrokerError)) this.#logFault(error);
+      this.#refuse(reasonCodeOf(error), error instanceof Error ? error.message : '');
+      return;
+    }
+    this.#client = client;
+    let isNow = true;
+    this.broker.hold(client.ticket, () => {
+      if (this.#stage !== CHECKING) return;
+      this.#accept(client);
+      if (isNow) this.#guard(() => this.#gate.remove(HOLD_LOGIN));
+      else queueMicrotask(() => this.#guard(() => this.#gate.remove(HOLD_LOGIN)));
+    });
+    isNow = false;
+  }
+
+  #accept(client: ClientSession): void {
+    this.#stage = RUNNING;
+    this.#deadlineAtMs = Infinity;
+    this.#lastReadAtMs = this.#deps.clock.monotonicMs();
+    this.#parser.setPacketBytesMax(Math.min(this.settings.maxPacketBytes, VARINT_MAX));
+    const { limits, isPresent, connack } = client;
+    const { packetBytesMax } = limits;
+    writeConnack(this.outbound, this.#version, isPresent, REASON_SUCCESS, connack, packetBytesMax);
+    client.begin();
+  }
+
+  /** CONNACK with a reason, then the end; nothing is said to what is not MQTT. */
+  #refuse(reasonCode: number, text: string): void {
+    const { remoteAddress } = this.#transport.peer;
+    const reason = reasonName(reasonCode);
+    this.#deps.logger.warn({ connection: this.id, remoteAddress, reason, text }, 'mqtt refused');
+    if (this.#version !== 0) {
+      const properties: PropertyValues = text === '' ? {} : { reasonString: text };
+      const code = reasonCode;
+      writeConnack(this.outbound, this.#version, false, code, properties, VARINT_MAX);
+    }
+    this.#hangUp(true);
+  }
+
+  // Endings
+
+  #guard(run: () => void): void {
+    try {
+      run();
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  #fail(error: unknown): void {
+    if (this.#stage === ENDED) return;
+    if (!(error instanceof MqttError || error instanceof BrokerError)) this.#logFault(error);
+    this.#close(reasonCodeOf(error), error instanceof Error ? error.message : '');
+  }
+
+  #close(reasonCode: number, text: string): void {
+    if (this.#stage === ENDED) return;
+    const reason = reasonName(reasonCode);
+    this.#deps.logger.info({ connection: this.id, reason, text }, 'mqtt connection closed');
+    if (this.#stage === RUNNING && isServerReason(reasonCode, DISCONNECT)) {
+      const properties = text === '' ? undefined : { reasonString: text };
+      const { packetBytesMax } = this.#client!.limits;
+      writeDisconnect(this.outbound, this.#version, reasonCode, properties, packetBytesMax);
+    }
+    this.#hangUp(true);
+  }
+
+  #logFault(error: unknown): void {
+    this.#deps.logger.error({ connection: this.id, err: error }, 'fault while serving a packet');
+  }
+
+  #boundReplies(): void {
+    if (this.#stage !== RUNNING || this.#gate.has(HOLD_REPLIES)) return;
+    if (this.outbound.bufferedBytes >= UNREAD_REPLY_BYTES_MAX) this.#gate.add(HOLD_REPLIES);
+  }
+
+  /** Sends what is buffered, then FIN. */
+  #hangUp(leavesWill: boolean): void {
+    if (this.#stage === ENDED) return;
+    this.outbound.flush();
+    this.#transport.end();
+    this.#finish(leavesWill);
+  }
+
+  #finish(leavesWill: boolean): void {
+    this.#stage = ENDED;
+    this.#deadlineAtMs = Infinity;
+    this.#parser.stop();
+    this.replies.close();
+    this.outbound.close();
+    const client = this.#client;
+    this.#client = undefined;
+    client?.end(leavesWill);
+    this.#deps.onEnded(this);
+  }
+}

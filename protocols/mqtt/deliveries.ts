@@ -1,0 +1,327 @@
+/**
+ * Messages on their way to one client, and the packet ids they hold.
+ *
+ *     QoS 0   write, settle
+ *     QoS 1   write -------- PUBACK: settle
+ *     QoS 2   commit, write - PUBREC: settle + note the id as released, commit, PUBREL - PUBCOMP
+ *
+ * 1. A message of the session's own queue has a packet id made from its sequence in that queue, so
+ *    it has the same one after a crash, and a client that saw it takes it for what it is.
+ * 2. A persistent session's QoS 2 message leaves after its own commit: were it lost in a crash, its
+ *    sequence and so its id would be another message's, which the client would take for a repeat.
+ * 3. QoS 2 from a shared subscription moves into the session's own queue first, in one commit: from
+ *    there on it is this client's, whatever happens [MQTT-4.8.2-4], [MQTT-4.8.2-5].
+ * 4. What the client has not acknowledged goes back to its queue, in its place, with the
+ *    connection; ids that were released stay with the session.
+ * 5. Never more than the client's Receive Maximum is under way [MQTT-3.3.4-9].
+ */
+import type { Broker } from '../../src/engine/broker.ts';
+import { ENTRY_SETTLED, type Entry } from '../../src/engine/message.ts';
+import type { Queue } from '../../src/engine/queue/queue.ts';
+import type { Session } from '../../src/engine/session/session.ts';
+import type { Sessions } from '../../src/engine/session/sessions.ts';
+import type { Subscription } from '../../src/engine/session/subscription.ts';
+import type { Outbound } from '../../src/net/outbound.ts';
+import { protocolError } from './mqtt-errors.ts';
+import { MessageView } from './message-view.ts';
+import { writeAck } from './packet-writer.ts';
+import { OutgoingPublish, writePublish } from './publish-writer.ts';
+import { REPLY_DELIVERY, type ReplyLedger } from './reply-ledger.ts';
+import { replayOf } from './replay-message.ts';
+import { PUBREL, VERSION_5 } from './spec/packets.ts';
+import {
+  REASON_FAILURE_MIN,
+  REASON_PACKET_ID_NOT_FOUND,
+  REASON_SUCCESS,
+} from './spec/reason-codes.ts';
+import type { MqttCounters } from './sys-topics.ts';
+
+/** Packet ids are 1 to this. */
+const PACKET_ID_MAX = 65_535;
+const NO_IDS: readonly number[] = [];
+
+/** What deliveries need of their connection. */
+export interface DeliveryHost {
+  readonly broker: Broker;
+  readonly outbound: Outbound;
+  readonly view: MessageView;
+  readonly replies: ReplyLedger;
+  readonly counters: MqttCounters;
+  /** Consumers have credit again. */
+  wakeConsumers(): void;
+}
+
+/** What the client said at CONNECT. */
+export interface DeliveryLimits {
+  readonly version: number;
+  readonly receiveMaximum: number;
+  readonly packetBytesMax: number;
+  readonly topicAliasMax: number;
+}
+
+export class Deliveries {
+  readonly #host: DeliveryHost;
+  readonly #session: Session;
+  readonly #sessions: Sessions;
+  readonly #limits: DeliveryLimits;
+  /** QoS 1 awaiting PUBACK, and QoS 2 awaiting PUBREC, by packet id. */
+  readonly #unacknowledged: Map<number, Entry>;
+  readonly #unreceived: Map<number, Entry>;
+  /** Queues of those that come from shared subscriptions. */
+  readonly #sharedQueues: Map<number, Queue>;
+  readonly #aliases: Map<string, number> | undefined;
+  readonly #packet: OutgoingPublish;
+  #lastFreeId: number;
+
+  constructor(host: DeliveryHost, session: Session, sessions: Sessions, limits: DeliveryLimits) {
+    this.#host = host;
+    this.#session = session;
+    this.#sessions = sessions;
+    this.#limits = limits;
+    this.#unacknowledged = new Map();
+    this.#unreceived = new Map();
+    this.#sharedQueues = new Map();
+    this.#aliases = limits.topicAliasMax > 0 ? new Map() : undefined;
+    this.#packet = new OutgoingPublish(limits.version);
+    this.#lastFreeId = PACKET_ID_MAX;
+  }
+
+  /** Room for one more by count; the socket is another matter. */
+  get hasRoom(): boolean {
+    return this.inflightCount < this.#limits.receiveMaximum;
+  }
+
+  get inflightCount(): number {
+    return this.#unacknowledged.size + this.#unreceived.size + this.#session.released.size;
+  }
+
+  /** Hands over one entry. `shared` is the subscription whose queue it comes from. */
+  deliver(queue: Queue, entry: Entry, shared: Subscription | undefined): void {
+    const { view } = this.#host;
+    if (!view.aim(entry.message)) {
+      queue.acknowledge(entry);
+      return;
+    }
+    const qos = entry.state === ENTRY_SETTLED ? 0 : this.#qosOf(shared);
+    if (qos === 0) {
+      this.#write(entry, shared, 0, 0);
+      queue.acknowledge(entry);
+    } else if (qos === 1) {
+      this.#deliverOnce(queue, entry, shared);
+    } else {
+      this.#deliverExactlyOnce(queue, entry, shared);
+    }
+  }
+
+  onPuback(packetId: number): void {
+    const entry = this.#unacknowledged.get(packetId);
+    if (entry === undefined) {
+      if (this.#unreceived.has(packetId)) throw protocolError('PUBACK for a QoS 2 message');
+      return;
+    }
+    const wasFull = !this.hasRoom;
+    this.#unacknowledged.delete(packetId);
+    this.#queueOf(packetId).acknowledge(entry);
+    this.#sharedQueues.delete(packetId);
+    if (wasFull) this.#host.wakeConsumers();
+  }
+
+  onPubrec(packetId: number, reasonCode: number): void {
+    const entry = this.#unreceived.get(packetId);
+    const { replies, broker } = this.#host;
+    if (entry === undefined) {
+      if (this.#unacknowledged.has(packetId)) throw protocolError('PUBREC for a QoS 1 message');
+      if (reasonCode >= REASON_FAILURE_MIN) return;
+      const isKnown = this.#session.released.has(packetId);
+      const code = isKnown ? REASON_SUCCESS : REASON_PACKET_ID_NOT_FOUND;
+      replies.add(PUBREL, packetId, code, isKnown ? this.#ticket() : 0);
+      return;
+    }
+    const wasFull = !this.hasRoom;
+    this.#unreceived.delete(packetId);
+    this.#queueOf(packetId).acknowledge(entry);
+    this.#sharedQueues.delete(packetId);
+    if (reasonCode >= REASON_FAILURE_MIN) {
+      if (wasFull) this.#host.wakeConsumers();
+      return;
+    }
+    this.#sessions.arrived(this.#session, packetId);
+    replies.add(PUBREL, packetId, REASON_SUCCESS, this.#session.isPersistent ? broker.ticket : 0);
+  }
+
+  onPubcomp(packetId: number): void {
+    const wasFull = !this.hasRoom;
+    this.#sessions.completed(this.#session, packetId);
+    if (wasFull) this.#host.wakeConsumers();
+  }
+
+  /** A QoS 2 delivery whose commit is on disk. */
+  onCommitted(packetId: number): void {
+    const entry = this.#unreceived.get(packetId);
+    if (entry === undefined || !this.#host.view.aim(entry.message)) return;
+    if (this.#write(entry, undefined, 2, packetId)) return;
+    this.#unreceived.delete(packetId);
+    this.#queueOf(packetId).acknowledge(entry);
+  }
+
+  /** After a reconnect: PUBREL for what the client has already [MQTT-4.4.0-1]. */
+  resendReleases(): void {
+    for (const packetId of this.#session.released) {
+      const { version, packetBytesMax } = this.#limits;
+      writeAck(
+        this.#host.outbound,
+        version,
+        PUBREL,
+        packetId,
+        REASON_SUCCESS,
+        undefined,
+        packetBytesMax,
+      );
+    }
+  }
+
+  /** The connection is gone: what was not acknowledged goes back to its queue. */
+  giveBack(): void {
+    for (const entries of [this.#unacknowledged, this.#unreceived]) {
+      for (const [packetId, entry] of entries) this.#queueOf(packetId).requeue(entry, false);
+      entries.clear();
+    }
+    this.#sharedQueues.clear();
+  }
+
+  #ticket(): number {
+    return this.#session.isPersistent ? this.#host.broker.ticket : 0;
+  }
+
+  #queueOf(packetId: number): Queue {
+    return this.#sharedQueues.get(packetId) ?? this.#session.queue;
+  }
+
+  #qosOf(shared: Subscription | undefined): number {
+    const { view } = this.#host;
+    if (view.replay !== undefined) return view.replay.qos;
+    if (shared !== undefined) return Math.min(view.qos, shared.qos);
+    const match = this.#session.match(view.topic.text);
+    return match.count === 0 ? view.qos : Math.min(view.qos, match.qos);
+  }
+
+  #deliverOnce(queue: Queue, entry: Entry, shared: Subscription | undefined): void {
+    const packetId = this.#packetIdFor(entry, shared);
+    if (!this.#write(entry, shared, 1, packetId)) {
+      queue.acknowledge(entry);
+      return;
+    }
+    this.#unacknowledged.set(packetId, entry);
+    if (shared !== undefined) this.#sharedQueues.set(packetId, queue);
+  }
+
+  #deliverExactlyOnce(queue: Queue, entry: Entry, shared: Subscription | undefined): void {
+    const { isPersistent } = this.#session;
+    if (shared !== undefined && isPersistent) {
+      const { qos, identifier } = shared;
+      const replay = { qos, isRetained: false, identifier };
+      this.#session.queue.publish(replayOf(this.#host.broker.formats, entry.message, replay, true));
+      queue.acknowledge(entry);
+      return;
+    }
+    const packetId = this.#packetIdFor(entry, shared);
+    if (isPersistent) {
+      this.#unreceived.set(packetId, entry);
+      this.#host.replies.add(REPLY_DELIVERY, packetId, 0, this.#host.broker.ticket);
+      return;
+    }
+    if (!this.#write(entry, shared, 2, packetId)) {
+      queue.acknowledge(entry);
+      return;
+    }
+    this.#unreceived.set(packetId, entry);
+    if (shared !== undefined) this.#sharedQueues.set(packetId, queue);
+  }
+
+  #packetIdFor(entry: Entry, shared: Subscription | undefined): number {
+    const own = (entry.sequence % PACKET_ID_MAX) + 1;
+    return shared === undefined && !this.#isInUse(own) ? own : this.#freeId();
+  }
+
+  /** An id nobody has; there is one, since what is under way is bounded. */
+  #freeId(): number {
+    let packetId = this.#lastFreeId;
+    do packetId = packetId === 1 ? PACKET_ID_MAX : packetId - 1;
+    while (this.#isInUse(packetId));
+    this.#lastFreeId = packetId;
+    return packetId;
+  }
+
+  #isInUse(packetId: number): boolean {
+    return (
+      this.#unacknowledged.has(packetId) ||
+      this.#unreceived.has(packetId) ||
+      this.#session.released.has(packetId)
+    );
+  }
+
+  /** Writes what the view looks at; false when it is larger than the client takes. */
+  #write(entry: Entry, shared: Subscription | undefined, qos: number, packetId: number): boolean {
+    const { view, outbound, counters } = this.#host;
+    const { message } = entry;
+    const packet = this.#packet;
+    packet.qos = qos;
+    packet.packetId = packetId;
+    packet.isDup = entry.isRedelivered;
+    packet.topic = view.topic.bytes;
+    packet.topicStart = 0;
+    packet.topicEnd = view.topic.bytes.length;
+    this.#applySubscription(packet, shared);
+    packet.payload = message.bytes;
+    packet.payloadStart = message.start + message.headerBytes;
+    packet.payloadEnd = packet.payloadStart + message.bodyBytes;
+    let newAlias = 0;
+    if (this.#limits.version === VERSION_5) {
+      packet.properties = view.properties;
+      packet.propertiesEnd = view.properties.length;
+      const nowMs = message.expirationMs < 0 ? 0 : this.#host.broker.clock.wallMs();
+      packet.expirySeconds = MessageView.expirySeconds(message, nowMs);
+      newAlias = this.#applyAlias(packet, view.topic.text);
+    }
+    const byteCount = writePublish(outbound, packet, this.#limits.packetBytesMax);
+    if (byteCount === 0) {
+      counters.tooLarge += 1;
+      return false;
+    }
+    if (newAlias !== 0) this.#aliases!.set(view.topic.text, newAlias);
+    counters.sent += 1;
+    return true;
+  }
+
+  #applySubscription(packet: OutgoingPublish, shared: Subscription | undefined): void {
+    const { view } = this.#host;
+    const { replay } = view;
+    if (replay !== undefined) {
+      packet.isRetain = replay.isRetained;
+      packet.subscriptionIds = replay.identifier === 0 ? NO_IDS : [replay.identifier];
+    } else if (shared !== undefined) {
+      packet.isRetain = view.isRetain && shared.retainAsPublished;
+      packet.subscriptionIds = shared.identifier === 0 ? NO_IDS : [shared.identifier];
+    } else {
+      const match = this.#session.match(view.topic.text);
+      packet.isRetain = view.isRetain && match.retainAsPublished;
+      packet.subscriptionIds = match.identifiers;
+    }
+  }
+
+  /** Uses or makes a topic alias; returns the one that is new with this packet, or 0. */
+  #applyAlias(packet: OutgoingPublish, topic: string): number {
+    const aliases = this.#aliases;
+    packet.topicAlias = 0;
+    if (aliases === undefined) return 0;
+    const known = aliases.get(topic);
+    if (known !== undefined) {
+      packet.topicAlias = known;
+      packet.topicEnd = packet.topicStart;
+      return 0;
+    }
+    if (aliases.size >= this.#limits.topicAliasMax) return 0;
+    packet.topicAlias = aliases.size + 1;
+    return packet.topicAlias;
+  }
+}

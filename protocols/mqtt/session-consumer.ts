@@ -1,0 +1,83 @@
+import { EMPTY_TABLE, type FieldTable } from '../../src/base/field-value.ts';
+import type { Actor } from '../../src/engine/actor.ts';
+import type { Entry } from '../../src/engine/message.ts';
+import type { Consumer } from '../../src/engine/queue/consumer.ts';
+import type { Queue } from '../../src/engine/queue/queue.ts';
+import type { Session } from '../../src/engine/session/session.ts';
+import type { Subscription } from '../../src/engine/session/subscription.ts';
+import type { Outbound } from '../../src/net/outbound.ts';
+import type { Deliveries } from './deliveries.ts';
+
+/** Messages of a shared QoS 2 subscription that may wait in the session's own queue. */
+const MOVED_AHEAD_MAX = 64;
+
+/** What a consumer needs of its connection. */
+export interface ConsumerHost {
+  readonly actor: Actor;
+  readonly outbound: Outbound;
+  readonly session: Session;
+  readonly deliveries: Deliveries;
+  /** False until CONNACK is written and once the connection ends. */
+  readonly isDelivering: boolean;
+  /** Everything in the session's own queue was handed over. */
+  ownQueueDrained(): void;
+  /** The queue was deleted, or the right to read it withdrawn. */
+  consumerCancelled(consumer: SessionConsumer): void;
+}
+
+/** The connection as consumer of its session's queue, or of a shared subscription's. */
+export class SessionConsumer implements Consumer {
+  readonly tag: string;
+  readonly exclusive: boolean;
+  readonly priority: number;
+  readonly prefetchCount: number;
+  readonly arguments: FieldTable;
+  readonly actor: Actor;
+  readonly subscription: Subscription | undefined;
+  queue: Queue | undefined;
+  readonly #host: ConsumerHost;
+  readonly #outbound: Outbound;
+  readonly #session: Session;
+
+  /** @param subscription  the shared one it serves; undefined for the session's own queue */
+  constructor(host: ConsumerHost, subscription: Subscription | undefined) {
+    this.tag = host.session.clientId;
+    this.exclusive = false;
+    this.priority = 0;
+    this.prefetchCount = 0;
+    this.arguments = EMPTY_TABLE;
+    this.actor = host.actor;
+    this.subscription = subscription;
+    this.queue = undefined;
+    this.#host = host;
+    this.#outbound = host.outbound;
+    this.#session = host.session;
+  }
+
+  /** Nothing this session gets is ever acknowledged: the hand-over settles it. */
+  get noAck(): boolean {
+    if (this.subscription !== undefined) return this.subscription.qos === 0;
+    return this.#session.highestQos === 0 && this.#session.subscriptions.size > 0;
+  }
+
+  hasCredit(): boolean {
+    if (!this.#host.isDelivering || this.#outbound.isFull) return false;
+    if (!this.#host.deliveries.hasRoom) return false;
+    return this.subscription?.qos !== 2 || this.#session.queue.readyCount < MOVED_AHEAD_MAX;
+  }
+
+  deliver(queue: Queue, entry: Entry): void {
+    this.#host.deliveries.deliver(queue, entry, this.subscription);
+    // Shared subscriptions wait while much of theirs lies in the own queue.
+    if (this.subscription === undefined && queue.readyCount === 0) this.#host.ownQueueDrained();
+  }
+
+  cancelled(): void {
+    this.#host.consumerCancelled(this);
+  }
+
+  /** Tells the engine that credit came back. */
+  wake(): void {
+    this.queue?.consumerReady(this);
+  }
+}

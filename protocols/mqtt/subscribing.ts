@@ -1,0 +1,176 @@
+/**
+ * SUBSCRIBE and UNSUBSCRIBE: subscriptions of the session, consumers of shared ones, retained
+ * messages for new ones.
+ *
+ * Retained messages go through the session's own queue, each with the QoS and identifier of the
+ * subscription that called for it: so they are ordered, bounded and persistent as all others.
+ */
+import type { Actor } from '../../src/engine/actor.ts';
+import type { Broker } from '../../src/engine/broker.ts';
+import type { Message } from '../../src/engine/message.ts';
+import type { Session } from '../../src/engine/session/session.ts';
+import type { Subscription } from '../../src/engine/session/subscription.ts';
+import type { SubscribePacket, SubscriptionRequest, UnsubscribePacket } from './client-packets.ts';
+import type { MessageView } from './message-view.ts';
+import { isAnsweredInAck, reasonCodeOf } from './mqtt-errors.ts';
+import { replayOf } from './replay-message.ts';
+import { type ConsumerHost, SessionConsumer } from './session-consumer.ts';
+import { SUBACK } from './spec/packets.ts';
+import {
+  REASON_NO_SUBSCRIPTION_EXISTED,
+  REASON_SUCCESS,
+  REASON_TOPIC_FILTER_INVALID,
+  REASON_UNSPECIFIED,
+} from './spec/reason-codes.ts';
+import type { SysTopics } from './sys-topics.ts';
+import { isSysFilter } from './sys-topics.ts';
+
+const RETAIN_SEND = 0;
+const RETAIN_SEND_IF_NEW = 1;
+
+export interface SubscribingHost extends ConsumerHost {
+  readonly broker: Broker;
+  readonly view: MessageView;
+  readonly sys: SysTopics;
+}
+
+/** A subscription that was granted, with what is to be replayed for it. */
+interface Granted {
+  readonly subscription: Subscription;
+  readonly sendsRetained: boolean;
+}
+
+export class Subscribing {
+  readonly #host: SubscribingHost;
+  readonly #actor: Actor;
+  readonly #session: Session;
+  /** Consumers by subscription filter; the session's own under ''. */
+  readonly #consumers: Map<string, SessionConsumer>;
+
+  constructor(host: SubscribingHost) {
+    this.#host = host;
+    this.#actor = host.actor;
+    this.#session = host.session;
+    this.#consumers = new Map();
+  }
+
+  /** Starts consuming: the session's own queue and those it shares. @throws BrokerError */
+  start(): void {
+    const { vhost } = this.#actor;
+    const own = new SessionConsumer(this.#host, undefined);
+    own.queue = vhost.consume(this.#actor, this.#session.queue.name, own);
+    this.#consumers.set('', own);
+    for (const subscription of this.#session.subscriptions.values()) {
+      if (subscription.group !== undefined) this.#share(subscription);
+      if (isSysFilter(subscription.topicFilter)) this.#host.sys.add(this.#session);
+    }
+  }
+
+  /** Ends all consumers. */
+  stop(): void {
+    const { vhost } = this.#actor;
+    for (const consumer of this.#consumers.values()) vhost.cancel(consumer);
+    this.#consumers.clear();
+    this.#host.sys.remove(this.#session);
+  }
+
+  /** Consumers have credit again. */
+  wake(): void {
+    for (const consumer of this.#consumers.values()) consumer.wake();
+  }
+
+  get hasShared(): boolean {
+    return this.#consumers.size > 1;
+  }
+
+  /**
+   * Applies a SUBSCRIBE; `codes` gets a code per filter.
+   *
+   * @returns what sends the retained messages, to be called once SUBACK is written
+   */
+  subscribe(packet: SubscribePacket, codes: number[]): () => void {
+    const granted: Granted[] = [];
+    for (const request of packet.requests) {
+      try {
+        codes.push(this.#subscribe(request, packet.subscriptionId, granted));
+      } catch (error) {
+        codes.push(isAnsweredInAck(error, SUBACK) ? reasonCodeOf(error) : REASON_UNSPECIFIED);
+      }
+    }
+    return () => {
+      for (const one of granted) this.#replay(one);
+    };
+  }
+
+  /** Applies an UNSUBSCRIBE; returns a code per filter. */
+  unsubscribe(packet: UnsubscribePacket): number[] {
+    return packet.filters.map((filter) => this.#unsubscribe(filter));
+  }
+
+  #subscribe(request: SubscriptionRequest, identifier: number, granted: Granted[]): number {
+    const { topicFilter, qos, isNoLocal, isRetainAsPublished, retainHandling } = request;
+    if (topicFilter === undefined) return REASON_TOPIC_FILTER_INVALID;
+    const { text, filter, shareName, bindingKey } = topicFilter;
+    const subscription: Subscription = {
+      filter: text,
+      topicFilter: filter,
+      ...(shareName !== undefined && { group: shareName }),
+      qos: qos as 0 | 1 | 2,
+      noLocal: isNoLocal,
+      retainAsPublished: isRetainAsPublished,
+      identifier,
+    };
+    const { sessions } = this.#actor.vhost;
+    const isNew = sessions.subscribe(this.#actor, this.#session, subscription, bindingKey);
+    if (shareName !== undefined) {
+      this.#share(subscription);
+      return qos;
+    }
+    if (isSysFilter(filter)) this.#host.sys.add(this.#session);
+    const sendsRetained =
+      retainHandling === RETAIN_SEND || (retainHandling === RETAIN_SEND_IF_NEW && isNew);
+    granted.push({ subscription, sendsRetained });
+    return qos;
+  }
+
+  #unsubscribe(filter: string): number {
+    const { vhost } = this.#actor;
+    const consumer = this.#consumers.get(filter);
+    if (consumer !== undefined && filter !== '') {
+      this.#consumers.delete(filter);
+      vhost.cancel(consumer);
+    }
+    const didExist = vhost.sessions.unsubscribe(this.#session, filter);
+    return didExist ? REASON_SUCCESS : REASON_NO_SUBSCRIPTION_EXISTED;
+  }
+
+  #share(subscription: Subscription): void {
+    const { vhost } = this.#actor;
+    const previous = this.#consumers.get(subscription.filter);
+    if (previous !== undefined) vhost.cancel(previous);
+    const queue = vhost.sessions.sharedQueue(subscription);
+    if (queue === undefined) return;
+    const consumer = new SessionConsumer(this.#host, subscription);
+    consumer.queue = vhost.consume(this.#actor, queue.name, consumer);
+    this.#consumers.set(subscription.filter, consumer);
+  }
+
+  #replay({ subscription, sendsRetained }: Granted): void {
+    if (!sendsRetained || this.#session.subscriptions.get(subscription.filter) !== subscription) {
+      return;
+    }
+    const { vhost } = this.#actor;
+    const nowMs = this.#host.broker.clock.wallMs();
+    const found = isSysFilter(subscription.topicFilter)
+      ? this.#host.sys.match(subscription.topicFilter)
+      : vhost.retained.match(subscription.topicFilter, nowMs);
+    for (const [, message] of found) this.#enqueue(message, subscription);
+  }
+
+  #enqueue(message: Message, { qos, identifier }: Subscription): void {
+    const { broker, view } = this.#host;
+    if (!view.aim(message)) return;
+    const replay = { qos: Math.min(qos, view.qos), isRetained: true, identifier };
+    this.#session.queue.publish(replayOf(broker.formats, message, replay, true));
+  }
+}
