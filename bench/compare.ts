@@ -79,7 +79,11 @@ function runPeer(
   queueType: 'classic' | 'quorum',
 ): Promise<LoadResult> {
   return runLoad({
-    ...DEFAULT_LOAD, ...scenario.load, url, queueType, durationSeconds: seconds,
+    ...DEFAULT_LOAD,
+    ...scenario.load,
+    url,
+    queueType,
+    durationSeconds: seconds,
   });
 }
 

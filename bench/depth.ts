@@ -135,7 +135,10 @@ async function fill(
 async function empty(gateway: Gateway, count: number, queue = QUEUE): Promise<void> {
   const link = await Link.open(gateway.url);
   const consumer = new Consumer(link, {
-    queues: [queue], ackEvery: 100, prefetch: 1000, isStamped: true,
+    queues: [queue],
+    ackEvery: 100,
+    prefetch: 1000,
+    isStamped: true,
   });
   const startedAtMs = performance.now();
   let printed = 0;
@@ -218,7 +221,10 @@ async function runPinned(gateway: Gateway, watch: MemoryWatch): Promise<void> {
   const consumers = links.map((link, index) => {
     const queue = others[index]!;
     return new Consumer(link, {
-      queues: [queue], ackEvery: 10, prefetch: 500, isStamped: false,
+      queues: [queue],
+      ackEvery: 10,
+      prefetch: 500,
+      isStamped: false,
     });
   });
   for (const consumer of consumers) await consumer.start();

@@ -82,7 +82,10 @@ async function topicRate(url: string, patterns: number): Promise<number> {
   await link.pipeline(binds, encode.QUEUE_BIND_OK);
   const consumerLink = await Link.open(url);
   const consumer = new Consumer(consumerLink, {
-    queues: [queue], ackEvery: 0, prefetch: 0, isStamped: false,
+    queues: [queue],
+    ackEvery: 0,
+    prefetch: 0,
+    isStamped: false,
   });
   await consumer.start();
   // As many different keys as the larger exchange has patterns, so that a route cache by key does

@@ -119,10 +119,12 @@ export async function runLoad(options: LoadOptions): Promise<LoadResult> {
     return summarize(cast, measured, leftInQueues, options);
   } finally {
     if (!options.keepsQueues && control.failure === undefined) {
-      await control.pipeline(
-        queues.map((name) => encode.queueDelete(CHANNEL, name)),
-        encode.QUEUE_DELETE_OK,
-      ).catch(() => undefined);
+      await control
+        .pipeline(
+          queues.map((name) => encode.queueDelete(CHANNEL, name)),
+          encode.QUEUE_DELETE_OK,
+        )
+        .catch(() => undefined);
     }
     await Promise.all(links.map((link) => link.close()));
   }

@@ -92,10 +92,7 @@ export class Publisher {
   /** Puts the channel into confirm mode when asked for; call before `start`. */
   async prepare(): Promise<void> {
     if (this.#options.confirmWindow === 0) return;
-    await this.#link.call(
-      encode.confirmSelect(CHANNEL),
-      encode.CONFIRM_SELECT_OK,
-    );
+    await this.#link.call(encode.confirmSelect(CHANNEL), encode.CONFIRM_SELECT_OK);
   }
 
   start(): void {
@@ -256,7 +253,12 @@ function buildBlock(
   }
   const templates = options.routingKeys.map((key) =>
     encode.publish(
-      CHANNEL, options.exchange, key, options.isPersistent, options.sizeBytes, frameMaxBytes,
+      CHANNEL,
+      options.exchange,
+      key,
+      options.isPersistent,
+      options.sizeBytes,
+      frameMaxBytes,
     ),
   );
   const first = templates[0]!;

@@ -26,7 +26,11 @@ async function checkPublish(url: string): Promise<void> {
     isStamped: false,
     maxMessages: Infinity,
   });
-  await measured('publishes', () => publisher.start(), () => publisher.published);
+  await measured(
+    'publishes',
+    () => publisher.start(),
+    () => publisher.published,
+  );
   publisher.stop();
   link.destroy();
 }
@@ -34,10 +38,17 @@ async function checkPublish(url: string): Promise<void> {
 async function checkDeliver(url: string, ackEvery: number): Promise<void> {
   const link = await Link.open(url);
   const consumer = new Consumer(link, {
-    queues: ['queue'], ackEvery, prefetch: 0, isStamped: false,
+    queues: ['queue'],
+    ackEvery,
+    prefetch: 0,
+    isStamped: false,
   });
   const name = ackEvery === 0 ? 'deliveries, auto-ack' : `deliveries, ack every ${ackEvery}`;
-  await measured(name, () => void consumer.start(), () => consumer.delivered);
+  await measured(
+    name,
+    () => void consumer.start(),
+    () => consumer.delivered,
+  );
   link.destroy();
 }
 

@@ -74,8 +74,13 @@ function buildDeliveries(bodyBytes: number): Buffer {
   // Header and body frames of the publish are those of a delivery; the method differs.
   const methodBytes = publish.readUInt32BE(3) + encode.FRAME_OVERHEAD_BYTES;
   const deliver = encode.method(
-    CHANNEL, 60, 60,
-    Buffer.from([2, 0x63, 0x30]), Buffer.alloc(8), Buffer.from([0, 0, 5]), Buffer.from('queue'),
+    CHANNEL,
+    60,
+    60,
+    Buffer.from([2, 0x63, 0x30]),
+    Buffer.alloc(8),
+    Buffer.from([0, 0, 5]),
+    Buffer.from('queue'),
   );
   const one = Buffer.concat([deliver, publish.subarray(methodBytes)]);
   return Buffer.concat(new Array<Buffer>(DELIVERIES_PER_WRITE).fill(one));

@@ -130,8 +130,13 @@ export function startOk(user: string, password: string): Buffer {
   };
   const response = Buffer.from(`\0${user}\0${password}`, 'utf8');
   return method(
-    0, 10, 11,
-    table(properties), shortString('PLAIN'), longString(response), shortString('en_US'),
+    0,
+    10,
+    11,
+    table(properties),
+    shortString('PLAIN'),
+    longString(response),
+    shortString('en_US'),
   );
 }
 
@@ -158,8 +163,14 @@ export function channelOpen(channel: number): Buffer {
 
 export function exchangeDeclare(channel: number, name: string, type: string): Buffer {
   return method(
-    channel, 40, 10,
-    u16(0), shortString(name), shortString(type), Buffer.from([0b00010]), table({}),
+    channel,
+    40,
+    10,
+    u16(0),
+    shortString(name),
+    shortString(type),
+    Buffer.from([0b00010]),
+    table({}),
   );
 }
 
@@ -180,15 +191,26 @@ export function queueDeclare(
 ): Buffer {
   const bits = (flags.isPassive === true ? 1 : 0) | (flags.isDurable === true ? 2 : 0);
   return method(
-    channel, 50, 10,
-    u16(0), shortString(name), Buffer.from([bits]), table(queueArguments),
+    channel,
+    50,
+    10,
+    u16(0),
+    shortString(name),
+    Buffer.from([bits]),
+    table(queueArguments),
   );
 }
 
 export function queueBind(channel: number, queue: string, exchange: string, key: string): Buffer {
   return method(
-    channel, 50, 20,
-    u16(0), shortString(queue), shortString(exchange), shortString(key), Buffer.from([0]),
+    channel,
+    50,
+    20,
+    u16(0),
+    shortString(queue),
+    shortString(exchange),
+    shortString(key),
+    Buffer.from([0]),
     table({}),
   );
 }
@@ -212,8 +234,14 @@ export function basicConsume(
   isAutoAck: boolean,
 ): Buffer {
   return method(
-    channel, 60, 20,
-    u16(0), shortString(queue), shortString(tag), Buffer.from([isAutoAck ? 2 : 0]), table({}),
+    channel,
+    60,
+    20,
+    u16(0),
+    shortString(queue),
+    shortString(tag),
+    Buffer.from([isAutoAck ? 2 : 0]),
+    table({}),
   );
 }
 
@@ -250,15 +278,19 @@ export function publish(
   frameMaxBytes: number,
 ): PublishTemplate {
   const head = method(
-    channel, 60, 40,
-    u16(0), shortString(exchange), shortString(routingKey), Buffer.from([0]),
+    channel,
+    60,
+    40,
+    u16(0),
+    shortString(exchange),
+    shortString(routingKey),
+    Buffer.from([0]),
   );
   // Property flag bit 12 is delivery-mode; without it the message is transient.
-  const properties = isPersistent
-    ? [u16(0x1000), Buffer.from([2])]
-    : [u16(0)];
+  const properties = isPersistent ? [u16(0x1000), Buffer.from([2])] : [u16(0)];
   const header = frame(
-    FRAME_HEADER, channel,
+    FRAME_HEADER,
+    channel,
     Buffer.concat([u16(60), u16(0), u64(bodyBytes), ...properties]),
   );
   const pieces = [head, header];

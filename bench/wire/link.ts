@@ -176,10 +176,10 @@ export class Link {
   #onFrame(type: number, channel: number, bytes: Buffer, start: number, end: number): void {
     const key =
       type === encode.FRAME_METHOD
-        ? ((bytes[start]! << 24) |
-            (bytes[start + 1]! << 16) |
-            (bytes[start + 2]! << 8) |
-            bytes[start + 3]!)
+        ? (bytes[start]! << 24) |
+          (bytes[start + 1]! << 16) |
+          (bytes[start + 2]! << 8) |
+          bytes[start + 3]!
         : 0;
     const onData = this.onData;
     if (channel !== 0 && onData !== undefined && onData(type, key, bytes, start, end)) return;

@@ -109,7 +109,10 @@ export async function publishInTransactions(
       // What is rolled back must arrive nowhere: an attempt for no queue.
       const target = isRolledBack ? [] : [queue];
       const attempt = stage.ledger.attempt(
-        name, sequence, target, isRolledBack ? undefined : transaction,
+        name,
+        sequence,
+        target,
+        isRolledBack ? undefined : transaction,
       );
       channel.publish('', queue, bodyOf(attempt, stage.random, 0.01), PERSISTENT);
     }

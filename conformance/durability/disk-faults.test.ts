@@ -117,26 +117,29 @@ test('a failed sync ends the process and confirms nothing', async (context) => {
 test.for([
   ['ENOSPC', ENOSPC],
   ['EIO', EIO],
-] as const)('%s on writes: no confirm, and nothing confirmed is lost', async ([, errno], context) => {
-  const shim = buildShim();
-  if (shim === undefined) return context.skip();
-  const { server, channel } = await start(shim);
-  publish(channel, 1, 20);
-  await channel.confirmed(20);
-  shim.failWrites(errno);
-  publish(channel, 21, 20);
-  expect(await confirmedWithin(channel, 2_000)).toBe(0);
-  shim.failWrites(0);
-  const late = await confirmedWithin(channel, 1_000);
-  if (server.isRunning) await server.kill();
-  const bodies = await bodiesAfterRestart(server);
-  const promised = Math.max(20, late);
-  const missing: number[] = [];
-  for (let number = 1; number <= promised; number += 1) {
-    if (!bodies.has(number)) missing.push(number);
-  }
-  expect(missing).toEqual([]);
-});
+] as const)(
+  '%s on writes: no confirm, and nothing confirmed is lost',
+  async ([, errno], context) => {
+    const shim = buildShim();
+    if (shim === undefined) return context.skip();
+    const { server, channel } = await start(shim);
+    publish(channel, 1, 20);
+    await channel.confirmed(20);
+    shim.failWrites(errno);
+    publish(channel, 21, 20);
+    expect(await confirmedWithin(channel, 2_000)).toBe(0);
+    shim.failWrites(0);
+    const late = await confirmedWithin(channel, 1_000);
+    if (server.isRunning) await server.kill();
+    const bodies = await bodiesAfterRestart(server);
+    const promised = Math.max(20, late);
+    const missing: number[] = [];
+    for (let number = 1; number <= promised; number += 1) {
+      if (!bodies.has(number)) missing.push(number);
+    }
+    expect(missing).toEqual([]);
+  },
+);
 
 test('power loss at any moment', { timeout: 1_200_000 }, async (context) => {
   const shim = buildShim();

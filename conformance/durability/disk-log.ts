@@ -12,7 +12,12 @@ import type { Random } from './random.ts';
 const SECTOR_BYTES = 512;
 
 export type DiskOp =
-  | { readonly kind: 'write'; readonly name: string; readonly offset: number; readonly data: Buffer }
+  | {
+      readonly kind: 'write';
+      readonly name: string;
+      readonly offset: number;
+      readonly data: Buffer;
+    }
   | { readonly kind: 'truncate'; readonly name: string; readonly size: number }
   | { readonly kind: 'sync'; readonly name: string }
   | { readonly kind: 'unlink'; readonly name: string }

@@ -240,18 +240,34 @@ function startActors(stage: Stage, topology: Topology): Promise<void>[] {
     publish(stage, { ...plain, name: 'p1', routingKey: shared, queues: [shared], window: 1 }),
     publish(stage, { ...plain, name: 'pi', routingKey: input, queues: [input], window: 20 }),
     publish(stage, {
-      name: 'pf', exchange: fanout, routingKey: '', queues: [fanLeft, fanRight], window: 30,
+      name: 'pf',
+      exchange: fanout,
+      routingKey: '',
+      queues: [fanLeft, fanRight],
+      window: 30,
       largeShare: 0.02,
     }),
     publishInTransactions(stage, { name: 'pt', queues: [direct, shared] }),
     consume(stage, {
-      name: 'cd', queue: direct, prefetch: 50, ackEvery: 10, requeueShare: 0,
+      name: 'cd',
+      queue: direct,
+      prefetch: 50,
+      ackEvery: 10,
+      requeueShare: 0,
     }),
     consume(stage, {
-      name: 'cs1', queue: shared, prefetch: 20, ackEvery: 1, requeueShare: 0.05,
+      name: 'cs1',
+      queue: shared,
+      prefetch: 20,
+      ackEvery: 1,
+      requeueShare: 0.05,
     }),
     consume(stage, {
-      name: 'cs2', queue: shared, prefetch: 7, ackEvery: 1, requeueShare: 0,
+      name: 'cs2',
+      queue: shared,
+      prefetch: 7,
+      ackEvery: 1,
+      requeueShare: 0,
     }),
     consumeAndLeave(stage, { name: 'cl', queue: fanRight, prefetch: 5 }),
     consumeInTransactions(stage, { name: 'ct', queue: fanLeft, prefetch: 10 }),
@@ -313,7 +329,8 @@ async function drainQueue(stage: Stage, queue: string): Promise<void> {
     if (attempt === undefined) continue;
     stage.ledger.acked(attempt, queue);
     const original = body.split(' ')[1];
-    if (queue.endsWith('-output') && original !== undefined) stage.ledger.noteForwarded(attempt, original);
+    if (queue.endsWith('-output') && original !== undefined)
+      stage.ledger.noteForwarded(attempt, original);
   }
   await connection.close();
 }

@@ -131,8 +131,7 @@ export class Ledger {
       this.#say(`resurrected: ${what}`);
     }
     this.#checkOrder(queue, consumer, attempt, isRedelivered);
-    attempt.flags[index] =
-      flags | DELIVERED | (attempt.cycle < this.#cycle ? SURVIVED : 0);
+    attempt.flags[index] = flags | DELIVERED | (attempt.cycle < this.#cycle ? SURVIVED : 0);
     return attempt;
   }
 

@@ -24,30 +24,33 @@ function pause(milliseconds: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, milliseconds));
 }
 
-test.each(['SIGTERM', 'SIGINT'] as const)('%s closes clients with 320 and exits 0', async (signal) => {
-  const server = await start();
-  const connections = await Promise.all(
-    Array.from({ length: 5 }, () => WireConnection.open(server.url)),
-  );
-  const busy = await connections[0]!.channel();
-  await busy.queue('busy', { durable: true });
-  await busy.confirmSelect();
-  for (let index = 0; index < 500; index += 1) {
-    busy.publish('', 'busy', `message ${index}`, PERSISTENT);
-  }
-  await busy.confirmed(500);
-  process.kill(server.pid, signal);
-  for (const connection of connections) {
-    const outcome = await connection.outcome(10_000);
-    expect([outcome.level, outcome.code]).toEqual(['connection', 320]);
-  }
-  // A second signal would end it at once: ask for the exit only when it is there.
-  for (let waited = 0; server.isRunning && waited < 15_000; waited += 20) await pause(20);
-  expect(await server.stop()).toEqual({ code: 0, signal: null });
-  await server.restart();
-  const check = await (await WireConnection.open(server.url)).channel();
-  expect((await check.counts('busy')).messages).toBe(500);
-});
+test.each(['SIGTERM', 'SIGINT'] as const)(
+  '%s closes clients with 320 and exits 0',
+  async (signal) => {
+    const server = await start();
+    const connections = await Promise.all(
+      Array.from({ length: 5 }, () => WireConnection.open(server.url)),
+    );
+    const busy = await connections[0]!.channel();
+    await busy.queue('busy', { durable: true });
+    await busy.confirmSelect();
+    for (let index = 0; index < 500; index += 1) {
+      busy.publish('', 'busy', `message ${index}`, PERSISTENT);
+    }
+    await busy.confirmed(500);
+    process.kill(server.pid, signal);
+    for (const connection of connections) {
+      const outcome = await connection.outcome(10_000);
+      expect([outcome.level, outcome.code]).toEqual(['connection', 320]);
+    }
+    // A second signal would end it at once: ask for the exit only when it is there.
+    for (let waited = 0; server.isRunning && waited < 15_000; waited += 20) await pause(20);
+    expect(await server.stop()).toEqual({ code: 0, signal: null });
+    await server.restart();
+    const check = await (await WireConnection.open(server.url)).channel();
+    expect((await check.counts('busy')).messages).toBe(500);
+  },
+);
 
 test('SIGTERM ends in bounded time though a client neither reads nor answers', async () => {
   const server = await start();
@@ -98,7 +101,14 @@ test('SIGSTOP and SIGCONT lose nothing', async () => {
 function mountTmpfs(megabytes: number): string | undefined {
   if (process.getuid?.() !== 0) return undefined;
   const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'small-disk-'));
-  const { status } = spawnSync('mount', ['-t', 'tmpfs', '-o', `size=${megabytes}m`, 'tmpfs', directory]);
+  const { status } = spawnSync('mount', [
+    '-t',
+    'tmpfs',
+    '-o',
+    `size=${megabytes}m`,
+    'tmpfs',
+    directory,
+  ]);
   if (status !== 0) {
     fs.rmdirSync(directory);
     return undefined;
@@ -169,4 +179,3 @@ test('an unreadable data directory is refused with a message and a code', async 
   expect(code).not.toBe(null);
   expect(output.length).toBeGreaterThan(0);
 });
-

@@ -83,24 +83,27 @@ test('after a clean restart, what was never delivered is not marked redelivered'
   expect(messages.filter((message) => message.redelivered)).toEqual([]);
 });
 
-test.each(['SIGTERM', 'SIGKILL'])('what was delivered comes back marked after %s', async (signal) => {
-  const server = await start();
-  const connection = await WireConnection.open(server.url);
-  const channel = await connection.channel();
-  await channel.queue('leased', { durable: true });
-  await publishConfirmed(channel, 'leased', numbered(10));
-  const consumer = await connection.channel();
-  await consumer.call('basic.qos', { prefetchCount: 4 });
-  await consumer.consume('leased');
-  const seen = await consumer.deliveries(4);
-  expect(seen.map((delivery) => delivery.redelivered)).toEqual([false, false, false, false]);
-  if (signal === 'SIGTERM') await server.stop();
-  else await server.kill();
-  await server.restart();
-  const messages = await takeAll(server, 'leased');
-  expect(messages.map((message) => message.body)).toEqual(numbered(10));
-  expect(messages.slice(0, 4).every((message) => message.redelivered)).toBe(true);
-});
+test.each(['SIGTERM', 'SIGKILL'])(
+  'what was delivered comes back marked after %s',
+  async (signal) => {
+    const server = await start();
+    const connection = await WireConnection.open(server.url);
+    const channel = await connection.channel();
+    await channel.queue('leased', { durable: true });
+    await publishConfirmed(channel, 'leased', numbered(10));
+    const consumer = await connection.channel();
+    await consumer.call('basic.qos', { prefetchCount: 4 });
+    await consumer.consume('leased');
+    const seen = await consumer.deliveries(4);
+    expect(seen.map((delivery) => delivery.redelivered)).toEqual([false, false, false, false]);
+    if (signal === 'SIGTERM') await server.stop();
+    else await server.kill();
+    await server.restart();
+    const messages = await takeAll(server, 'leased');
+    expect(messages.map((message) => message.body)).toEqual(numbered(10));
+    expect(messages.slice(0, 4).every((message) => message.redelivered)).toBe(true);
+  },
+);
 
 test('what was acked before a clean stop does not come back', async () => {
   const server = await start();

@@ -77,7 +77,10 @@ test('publishes and deliveries are counted against a broker that does nothing', 
 
     const consumerLink = await Link.open(url);
     const consumer = new Consumer(consumerLink, {
-      queues: ['queue'], ackEvery: 10, prefetch: 0, isStamped: false,
+      queues: ['queue'],
+      ackEvery: 10,
+      prefetch: 0,
+      isStamped: false,
     });
     await new Promise<void>((resolve) => {
       consumer.onProgress = () => {
