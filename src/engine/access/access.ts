@@ -7,6 +7,8 @@
  * 3. Every change of a persisted record is told to `onRecord`, once, after it is in force; what
  *    `restore` puts back is not.
  * 4. Unknown users and wrong passwords take the same time and give the same answer.
+ * 5. A login with a token has the rights of the token and no others, in memory only, until it
+ *    expires.
  */
 import type { Clock } from '../../base/clock.ts';
 import { BrokerError } from '../../base/errors.ts';
@@ -27,6 +29,8 @@ import {
   type PermissionPatterns,
   type TopicPatterns,
 } from './permission.ts';
+import type { TokenGrant } from './token-grant.ts';
+import { tokenIn, type TokenVerifier } from './token-login.ts';
 import { User, userFromJson, userToJson, type UserLimits } from './user.ts';
 
 export type ResourceKind = 'exchange' | 'queue';
@@ -55,8 +59,16 @@ export interface UserChange {
 
 type LoginDone = (user: User | undefined) => void;
 
+/** What a user may do with the resources of one vhost. */
+interface VHostRights {
+  allows(kind: PermissionKind, name: string): boolean;
+}
+
 export class Access {
   onRecord: AccessRecordListener;
+  /** Set when tokens are taken in the place of passwords. */
+  tokenVerifier: TokenVerifier | undefined;
+  readonly #clock: Clock;
   readonly #random: RandomSource;
   readonly #users = new Map<string, User>();
   /** By user name, then vhost. */
@@ -72,6 +84,8 @@ export class Access {
 
   constructor(deps: AccessDeps) {
     this.onRecord = () => {};
+    this.tokenVerifier = undefined;
+    this.#clock = deps.clock;
     this.#random = deps.random;
     this.#loopbackUsers = new Set(deps.loopbackUsers ?? ['guest']);
     this.#logins = new LoginCache(deps.clock, deps.random);
@@ -199,11 +213,17 @@ export class Access {
 
   /**
    * Checks name and password. Calls `done` at once when the answer is remembered or cheap, else
-   * from a later turn; with undefined when the login is refused, for whatever reason.
+   * from a later turn; with undefined when the login is refused, for whatever reason. A token in
+   * the place of the password names the user itself; `name` does not count then.
    */
   authenticate(name: string, password: string | Uint8Array, done: LoginDone): void {
     if (password.length === 0) {
       done(undefined);
+      return;
+    }
+    const token = this.tokenVerifier === undefined ? undefined : tokenIn(password);
+    if (token !== undefined) {
+      this.#tokenLogin(token, done);
       return;
     }
     const key = this.#logins.keyOf(name, password);
@@ -215,6 +235,41 @@ export class Access {
     const waiting = this.#verifying.get(key);
     if (waiting !== undefined) waiting.push(done);
     else this.#verify(name, password, key, done);
+  }
+
+  #tokenLogin(token: string, done: LoginDone): void {
+    this.tokenVerifier!.verify(token, (login) => {
+      if (login === undefined || !this.#isValid(login.grant)) done(undefined);
+      else done(new User(login.name, undefined, login.grant.tags, {}, login.grant));
+    });
+  }
+
+  /**
+   * A client has new credentials for its login. With a valid token for the same name the rights of
+   * the old one are replaced; `done(false)`, now or in a later turn, when they are not. A login with
+   * a password has nothing to renew and is told so with `done(true)`, as in RabbitMQ.
+   *
+   * The caller looks again at what the connection already has, its vhost and its consumers.
+   */
+  renew(user: User, secret: string | Uint8Array, done: (isRenewed: boolean) => void): void {
+    if (user.grant === undefined) {
+      done(true);
+      return;
+    }
+    const token = this.tokenVerifier === undefined ? undefined : tokenIn(secret);
+    if (token === undefined) {
+      done(false);
+      return;
+    }
+    this.tokenVerifier!.verify(token, (login) => {
+      const isGood = login?.name === user.name && this.#isValid(login.grant);
+      if (isGood) {
+        user.grant = login.grant;
+        user.tags = login.grant.tags;
+        this.#revision++;
+      }
+      done(isGood);
+    });
   }
 
   #verify(name: string, password: string | Uint8Array, key: string, done: LoginDone): void {
@@ -239,9 +294,9 @@ export class Access {
 
   // Authorisation
 
-  /** True when the user has any permission record in the vhost (and still exists). */
+  /** True when the user has any right in the vhost (and still exists). */
   mayOpenVhost(user: User, vhost: string): boolean {
-    return this.#permissionOf(user, vhost) !== undefined;
+    return this.#rightsIn(user, vhost) !== undefined;
   }
 
   /** @throws BrokerError NOT_ALLOWED when the user may not use the vhost */
@@ -258,7 +313,7 @@ export class Access {
     kind: ResourceKind,
     name: string,
   ): boolean {
-    return this.#permissionOf(user, vhost)?.allows(permission, checkedName(kind, name)) === true;
+    return this.#rightsIn(user, vhost)?.allows(permission, checkedName(kind, name)) === true;
   }
 
   /**
@@ -282,7 +337,7 @@ export class Access {
    * @throws BrokerError ACCESS_REFUSED
    */
   authorizeAny(user: User, vhost: string, kind: ResourceKind, name: string): void {
-    const rights = this.#permissionOf(user, vhost);
+    const rights = this.#rightsIn(user, vhost);
     const checked = checkedName(kind, name);
     const isAllowed =
       rights !== undefined &&
@@ -294,7 +349,7 @@ export class Access {
 
   /**
    * For topic exchanges: publishing needs `write`, binding needs `read` on the routing key. Without
-   * a topic permission for the exchange all keys are allowed.
+   * a topic permission for the exchange all keys are allowed; a token must allow the key.
    * @throws BrokerError ACCESS_REFUSED
    */
   authorizeTopic(
@@ -305,10 +360,7 @@ export class Access {
     routingKey: string,
     clientId?: string,
   ): void {
-    const rights = this.#topics.get(user.name)?.get(vhost)?.get(exchange);
-    if (rights === undefined && this.#isCurrent(user)) return;
-    const variables = { username: user.name, vhost, clientId };
-    if (this.#isCurrent(user) && rights?.allows(permission, routingKey, variables) === true) return;
+    if (this.#allowsTopic(user, vhost, permission, exchange, routingKey, clientId)) return;
     throw new BrokerError(
       'ACCESS_REFUSED',
       `${permission} access to topic '${routingKey}' in exchange '${exchange}' in vhost ` +
@@ -336,12 +388,37 @@ export class Access {
     }
   }
 
+  #allowsTopic(
+    user: User,
+    vhost: string,
+    permission: 'write' | 'read',
+    exchange: string,
+    routingKey: string,
+    clientId: string | undefined,
+  ): boolean {
+    if (!this.#isCurrent(user)) return false;
+    if (user.grant !== undefined) {
+      return user.grant.inVHost(vhost)?.allowsTopic(permission, exchange, routingKey) === true;
+    }
+    const rights = this.#topics.get(user.name)?.get(vhost)?.get(exchange);
+    if (rights === undefined) return true;
+    return rights.allows(permission, routingKey, { username: user.name, vhost, clientId });
+  }
+
+  /** Whether the login still counts: the user exists, or the token is valid. */
   #isCurrent(user: User): boolean {
+    if (user.grant !== undefined) return this.#isValid(user.grant);
     return this.#users.get(user.name) === user;
   }
 
-  #permissionOf(user: User, vhost: string): Permission | undefined {
-    return this.#isCurrent(user) ? this.#permissions.get(user.name)?.get(vhost) : undefined;
+  #isValid(grant: TokenGrant): boolean {
+    return grant.expiresAtMs > this.#clock.wallMs();
+  }
+
+  #rightsIn(user: User, vhost: string): VHostRights | undefined {
+    if (!this.#isCurrent(user)) return undefined;
+    if (user.grant !== undefined) return user.grant.inVHost(vhost);
+    return this.#permissions.get(user.name)?.get(vhost);
   }
 
   #requireUser(name: string): void {

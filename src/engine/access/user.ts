@@ -1,5 +1,6 @@
 import type { Json } from '../definitions.ts';
 import type { PasswordHash } from './password.ts';
+import type { TokenGrant } from './token-grant.ts';
 
 /** Caps of one user; undefined is none. */
 export interface UserLimits {
@@ -10,6 +11,9 @@ export interface UserLimits {
 /**
  * A login. Identity matters: a user who was deleted and made again is another one, and connections
  * of the first have lost their rights. Only `Access` changes it.
+ *
+ * A user with a grant is one login with a token. No record of it exists; it is not the user of the
+ * same name that `Access` may know, and has none of that one's rights.
  */
 export class User {
   readonly name: string;
@@ -18,17 +22,26 @@ export class User {
   /** `administrator`, `monitoring`, `policymaker`, `management`, `impersonator`, or own words. */
   tags: ReadonlySet<string>;
   limits: UserLimits;
+  /** Rights of a login with a token; another token of the same login may replace them. */
+  grant: TokenGrant | undefined;
 
   constructor(
     name: string,
     password: PasswordHash | undefined,
     tags: ReadonlySet<string>,
     limits: UserLimits,
+    grant?: TokenGrant,
   ) {
     this.name = name;
     this.password = password;
     this.tags = tags;
     this.limits = limits;
+    this.grant = grant;
+  }
+
+  /** Wall-clock ms at which connections of this login must end; Infinity without a token. */
+  get expiresAtMs(): number {
+    return this.grant === undefined ? Infinity : this.grant.expiresAtMs;
   }
 }
 
