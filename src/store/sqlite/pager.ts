@@ -22,6 +22,9 @@ const PREFETCH_BYTES = 1024 * 1024;
  */
 const LOAD_BYTES_MAX = 8 * 1024 * 1024;
 
+/** Copies below this come from Node's slab, whose half this is. */
+const SLAB_CHUNK_BYTES = 4 * 1024;
+
 /** What the pager asks of the store. */
 export interface PagerHost {
   /** Rows up to this id are committed. */
@@ -180,7 +183,11 @@ export class Pager {
       }
       lastAt = recordAt;
     }
-    const chunk = Buffer.allocUnsafeSlow(chunkBytes);
+    // A small chunk may share a small slab: whoever keeps it pins 8 KiB at most.
+    const chunk =
+      chunkBytes < SLAB_CHUNK_BYTES
+        ? Buffer.allocUnsafe(chunkBytes)
+        : Buffer.allocUnsafeSlow(chunkBytes);
     let chunkAt = 0;
     let byteCount = 0;
     let message: Message | undefined;
