@@ -1,0 +1,392 @@
+/** Topics, options, retained messages, wills, shared subscriptions (sections 3.3, 3.8, 4.7, 4.8). */
+import { describe, expect, test } from 'vitest';
+import { type Any, Harness } from './mqtt-harness.ts';
+
+const ids = ({ properties }: Any): number[] => [properties?.subscriptionIdentifier ?? []].flat();
+
+describe('a subscription', () => {
+  test('gets the lower QoS of the two [MQTT-3.8.4-8]', async () => {
+    const harness = await Harness.open();
+    const client = await harness.connect('a');
+    expect(await client.subscribe('x', { qos: 1 })).toEqual([1]);
+    for (const qos of [0, 1, 2] as const)
+      client.publish('x', `${qos}`, { qos, messageId: 10 + qos });
+    const got = await client.publishes();
+    expect(got.map(({ payload, qos }) => [String(payload), qos])).toEqual([
+      ['0', 0],
+      ['1', 1],
+      ['2', 1],
+    ]);
+  });
+
+  test('overlapping ones give one copy with all identifiers [MQTT-3.3.4-3]', async () => {
+    const harness = await Harness.open();
+    const client = await harness.connect('a');
+    await client.subscribe('a/+', { qos: 0 }, { subscriptionIdentifier: 1 });
+    await client.subscribe('a/#', { qos: 1 }, { subscriptionIdentifier: 2 });
+    await client.subscribe('b', { qos: 1 });
+    client.publish('a/b', 'm', { qos: 1 });
+    const [got, ...more] = await client.publishes();
+    expect(more).toEqual([]);
+    expect(got.qos).toBe(1);
+    expect(ids(got).sort()).toEqual([1, 2]);
+  });
+
+  test('with no local does not hear its own client [MQTT-3.8.3-3]', async () => {
+    const harness = await Harness.open();
+    const client = await harness.connect('a');
+    const other = await harness.connect('b');
+    await client.subscribe('x', { nl: true });
+    await other.subscribe('x', { nl: true });
+    client.publish('x', 'mine');
+    expect(await client.messages()).toEqual([]);
+    expect(await other.messages()).toEqual(['mine']);
+    await client.subscribe('#', {});
+    client.publish('x', 'again');
+    expect(await client.messages()).toEqual(['again']);
+  });
+
+  test('wildcards first never meet $ topics, and filters are proven', async () => {
+    const harness = await Harness.open();
+    const client = await harness.connect('a');
+    await client.subscribe('#');
+    await client.subscribe('+/x');
+    client.publish('$own/x', 'm');
+    expect(await client.messages()).toEqual([]);
+    await client.subscribe('$own/#');
+    client.publish('$own/x', 'm');
+    expect(await client.messages()).toEqual(['m']);
+    expect(await client.subscribe('a#')).toEqual([0x8f]);
+    const old = await harness.connect('b', { version: 4 });
+    expect(await old.subscribe('a#')).toEqual([0x80]);
+  });
+
+  test('topics with dots, empty levels, stars are kept apart', async () => {
+    const harness = await Harness.open();
+    const client = await harness.connect('a');
+    const topics = ['a.b/c', '/a', 'a//b', '/', 'a/*/c', 'sensor.1/*'];
+    for (const topic of topics) await client.subscribe(topic);
+    for (const topic of [...topics, 'a/b/c', 'a']) client.publish(topic, topic);
+    const got = await client.publishes();
+    expect(got.map(({ topic }) => topic)).toEqual(topics);
+  });
+
+  test('the longest topic arrives as it was sent', async () => {
+    const harness = await Harness.open();
+    const client = await harness.connect('a');
+    await client.subscribe('#');
+    const topic = 'x'.repeat(65_535);
+    client.publish(topic, 'm', { qos: 1 });
+    const [got] = await client.publishes();
+    expect(got.topic).toBe(topic);
+  });
+
+  test('UNSUBSCRIBE says what there was [MQTT-3.11.3-1]', async () => {
+    const harness = await Harness.open();
+    const client = await harness.connect('a');
+    await client.subscribe('x');
+    client.send({ cmd: 'unsubscribe', messageId: 3, unsubscriptions: ['x', 'y'] });
+    expect(await client.all()).toMatchObject([{ cmd: 'unsuback', granted: [0, 0x11] }]);
+    client.publish('x', 'm');
+    expect(await client.all()).toEqual([]);
+  });
+});
+
+describe('retained messages', () => {
+  async function prepared(): Promise<Harness> {
+    const harness = await Harness.open();
+    const publisher = await harness.connect('p');
+    publisher.publish('r/1', 'one', { retain: true, qos: 1 });
+    publisher.publish('r/2', 'two', { retain: true });
+    publisher.publish('$r/3', 'three', { retain: true });
+    await harness.settle();
+    return harness;
+  }
+
+  test('come to new subscriptions, wildcards too, with RETAIN [MQTT-3.3.1-8]', async () => {
+    const harness = await prepared();
+    const client = await harness.connect('a');
+    await client.subscribe('#', { qos: 1 }, { subscriptionIdentifier: 4 });
+    const got = await client.publishes();
+    expect(got.map(({ topic, qos, retain }) => [topic, qos, retain])).toEqual([
+      ['r/1', 1, true],
+      ['r/2', 0, true],
+    ]);
+    expect(got.map(ids)).toEqual([[4], [4]]);
+  });
+
+  test('obey retain handling [MQTT-3.3.1-9], [MQTT-3.3.1-10], [MQTT-3.3.1-11]', async () => {
+    const harness = await prepared();
+    const client = await harness.connect('a');
+    await client.subscribe('r/1', { rh: 2 });
+    expect(await client.messages()).toEqual([]);
+    await client.subscribe('r/1', { rh: 1 });
+    expect(await client.messages()).toEqual([]);
+    await client.subscribe('r/2', { rh: 1 });
+    expect(await client.messages()).toEqual(['two']);
+    await client.subscribe('r/2', { rh: 0 });
+    expect(await client.messages()).toEqual(['two']);
+  });
+
+  test('an empty one deletes and is delivered as it is [MQTT-3.3.1-6]', async () => {
+    const harness = await prepared();
+    const client = await harness.connect('a');
+    await client.subscribe('r/1', { rap: true, rh: 2 });
+    await client.subscribe('r/2', { rap: false, rh: 2 });
+    const publisher = await harness.connect('p');
+    publisher.publish('r/1', '', { retain: true });
+    publisher.publish('r/2', 'new', { retain: true });
+    const got = await client.publishes();
+    expect(got.map(({ payload, retain }) => [String(payload), retain])).toEqual([
+      ['', true],
+      ['new', false],
+    ]);
+    const late = await harness.connect('b');
+    await late.subscribe('r/#');
+    expect(await late.messages()).toEqual(['new']);
+  });
+
+  test('do not come to shared subscriptions', async () => {
+    const harness = await prepared();
+    const client = await harness.connect('a');
+    await client.subscribe('$share/g/r/#');
+    expect(await client.messages()).toEqual([]);
+  });
+
+  test('expire', async () => {
+    const harness = await Harness.open();
+    const client = await harness.connect('a');
+    client.publish('e', 'm', { retain: true, properties: { messageExpiryInterval: 10 } });
+    await harness.settle();
+    harness.advance(4_000);
+    await client.subscribe('e');
+    const [got] = await client.publishes();
+    expect(got.properties.messageExpiryInterval).toBe(6);
+    harness.advance(7_000);
+    await client.subscribe('e');
+    expect(await client.messages()).toEqual([]);
+  });
+});
+
+describe('a will', () => {
+  const will: Any = { topic: 'w', payload: Buffer.from('gone'), qos: 1, retain: false };
+
+  async function watcher(harness: Harness) {
+    const client = await harness.connect('watcher');
+    await client.subscribe('w', { qos: 1 });
+    return client;
+  }
+
+  test('is published when the client is lost, not when it leaves [MQTT-3.1.2-8]', async () => {
+    const harness = await Harness.open();
+    const watching = await watcher(harness);
+    await (await harness.connect('a', { will })).lose();
+    expect(await watching.messages()).toEqual(['gone']);
+    await (await harness.connect('a', { will })).disconnect();
+    expect(await watching.messages()).toEqual([]);
+    await (await harness.connect('a', { will })).disconnect(4);
+    expect(await watching.messages()).toEqual(['gone']);
+  });
+
+  test('waits for its delay, and for the end of the session at most', async () => {
+    const harness = await Harness.open();
+    const watching = await watcher(harness);
+    const delayed = { ...will, properties: { willDelayInterval: 10 } };
+    const lasting = { clean: false, properties: { sessionExpiryInterval: 100 } };
+    await (await harness.connect('a', { will: delayed, ...lasting })).lose();
+    harness.advance(9_000);
+    expect(await watching.messages()).toEqual([]);
+    harness.advance(1_000);
+    expect(await watching.messages()).toEqual(['gone']);
+    const short = { clean: false, properties: { sessionExpiryInterval: 3 } };
+    await (await harness.connect('b', { will: delayed, ...short })).lose();
+    harness.advance(3_000);
+    expect(await watching.messages()).toEqual(['gone']);
+  });
+
+  test('is off when the session is resumed in time [MQTT-3.1.3-9]', async () => {
+    const harness = await Harness.open();
+    const watching = await watcher(harness);
+    const delayed = { ...will, properties: { willDelayInterval: 10 } };
+    await (await harness.resume('a', { will: delayed })).lose();
+    await harness.resume('a');
+    harness.advance(20_000);
+    expect(await watching.messages()).toEqual([]);
+    await (await harness.resume('b', { will: delayed })).lose();
+    await harness.connect('b');
+    expect(await watching.messages()).toEqual(['gone']);
+  });
+
+  test('carries its properties and may be retained [MQTT-3.1.2-15]', async () => {
+    const harness = await Harness.open();
+    const properties = { contentType: 'text/plain', userProperties: { a: 'b' } };
+    await (await harness.connect('a', { will: { ...will, retain: true, properties } })).lose();
+    const watching = await harness.connect('late');
+    await watching.subscribe('w', { qos: 1 });
+    const [got] = await watching.publishes();
+    expect(got.retain).toBe(true);
+    expect(got.properties).toMatchObject({ contentType: 'text/plain', userProperties: { a: 'b' } });
+  });
+});
+
+describe('shared subscriptions', () => {
+  test('divide messages among their members [MQTT-4.8.2-1]', async () => {
+    const harness = await Harness.open();
+    const members = [await harness.connect('a'), await harness.connect('b', { version: 4 })];
+    for (const member of members)
+      expect(await member.subscribe('$share/g/x/#', { qos: 1 })).toEqual([1]);
+    const publisher = await harness.connect('p');
+    for (let i = 0; i < 6; i += 1) publisher.publish('x/y', `${i}`, { qos: 1, messageId: i + 1 });
+    const got = [await members[0]!.messages(), await members[1]!.messages()];
+    expect(got.map((one) => one.length)).toEqual([3, 3]);
+    expect(got.flat().sort()).toEqual(['0', '1', '2', '3', '4', '5']);
+  });
+
+  test('QoS 1 of a member that leaves goes to another', async () => {
+    const harness = await Harness.open();
+    const first = await harness.connect('a');
+    await first.subscribe('$share/g/x', { qos: 1 });
+    const publisher = await harness.connect('p');
+    publisher.publish('x', 'm', { qos: 1 });
+    await first.next('publish');
+    const second = await harness.connect('b');
+    await second.subscribe('$share/g/x', { qos: 1 });
+    await first.lose();
+    const [got] = await second.publishes();
+    expect(got).toMatchObject({ dup: true });
+  });
+
+  test('QoS 2 stays with the session that got it [MQTT-4.8.2-4]', async () => {
+    const harness = await Harness.open();
+    const first = await harness.resume('a');
+    await first.subscribe('$share/g/x', { qos: 2 }, { subscriptionIdentifier: 8 });
+    const publisher = await harness.connect('p');
+    publisher.publish('x', 'm', { qos: 2 });
+    const sent = await first.next('publish');
+    expect(sent.qos).toBe(2);
+    expect(ids(sent)).toEqual([8]);
+    const second = await harness.connect('b');
+    await second.subscribe('$share/g/x', { qos: 2 });
+    await first.lose();
+    expect(await second.all()).toEqual([]);
+    const again = await (await harness.resume('a')).next('publish');
+    expect(again).toMatchObject({ messageId: sent.messageId, dup: true });
+  });
+
+  test('with no local are an error [MQTT-3.8.3-4]', async () => {
+    const harness = await Harness.open();
+    const client = await harness.connect('a');
+    const subscriptions = [{ topic: '$share/g/x', qos: 0, nl: true, rap: false, rh: 0 }];
+    client.send({ cmd: 'subscribe', messageId: 1, subscriptions });
+    expect(await client.next('disconnect')).toMatchObject({ reasonCode: 0x82 });
+  });
+});
+
+describe('limits', () => {
+  test('topic aliases of a client are kept, and proven [MQTT-3.3.2-8]', async () => {
+    const harness = await Harness.open({ topicAliasMax: 2 });
+    const client = await harness.connect('a');
+    await client.subscribe('#');
+    client.publish('x/y', '1', { properties: { topicAlias: 2 } });
+    client.publish('', '2', { properties: { topicAlias: 2 } });
+    const got = await client.publishes();
+    expect(got.map(({ topic, payload }) => [topic, String(payload)])).toEqual([
+      ['x/y', '1'],
+      ['x/y', '2'],
+    ]);
+    client.publish('x', 'm', { properties: { topicAlias: 3 } });
+    expect(await client.next('disconnect')).toMatchObject({ reasonCode: 0x94 });
+  });
+
+  test('the server uses aliases the client allows', async () => {
+    const harness = await Harness.open();
+    const client = await harness.connect('a', { properties: { topicAliasMaximum: 1 } });
+    await client.subscribe('#');
+    for (const topic of ['x', 'x', 'y', 'x']) client.publish(topic, 'm');
+    const got = await client.publishes();
+    expect(got.map(({ topic, properties }) => [topic, properties?.topicAlias])).toEqual([
+      ['x', 1],
+      ['', 1],
+      ['y', undefined],
+      ['', 1],
+    ]);
+  });
+
+  test('packets above either maximum are not taken, not sent [MQTT-3.1.2-24]', async () => {
+    const harness = await Harness.open({ maxPacketBytes: 1000 });
+    const client = await harness.connect('a', { properties: { maximumPacketSize: 60 } });
+    await client.subscribe('x', { qos: 1 });
+    const publisher = await harness.connect('p');
+    publisher.publish('x', 'y'.repeat(100), { qos: 1 });
+    publisher.publish('x', 'short', { qos: 1 });
+    expect(await client.messages()).toEqual(['short']);
+    publisher.publish('x', 'y'.repeat(1000));
+    expect((await publisher.all()).at(-1)).toMatchObject({ cmd: 'disconnect', reasonCode: 0x95 });
+  });
+});
+
+describe('rights', () => {
+  async function limited(settings = {}): Promise<Harness> {
+    const harness = await Harness.open(settings);
+    const { access } = harness.fixture.broker;
+    access.putUser('bob', { tags: [] });
+    access.setPermission('bob', '/', { configure: '.*', write: '.*', read: '.*' });
+    access.setTopicPermission('bob', '/', 'amq.topic', {
+      write: '^{client_id}\\..*',
+      read: '^(public|{client_id})\\..*',
+    });
+    return harness;
+  }
+  const bob = { certificateSubject: 'bob' };
+
+  test('are checked at PUBLISH and SUBSCRIBE, with the client id', async () => {
+    const harness = await limited();
+    const client = await harness.connect('c1', {}, bob);
+    expect(await client.subscribe('public/x')).toEqual([0]);
+    expect(await client.subscribe('c1/x')).toEqual([0]);
+    expect(await client.subscribe('c2/x')).toEqual([0x87]);
+    client.publish('c2/x', 'm', { qos: 1 });
+    expect(await client.all()).toMatchObject([{ cmd: 'puback', reasonCode: 0x87 }]);
+    client.publish('c2/x', 'm', { qos: 2 });
+    expect(await client.all()).toMatchObject([{ cmd: 'pubrec', reasonCode: 0x87 }]);
+    client.publish('c1/x', 'm');
+    expect(await client.messages()).toEqual(['m']);
+    client.publish('c2/x', 'm');
+    expect(await client.next('disconnect')).toMatchObject({ reasonCode: 0x87 });
+  });
+
+  test('a refused 3.1.1 client is closed or acknowledged, as configured', async () => {
+    for (const disconnectsUnauthorized of [true, false]) {
+      const harness = await limited({ disconnectsUnauthorized });
+      const client = await harness.connect('c1', { version: 4 }, bob);
+      client.publish('c2/x', 'm', { qos: 1 });
+      expect(await client.names()).toEqual(disconnectsUnauthorized ? [] : ['puback']);
+      expect(client.isClosed).toBe(disconnectsUnauthorized);
+    }
+  });
+
+  test('a will without the right to publish it is not published', async () => {
+    const harness = await limited();
+    const watching = await harness.connect('w');
+    await watching.subscribe('#');
+    const will: Any = { topic: 'c2/x', payload: Buffer.from('gone'), qos: 0, retain: false };
+    await (await harness.connect('c1', { will }, bob)).lose();
+    expect(await watching.messages()).toEqual([]);
+  });
+});
+
+describe('$SYS', () => {
+  test('is there for subscribers at an interval, and nobody publishes to it', async () => {
+    const harness = await Harness.open();
+    const client = await harness.connect('a');
+    await client.subscribe('$SYS/broker/clients/connected');
+    const [first] = await client.publishes();
+    expect(first).toMatchObject({ topic: '$SYS/broker/clients/connected', retain: true });
+    expect(String(first.payload)).toBe('1');
+    await harness.connect('b');
+    harness.advance(10_000);
+    expect(await client.messages()).toEqual(['2']);
+    client.publish('$SYS/broker/clients/connected', '9', { qos: 1 });
+    expect(await client.all()).toMatchObject([{ cmd: 'puback', reasonCode: 0x87 }]);
+  });
+});
