@@ -207,6 +207,8 @@ export class Harness {
   async settle(): Promise<void> {
     this.flushSet.flushAll();
     await this.fixture.settle();
+    // A delivery may follow a commit and wait for its own.
+    await this.fixture.settle();
     this.flushSet.flushAll();
   }
 
