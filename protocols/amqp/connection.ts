@@ -191,16 +191,27 @@ export class AmqpConnection implements TransportHandler, FrameHandler, ControlHo
 
   // Acceptor
 
-  /** Once per tick of the acceptor: deadlines and heartbeats. */
-  tick(nowMs: number): void {
+  /** Once per tick of the acceptor: deadlines, heartbeats, and the end of a token (wall clock). */
+  tick(nowMs: number, wallMs: number): void {
     if (nowMs >= this.#deadlineAtMs) {
       this.drop(this.#stage === HANDSHAKE ? 'handshake timeout' : 'close timeout');
       return;
     }
     if (this.#stage !== RUNNING) return;
+    if (wallMs >= this.actor.user.expiresAtMs) {
+      this.#expire();
+      return;
+    }
     const due = this.heartbeat.tick(nowMs, !this.#gate.excusesSilence);
     if (due === HEARTBEAT_SEND) writeHeartbeat(this.outbound);
     else if (due === HEARTBEAT_DEAD) this.drop('missed heartbeats from client');
+  }
+
+  /** The token of the login is no longer valid, and no other came in time (RabbitMQ's text). */
+  #expire(): void {
+    const fields = { connection: this.id, user: this.actor.user.name };
+    this.#deps.logger.warn(fields, 'amqp credential expired');
+    this.close(closeReason(new BrokerError('CONNECTION_FORCED', 'credential expired'), 0));
   }
 
   /** Alarms or overload changed. */
@@ -278,6 +289,10 @@ export class AmqpConnection implements TransportHandler, FrameHandler, ControlHo
   }
 
   // Channel 0
+
+  failed(error: unknown, method: number): void {
+    this.#onError(error, 0, method);
+  }
 
   holdForLogin(): void {
     this.#hold.add(HOLD_LOGIN);

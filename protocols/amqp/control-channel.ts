@@ -24,6 +24,7 @@ import type { Handshake, LoginOutcome, Tuning } from './handshake.ts';
 import { encodeMechanisms } from './sasl.ts';
 import { serverProperties } from './server-properties.ts';
 import type { AmqpSettings } from './settings.ts';
+import { METHOD_CONNECTION_UPDATE_SECRET } from './spec/constants.ts';
 
 const LOCALES = Buffer.from('en_US');
 const VERSION_MAJOR = 0;
@@ -38,7 +39,7 @@ export interface ControlHost {
   readonly logger: ProtocolLogger;
   readonly isHandshaking: boolean;
   readonly isRunning: boolean;
-  /** Takes no input until `loginDone`. */
+  /** Takes no input until `loginDone`: credentials are being checked. */
   holdForLogin(): void;
   loginDone(): void;
   tuned(tuning: Tuning): void;
@@ -46,6 +47,8 @@ export interface ControlHost {
   opened(user: User, vhost: VHost): void;
   /** @throws BrokerError NOT_ALLOWED (connection) when the vhost is lost */
   recheckRights(): void;
+  /** What a method came to after it had returned; `method` as for `closeReason`. */
+  failed(error: unknown, method: number): void;
   answerClose(): void;
   close(reason: CloseReason): void;
   drop(reason: string): void;
@@ -130,10 +133,29 @@ export class ControlChannel implements ConnectionMethodSink {
     throw new BrokerError('CHANNEL_ERROR', 'unexpected connection.close-ok');
   }
 
-  /** New credentials: rights are looked at again (RabbitMQ: a password user is always told ok). */
-  onConnectionUpdateSecret(): void {
+  /**
+   * New credentials: with a token the rights of the login are replaced, then the vhost and the
+   * consumers are looked at again. A password user is always told ok (RabbitMQ).
+   */
+  onConnectionUpdateSecret(newSecret: Buffer): void {
     if (!this.#host.isRunning) {
       throw new BrokerError('CHANNEL_ERROR', 'unexpected connection.update-secret');
+    }
+    this.#host.holdForLogin();
+    this.#handshake.renew(this.#user!, newSecret, (isRenewed) => {
+      if (!this.#host.isRunning) return;
+      try {
+        this.#renewed(isRenewed);
+      } catch (error) {
+        this.#host.failed(error, METHOD_CONNECTION_UPDATE_SECRET);
+      }
+      this.#host.loginDone();
+    });
+  }
+
+  #renewed(isRenewed: boolean): void {
+    if (!isRenewed) {
+      throw new BrokerError('NOT_ALLOWED', 'New secret was refused by one of the backends');
     }
     this.#host.recheckRights();
     writeConnectionUpdateSecretOk(this.#host.outbound, 0);

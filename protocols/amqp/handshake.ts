@@ -94,6 +94,11 @@ export class Handshake {
     }
   }
 
+  /** update-secret: `done` runs now or later. */
+  renew(user: User, secret: Buffer, done: (isRenewed: boolean) => void): void {
+    this.#broker.access.renew(user, secret, done);
+  }
+
   /** The answer to tune. @throws BrokerError NOT_ALLOWED (connection) */
   tune(channelMax: number, frameMax: number, heartbeatSeconds: number): Tuning {
     checkLimit('frame_max', frameMax, this.#settings.frameMaxBytes);

@@ -87,7 +87,8 @@ class Acceptor implements AmqpAcceptor {
 
   tick(): void {
     const nowMs = this.#clock.monotonicMs();
-    for (const connection of this.#connections) connection.tick(nowMs);
+    const wallMs = this.#clock.wallMs();
+    for (const connection of this.#connections) connection.tick(nowMs, wallMs);
   }
 
   closeAll(replyText: string): Promise<void> {

@@ -35,6 +35,7 @@ export const METHOD_CHANNEL_CLOSE = CLASS_CHANNEL * 65_536 + 40;
 export const METHOD_CHANNEL_CLOSE_OK = CLASS_CHANNEL * 65_536 + 41;
 export const METHOD_CONNECTION_CLOSE = CLASS_CONNECTION * 65_536 + 50;
 export const METHOD_CONNECTION_CLOSE_OK = CLASS_CONNECTION * 65_536 + 51;
+export const METHOD_CONNECTION_UPDATE_SECRET = CLASS_CONNECTION * 65_536 + 70;
 
 /** Property flags of class basic, bit 15 first on the wire (4.2.6.1). */
 export const FLAG_CONTENT_TYPE = 0x8000;

@@ -246,8 +246,8 @@ export class Access {
 
   /**
    * A client has new credentials for its login. With a valid token for the same name the rights of
-   * the old one are replaced; `done(false)`, now or in a later turn, when they are not. A login with
-   * a password has nothing to renew and is told so with `done(true)`, as in RabbitMQ.
+   * the old one are replaced; `done(false)`, now or in a later turn, when they are not. A login
+   * with a password has nothing to renew: `done(true)`, as in RabbitMQ.
    *
    * The caller looks again at what the connection already has, its vhost and its consumers.
    */

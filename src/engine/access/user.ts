@@ -46,7 +46,7 @@ export class User {
 }
 
 /** The persisted form, with the names of RabbitMQ's definitions files. */
-export function userToJson(user: User): Json {
+export function userToJson(user: Pick<User, 'password' | 'tags' | 'limits'>): Json {
   return {
     password_hash: user.password?.hash ?? '',
     hashing_algorithm: user.password?.algorithm ?? '',
