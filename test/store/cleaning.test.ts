@@ -64,6 +64,47 @@ describe('cleaning', () => {
     expect(sequencesOf(await readAll(store, QUEUE))).toEqual([40]);
   });
 
+  it('saves marks and states of deleted rows so that older rows do not override them', async () => {
+    await open();
+    const [entry] = await fill(QUEUE, 1, 2, 2, 10);
+    entry!.receiveCount = 1;
+    store.update(QUEUE, entry!);
+    store.mark(QUEUE, 3);
+    store.put(OTHER, makeEntry(1), true);
+    await commit(store);
+    // The newest facts are alone in a row, which goes; the older ones are in a row that stays.
+    entry!.receiveCount = 2;
+    store.update(QUEUE, entry!);
+    store.mark(QUEUE, 2);
+    await commit(store);
+    const { rows } = store.metrics();
+    await store.tidy();
+    expect(store.metrics().rows).toBe(rows - 1);
+    await store.close();
+    store = await harness.open();
+    const { queues } = await store.recover();
+    expect(queues.get(QUEUE)!.deliveredBelow).toBe(2);
+    expect((await readAll(store, QUEUE))[0]!.receiveCount).toBe(2);
+  });
+
+  it('forgets what side tables say of a dropped queue', async () => {
+    await open();
+    const entries = await fill(QUEUE, 1, 3, 3, 10);
+    await fill(OTHER, 1, 1, 1, 10);
+    entries[0]!.receiveCount = 1;
+    store.update(QUEUE, entries[0]!);
+    store.mark(QUEUE, 2);
+    await commit(store);
+    await store.tidy();
+    store.dropQueue(QUEUE);
+    await commit(store);
+    await store.tidy();
+    await store.close();
+    store = await harness.open();
+    const { queues } = await store.recover();
+    expect([...queues.keys()]).toEqual([OTHER]);
+  });
+
   it('merges thin rows into full ones, in order', async () => {
     harness = new SqliteHarness({ durability: 'relaxed', cleanerLimits: { thinRows: 50 } });
     await open();
