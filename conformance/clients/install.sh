@@ -112,17 +112,19 @@ go_client() {
     (cd "$CLIENTS_HOME/go" && quietly go-build go build -o "$CLIENTS_CACHE/go/checks" .)
     fresh
   fi
-  if stale go-suite "$CLIENTS_HOME/support/common.sh"; then
-    local source
-    source=$(cd "$CLIENTS_HOME/go" && go mod download -json "github.com/rabbitmq/amqp091-go@$GO_SUITE_VERSION" |
+  stale go-suite "$CLIENTS_HOME/support/common.sh" || return 0
+  local version source suite
+  for version in "${GO_SUITE_VERSIONS[@]}"; do
+    source=$(cd "$CLIENTS_HOME/go" && go mod download -json "github.com/rabbitmq/amqp091-go@$version" |
       sed -n 's/.*"Dir": "\(.*\)".*/\1/p')
     [[ -d $source ]] || die "the Go client's module could not be downloaded"
-    if [[ -d $GO_SUITE ]]; then chmod -R u+w "$GO_SUITE" && rm -rf "$GO_SUITE"; fi
-    cp -r "$source" "$GO_SUITE"
-    chmod -R u+w "$GO_SUITE"
-    (cd "$GO_SUITE" && quietly go-suite go test -c -tags integration -o integration.test .)
-    fresh
-  fi
+    suite=$CLIENTS_CACHE/go/suite-$version
+    if [[ -d $suite ]]; then chmod -R u+w "$suite" && rm -rf "$suite"; fi
+    cp -r "$source" "$suite"
+    chmod -R u+w "$suite"
+    (cd "$suite" && quietly go-suite go test -c -tags integration -o integration.test .)
+  done
+  fresh
 }
 
 # The runner makes certificates for the gateway it starts.

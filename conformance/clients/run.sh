@@ -7,7 +7,7 @@
 # One line per check, then 'N passed, N failed, N skipped'. install.sh must have run.
 set -uo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/support/common.sh"
-clients=(amqplib cloudamqp pika aio-pika kombu celery java erlang go go-suite bunny php-amqplib amqp-tools platform tutorials)
+clients=(amqplib cloudamqp pika aio-pika kombu celery java erlang go go-suite go-suite-1.5 bunny php-amqplib amqp-tools platform tutorials)
 (($# > 0)) && clients=("$@")
 work=$(mktemp -d)
 logs=${CLIENTS_LOG:-$work}
@@ -44,7 +44,8 @@ command_of() {
   java) command=(java -cp "$JAVA_CLASSPATH" ClientChecks) ;;
   erlang) command=(bash "$CLIENTS_HOME/erlang/run.sh" client_checks) ;;
   go) command=("$CLIENTS_CACHE/go/checks") ;;
-  go-suite) command=(bash "$CLIENTS_HOME/go-suite/run.sh"); limit=150 ;;
+  go-suite) command=(bash "$CLIENTS_HOME/go-suite/run.sh" v1.16.0); limit=150 ;;
+  go-suite-1.5) command=(bash "$CLIENTS_HOME/go-suite/run.sh" v1.5.0 all); limit=150 ;;
   bunny) command=(ruby "$CLIENTS_HOME/ruby/bunny_checks.rb") ;;
   php-amqplib) command=(php "$CLIENTS_HOME/php/php_amqplib_checks.php") ;;
   amqp-tools) command=(bash "$CLIENTS_HOME/c/amqp-tools.sh") ;;

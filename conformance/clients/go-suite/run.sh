@@ -1,18 +1,30 @@
 #!/usr/bin/env bash
-# The Go client's own integration tests, those of its module that need a broker.
-# Its recovery tests drop connections over the management interface at a fixed port: a forwarder answers there.
+# The Go client's own integration tests, as its module has them: run.sh VERSION [all]
+# Without `all` only those of the files that need a broker. Its recovery tests drop connections over
+# the management interface at a fixed port: a forwarder answers there.
 set -uo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/../support/common.sh"
-cd "$GO_SUITE" || exit 1
-mapfile -t names < <(sed -n 's/^func \(Test[A-Za-z0-9_]*\)(t \*testing\.T).*/\1/p' \
-  $(grep -l '^//go:build integration' ./*_test.go))
+cd "$CLIENTS_CACHE/go/suite-$1" || exit 1
+files=(./*_test.go)
+[[ ${2:-} == all ]] || mapfile -t files < <(grep -l '^//go:build integration' ./*_test.go)
+mapfile -t names < <(sed -nE 's/^func ((Test|Example)[A-Za-z0-9_]*)\(([a-z]* \*testing\.T)?\).*/\1/p' "${files[@]}")
+
+# Releases declare these in different ways and leave them behind.
+forget() {
+  local queue
+  for queue in test.get-ok test.rabbitmq-message-ttl; do
+    amqp-delete-queue -u "$broker" -q "$queue" >/dev/null 2>&1
+  done
+}
+broker=$AMQP_URL
+forget
 
 server=${AMQP_URL#*@}
 server=${server%%/*}
 ports=$(mktemp)
 node "$CLIENTS_HOME/support/front.mjs" "${server%:*}" "${server##*:}" >"$ports" &
 front=$!
-trap 'kill "$front" 2>/dev/null; rm -f "$ports"' EXIT
+trap 'kill "$front" 2>/dev/null; rm -f "$ports"; forget' EXIT
 for _ in $(seq 1 50); do
   [[ -s $ports ]] && break
   kill -0 "$front" 2>/dev/null || break
