@@ -1,13 +1,16 @@
 /**
  * Who is connected under which client id, and the wills that wait for their delay.
  *
- * A client id has one connection at a time in its vhost: a new one ends the old [MQTT-3.1.4-3].
+ * 1. A client id has one connection at a time in its vhost: a new one ends the old [MQTT-3.1.4-3].
+ * 2. A will is on disk from CONNECT until it is published or off, so that it is published after a
+ *    crash too; publishing and forgetting it are one commit.
  */
 import { DeadlineHeap } from '../../src/base/deadline-heap.ts';
 import type { ProtocolLogger } from '../../src/base/logger.ts';
 import type { Actor } from '../../src/engine/actor.ts';
+import type { Broker } from '../../src/engine/broker.ts';
 import type { ConnectWill } from './connect-packet.ts';
-import { publishWill } from './will.ts';
+import { publishWill, willFromJson, willToJson } from './will.ts';
 
 /** A connection that can be told to go. */
 export interface RegisteredClient {
@@ -49,6 +52,35 @@ export class ClientRegistry {
     if (this.#clients.get(key) === client) this.#clients.delete(key);
   }
 
+  /** Notes the will of a client that has connected, or that it has none. */
+  keepWill(actor: Actor, clientId: string, will: ConnectWill | undefined): void {
+    if (will === undefined) return;
+    actor.vhost.sessions.keepWill(clientId, willToJson(will, actor.user.name, undefined));
+  }
+
+  /** The client left in order: its will is off. */
+  forgetWill(actor: Actor, clientId: string): void {
+    actor.vhost.sessions.forgetWill(clientId);
+  }
+
+  /** Takes over the wills that the last process left; those of its connections count from now. */
+  restoreWills(broker: Broker, nowMs: number): void {
+    for (const vhost of broker.vhosts()) {
+      for (const [clientId, json] of vhost.sessions.takeWills()) {
+        const { will, userName, dueAtMs } = willFromJson(json);
+        const user = broker.access.user(userName);
+        if (user === undefined) {
+          vhost.sessions.forgetWill(clientId);
+          continue;
+        }
+        const key = keyOf(vhost.name, clientId);
+        const waiting = { key, actor: { user, vhost, connectionId: 0 }, clientId, will };
+        this.#wills.set(key, waiting);
+        this.#dueWills.push(dueAtMs ?? nowMs + will.delaySeconds * 1000, waiting);
+      }
+    }
+  }
+
   /** Publishes a will, now or after `delayMs` unless the client is back by then. */
   leaveWill(
     actor: Actor,
@@ -64,7 +96,9 @@ export class ClientRegistry {
       return;
     }
     this.#wills.set(key, waiting);
-    this.#dueWills.push(nowMs + delayMs, waiting);
+    const dueAtMs = nowMs + delayMs;
+    this.#dueWills.push(dueAtMs, waiting);
+    actor.vhost.sessions.keepWill(clientId, willToJson(will, actor.user.name, dueAtMs));
   }
 
   /** The client is back: with its session the will is off, else it is due (3.1.3.2.2). */
@@ -73,7 +107,8 @@ export class ClientRegistry {
     const waiting = this.#wills.get(key);
     if (waiting === undefined) return;
     this.#wills.delete(key);
-    if (!isResumed) this.#publish(waiting, nowMs);
+    if (isResumed) waiting.actor.vhost.sessions.forgetWill(clientId);
+    else this.#publish(waiting, nowMs);
   }
 
   get hasWaitingWills(): boolean {
@@ -90,13 +125,8 @@ export class ClientRegistry {
     }
   }
 
-  /** The process ends: so do all sessions, as far as wills are concerned. */
-  publishAll(nowMs: number): void {
-    for (const waiting of this.#wills.values()) this.#publish(waiting, nowMs);
-    this.#wills.clear();
-  }
-
   #publish({ actor, clientId, will }: WaitingWill, nowMs: number): void {
+    actor.vhost.sessions.forgetWill(clientId);
     try {
       publishWill(actor, clientId, will, nowMs);
     } catch (error) {

@@ -79,6 +79,7 @@ export class ClientSession implements SubscribingHost {
     this.subscribing = new Subscribing(this);
     this.subscribing.start();
     registry.add(vhost.name, clientId, host);
+    registry.keepWill(actor, clientId, connect.will);
   }
 
   get broker(): ClientSessionHost['broker'] {
@@ -124,7 +125,11 @@ export class ClientSession implements SubscribingHost {
     const { expiryMs } = session;
     vhost.sessions.disconnected(session);
     vhost.connectionClosed(actor.connectionId);
-    if (!leavesWill || will === undefined) return;
+    if (will === undefined) return;
+    if (!leavesWill) {
+      registry.forgetWill(actor, session.clientId);
+      return;
+    }
     const delayMs = Math.min(will.delaySeconds * 1000, expiryMs);
     registry.leaveWill(actor, session.clientId, will, delayMs, broker.clock.wallMs());
   }

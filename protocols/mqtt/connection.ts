@@ -71,6 +71,7 @@ import {
   REASON_ADMINISTRATIVE_ACTION,
   REASON_FAILURE_MIN,
   REASON_KEEP_ALIVE_TIMEOUT,
+  REASON_MAXIMUM_CONNECT_TIME,
   REASON_SERVER_SHUTTING_DOWN,
   REASON_SESSION_TAKEN_OVER,
   REASON_SUCCESS,
@@ -192,7 +193,13 @@ export class MqttConnection implements TransportHandler, PacketHandler, ClientSe
       return;
     }
     const client = this.#client;
-    if (this.#stage !== RUNNING || client === undefined || client.keepAliveMs === 0) return;
+    if (this.#stage !== RUNNING || client === undefined) return;
+    const { expiresAtMs } = client.actor.user;
+    if (expiresAtMs !== Infinity && expiresAtMs <= this.#deps.clock.wallMs()) {
+      this.#close(REASON_MAXIMUM_CONNECT_TIME, 'the token has expired');
+      return;
+    }
+    if (client.keepAliveMs === 0) return;
     if (this.#didRead || this.#gate.excusesSilence) {
       this.#didRead = false;
       this.#lastReadAtMs = nowMs;

@@ -35,7 +35,7 @@ export interface MqttAcceptor {
   readonly connectionCount: number;
   /** Runs what is due; the acceptor's own timer does it regularly. */
   tick(): void;
-  /** Ends every connection (0x8B in 5.0) and publishes their wills; none is accepted after it. */
+  /** Ends every connection (0x8B in 5.0) with its will; delayed ones wait for the next start. */
   closeAll(): Promise<void>;
 }
 
@@ -87,9 +87,11 @@ class Acceptor implements MqttAcceptor {
       this.#connections.add(connection);
       this.#counters.connectionCount = this.#connections.size;
       this.#counters.connectionsTotal += 1;
-      this.#timer ??= setInterval(() => this.tick(), TICK_MS).unref();
+      this.#startTimer();
       return connection;
     };
+    this.#registry.restoreWills(broker, this.#clock.wallMs());
+    if (this.#registry.hasWaitingWills) this.#startTimer();
     broker.addPressureListener({
       onPressureChange: () => {
         for (const connection of this.#connections) connection.onPressureChange();
@@ -114,10 +116,13 @@ class Acceptor implements MqttAcceptor {
 
   closeAll(): Promise<void> {
     for (const connection of [...this.#connections]) connection.shutdown();
-    this.#registry.publishAll(this.#clock.wallMs());
     clearInterval(this.#timer);
     this.#timer = undefined;
     return Promise.resolve();
+  }
+
+  #startTimer(): void {
+    this.#timer ??= setInterval(() => this.tick(), TICK_MS).unref();
   }
 
   #remove(connection: MqttConnection): void {

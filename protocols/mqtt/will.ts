@@ -1,4 +1,5 @@
 /** The message a client leaves behind: published as its user, with rights checked then. */
+import type { Json } from '../../src/engine/definitions.ts';
 import type { Actor } from '../../src/engine/actor.ts';
 import { FORMAT_AMQP, Message } from '../../src/engine/message.ts';
 import { truncateText } from '../../src/base/byte-writer.ts';
@@ -7,6 +8,7 @@ import { ABSENT, ApplicationProperties } from './application-properties.ts';
 import type { ConnectWill } from './connect-packet.ts';
 import { resolve } from './inbound.ts';
 import { WILL } from './spec/packets.ts';
+import { topicName } from './topic-name.ts';
 
 /**
  * Publishes `will` now (3.1.2.5).
@@ -62,4 +64,57 @@ function willMessage(
     will.expirySeconds === ABSENT ? -1 : will.expirySeconds * 1000,
     nowMs,
   );
+}
+
+/** A will as it is persisted. */
+interface WillRow {
+  readonly user: string;
+  readonly topic: string;
+  readonly qos: number;
+  readonly retain: boolean;
+  readonly payload: string;
+  readonly delaySeconds: number;
+  readonly expirySeconds: number;
+  readonly payloadFormat: number;
+  readonly properties: string;
+  /** Wall ms; absent while the client is connected. */
+  readonly dueAtMs?: number;
+}
+
+/** @param dueAtMs  wall ms once the client is gone */
+export function willToJson(will: ConnectWill, user: string, dueAtMs: number | undefined): Json {
+  const { qos, delaySeconds, expirySeconds, payloadFormat } = will;
+  return {
+    user,
+    topic: will.topic.text,
+    qos,
+    retain: will.isRetain,
+    payload: will.payload.toString('base64'),
+    delaySeconds,
+    expirySeconds,
+    payloadFormat,
+    properties: will.properties.toString('base64'),
+    ...(dueAtMs !== undefined && { dueAtMs }),
+  };
+}
+
+/** The reverse of `willToJson`; the JSON is our own. */
+export function willFromJson(json: Json): {
+  readonly will: ConnectWill;
+  readonly userName: string;
+  readonly dueAtMs: number | undefined;
+} {
+  const row = json as unknown as WillRow;
+  const { qos, delaySeconds, expirySeconds, payloadFormat } = row;
+  const will = {
+    topic: topicName(row.topic, Buffer.byteLength(row.topic)),
+    qos,
+    isRetain: row.retain,
+    payload: Buffer.from(row.payload, 'base64'),
+    delaySeconds,
+    expirySeconds,
+    payloadFormat,
+    properties: Buffer.from(row.properties, 'base64'),
+  };
+  return { will, userName: row.user, dueAtMs: row.dueAtMs };
 }

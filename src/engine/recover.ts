@@ -29,6 +29,7 @@ const KINDS = [
   'session',
   'mqtt_received',
   'mqtt_released',
+  'mqtt_will',
   'retained',
 ] as const;
 
@@ -118,6 +119,8 @@ function restore(
     vhost.sessions.restoreReceived(rest[0]!, Number(rest[1]));
   } else if (kind === 'mqtt_released') {
     vhost.sessions.restoreReleased(rest[0]!, Number(rest[1]));
+  } else if (kind === 'mqtt_will') {
+    vhost.sessions.restoreWill(rest[0]!, value);
   } else if (kind === 'retained') {
     vhost.retained.restore(rest[0]!, value);
   } else {

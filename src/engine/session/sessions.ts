@@ -65,6 +65,8 @@ export class Sessions {
   readonly #byClient: Map<string, Session>;
   readonly #byQueue: Map<Queue, Session>;
   readonly #shares: Map<string, ShareGroup>;
+  /** Wills the last process left, until somebody takes them. */
+  #leftWills: [clientId: string, will: Json][];
 
   constructor(vhost: VHost, queues: VHostQueues) {
     this.#vhost = vhost;
@@ -74,6 +76,7 @@ export class Sessions {
     this.#byClient = new Map();
     this.#byQueue = new Map();
     this.#shares = new Map();
+    this.#leftWills = [];
   }
 
   get count(): number {
@@ -253,6 +256,30 @@ export class Sessions {
       else this.#rejoin(session, subscription);
     }
     this.#applyExpiry(session);
+  }
+
+  /** Keeps a client's will over a restart; replaces the one before. */
+  keepWill(clientId: string, will: Json): void {
+    this.#store.define(
+      'mqtt_will',
+      definitionKey(this.#vhost.name, clientId),
+      JSON.stringify(will),
+    );
+  }
+
+  /** The will was published, or is off. */
+  forgetWill(clientId: string): void {
+    this.#store.undefine('mqtt_will', definitionKey(this.#vhost.name, clientId));
+  }
+
+  /** Puts a persisted will back. */
+  restoreWill(clientId: string, will: Json): void {
+    this.#leftWills.push([clientId, will]);
+  }
+
+  /** The wills the last process left; once. */
+  takeWills(): [clientId: string, will: Json][] {
+    return this.#leftWills.splice(0);
   }
 
   /** Puts a persisted QoS 2 packet id back. */

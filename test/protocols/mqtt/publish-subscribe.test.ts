@@ -1,5 +1,6 @@
 /** Topics, options, retained messages, wills, shared subscriptions (sections 3.3, 3.8, 4.7, 4.8). */
 import { describe, expect, test } from 'vitest';
+import { MemoryDisk } from '../../../src/store/memory-disk.ts';
 import { type Any, Harness } from './mqtt-harness.ts';
 
 const ids = ({ properties }: Any): number[] => [properties?.subscriptionIdentifier ?? []].flat();
@@ -215,6 +216,29 @@ describe('a will', () => {
     await (await harness.resume('b', { will: delayed })).lose();
     await harness.connect('b');
     expect(await watching.messages()).toEqual(['gone']);
+  });
+
+  test('survives a crash, with what is left of its delay', async () => {
+    const disk = new MemoryDisk();
+    const before = await Harness.open({}, { disk });
+    const delayed = { ...will, properties: { willDelayInterval: 10 } };
+    await (await before.resume('a', { will: delayed })).lose();
+    await before.resume('b', { will });
+    await (await before.resume('c', { will })).disconnect();
+    before.advance(5_000);
+    await before.settle();
+
+    const { clock } = before.fixture;
+    const after = await Harness.open({}, { disk, clock });
+    const watching = await watcher(after);
+    after.advance(1);
+    expect(await watching.messages()).toEqual(['gone']);
+    after.advance(5_000);
+    expect(await watching.messages()).toEqual(['gone']);
+    const again = await Harness.open({}, { disk, clock });
+    const late = await watcher(again);
+    again.advance(20_000);
+    expect(await late.messages()).toEqual([]);
   });
 
   test('carries its properties and may be retained [MQTT-3.1.2-15]', async () => {
