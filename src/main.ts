@@ -73,13 +73,14 @@ async function serve(config: Config, version: string): Promise<void> {
   const log = createProcessLog(config.logLevel);
   exitOnSurprise(log);
   const dataDirectory = resolve(config.dataDir);
-  let server: Server;
+  let server: Server | undefined;
   try {
     createDataDirectory(dataDirectory);
     const store = await SqliteStore.open({
       directory: dataDirectory,
       durability: config.durability,
       onDamage: (report) => log.error({ ...report }, 'damaged journal row set aside'),
+      onFull: (isFull) => server?.storeFull(isFull),
     });
     server = await Server.start({
       config,

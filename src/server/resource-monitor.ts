@@ -85,6 +85,8 @@ export class ResourceMonitor {
   #memoryTimer: NodeJS.Timeout | undefined;
   #diskTimer: NodeJS.Timeout | undefined;
   #isStopped: boolean;
+  /** The store has found no room for a commit: that is worth more than a figure. */
+  #isStoreFull: boolean;
 
   constructor(
     limits: ResourceLimits,
@@ -100,6 +102,7 @@ export class ResourceMonitor {
     this.#memoryTimer = undefined;
     this.#diskTimer = undefined;
     this.#isStopped = false;
+    this.#isStoreFull = false;
   }
 
   /** Samples once, so that a start with a full disk is blocked from the beginning, and goes on. */
@@ -114,6 +117,13 @@ export class ResourceMonitor {
     clearInterval(this.#memoryTimer);
     clearTimeout(this.#diskTimer);
     this.#probe.close();
+  }
+
+  /** The store is out of room, or has some again. */
+  storeFull(isFull: boolean): void {
+    this.#isStoreFull = isFull;
+    if (isFull && !this.#active.has('disk')) this.#change('disk', true, { isStoreFull: true });
+    if (!isFull) void this.sampleDisk();
   }
 
   sampleMemory(): void {
@@ -137,7 +147,8 @@ export class ResourceMonitor {
       return DISK_INTERVAL_MS;
     }
     const isOn = this.#active.has('disk');
-    const isShort = isOn ? freeBytes < limitBytes / RELEASE_SHARE : freeBytes < limitBytes;
+    const isScarce = isOn ? freeBytes < limitBytes / RELEASE_SHARE : freeBytes < limitBytes;
+    const isShort = isScarce || this.#isStoreFull;
     if (isShort !== isOn) this.#change('disk', isShort, { freeBytes, limitBytes });
     return freeBytes < limitBytes * DISK_NEAR_FACTOR ? DISK_NEAR_INTERVAL_MS : DISK_INTERVAL_MS;
   }

@@ -80,3 +80,13 @@ test('the system has figures', async () => {
   expect(await probe.diskFreeBytes('.')).toBeGreaterThan(0);
   probe.close();
 });
+
+test('a store without room raises the disk alarm whatever the figure says', async () => {
+  const { alarms, monitor } = setUp();
+  monitor.storeFull(true);
+  await monitor.sampleDisk();
+  expect(alarms).toEqual(['disk on']);
+  monitor.storeFull(false);
+  await monitor.sampleDisk();
+  expect(alarms).toEqual(['disk on', 'disk off']);
+});
