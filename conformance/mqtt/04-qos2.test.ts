@@ -222,7 +222,7 @@ specTest(
     unlike: { ...unlike, mosquitto: 'ignores it' },
   },
   async (t) => {
-    const client = await t.connect();
+    const client = await t.connect({ manualAck: true });
     client.ack(PUBREC, 1234);
     const answer = await client.next(PUBREL);
     expect(answer).toMatchObject({ packetId: 1234, code: 0x92 });

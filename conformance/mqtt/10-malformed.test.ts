@@ -112,7 +112,11 @@ const ONLY_V5: readonly Wrong[] = [
   { what: 'topic alias 0', bytes: publishWith('23 00 00'), codes: [0x94, 0x82] },
   { what: 'a topic alias above the maximum', bytes: publishWith('23 ff ff'), codes: [0x94] },
   { what: 'a subscription identifier from a client', bytes: publishWith('0b 01') },
-  { what: 'a response topic with a wildcard', bytes: publishWith('08 00 01 23') },
+  {
+    what: 'a response topic with a wildcard',
+    bytes: publishWith('08 00 01 23'),
+    codes: [0x82, 0x90],
+  },
   { what: 'a property length beyond the packet', bytes: packet(PUBLISH, 0, text('t'), u8(90)) },
   { what: 'a property length of five bytes', bytes: bytesOf('30 08 00 01 74 ff ff ff ff 01') },
   { what: 'AUTH without a method', bytes: packet(AUTH, 0, u8(0x19), properties()) },
