@@ -124,7 +124,9 @@ export class ClassicQueue extends Queue {
 
   #dropsTransient(settings: QueueSettings): boolean {
     const isAbsent = settings.dropsTransientWhenIdle === true && this.consumers.count === 0;
-    if (!isAbsent && this.readyCount < settings.transientReadyMax!) return false;
+    // While a consumer takes what it gets, the backlog is of this turn's making.
+    const isSlow = this.readyCount >= settings.transientReadyMax! && !this.consumers.hasCredit();
+    if (!isAbsent && !isSlow) return false;
     this.#droppedTransientCount += 1;
     return true;
   }
