@@ -1,11 +1,15 @@
-import { environmentName, OPTION_KEYS, type OptionGroup, optionOf } from './options.ts';
+import {
+  environmentName,
+  OPTION_GROUPS,
+  OPTION_KEYS,
+  type OptionGroup,
+  optionOf,
+} from './options.ts';
 import { RABBITMQ_KEYS } from './rabbitmq-conf.ts';
-
-const GROUPS: readonly OptionGroup[] = ['General', 'Listeners', 'TLS', 'AMQP', 'Users', 'Limits'];
 
 /** The part of docs/CONFIG.md that comes from the option table, in Markdown. */
 export function renderOptionDocs(): string {
-  return GROUPS.map(renderGroup).join('\n');
+  return OPTION_GROUPS.map(renderGroup).join('\n');
 }
 
 /** The keys of rabbitmq.conf that are understood, in Markdown. */

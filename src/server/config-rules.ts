@@ -55,6 +55,23 @@ export function checkConfig(
   if (config.authMechanisms.includes('EXTERNAL') && config.tlsClientCertificate === 'none') {
     problems.push('auth-mechanisms: EXTERNAL needs tls-client-certificate optional or required');
   }
+  problems.push(...checkTokens(config));
+  return problems;
+}
+
+/** A token whose issuer and audience nobody checks could be meant for anyone. */
+function checkTokens(config: Config): readonly string[] {
+  const { tokenJwks, tokenIssuer, tokenAudience } = config;
+  const settings = [tokenJwks, tokenIssuer, tokenAudience];
+  const isComplete = settings.every((value) => value !== undefined);
+  const isOff = settings.every((value) => value === undefined);
+  const problems: string[] = [];
+  if (!isComplete && !isOff) {
+    problems.push('token-jwks, token-issuer, token-audience: tokens need all three');
+  }
+  if (config.tokenAlgorithms.length === 0) {
+    problems.push('token-algorithms: at least one is needed');
+  }
   return problems;
 }
 

@@ -16,6 +16,7 @@ import {
   MESSAGE_BYTES_DEFAULT,
   MESSAGE_BYTES_MAX,
 } from '../base/limits.ts';
+import { TOKEN_ALGORITHMS } from './jwt/algorithms.ts';
 import {
   bytes,
   bytesOrShare,
@@ -48,7 +49,18 @@ export interface Option<T> {
   readonly unavailable?: string;
 }
 
-export type OptionGroup = 'General' | 'Listeners' | 'TLS' | 'AMQP' | 'Users' | 'Limits';
+export type OptionGroup = (typeof OPTION_GROUPS)[number];
+
+/** In the order of the documentation. */
+export const OPTION_GROUPS = [
+  'General',
+  'Listeners',
+  'TLS',
+  'AMQP',
+  'Users',
+  'Tokens',
+  'Limits',
+] as const;
 
 type Traits = { readonly isSecret?: true; readonly unavailable?: string };
 
@@ -290,6 +302,52 @@ export const OPTIONS = {
     'Users, vhosts, permissions, policies, queues, exchanges and bindings to add at each start: ' +
       'a JSON file in the format RabbitMQ exports. With it, no default user or virtual host is ' +
       'created.',
+  ),
+  'token-jwks': option(
+    'Tokens',
+    optionalText('location'),
+    '',
+    'JSON Web Key Set with the public keys of an issuer: a file, or an http or https URL. With ' +
+      'it, JSON Web Tokens are taken in the place of passwords (docs/OPERATIONS.md).',
+  ),
+  'token-issuer': option('Tokens', optionalText('text'), '', 'What `iss` of a token must be.'),
+  'token-audience': option(
+    'Tokens',
+    optionalText('name'),
+    '',
+    'What `aud` of a token must be or contain: the `resource_server_id` of RabbitMQ.',
+  ),
+  'token-scope-prefix': option(
+    'Tokens',
+    optionalText('text'),
+    '',
+    'How the scopes meant for this broker begin; `none` when they have no prefix. Without it: ' +
+      '`token-audience` and a dot, as with RabbitMQ.',
+  ),
+  'token-scope-claims': option(
+    'Tokens',
+    listOf(text('claim')),
+    'scope',
+    'Claims that hold scopes; dots lead into objects, as in `realm_access.roles`.',
+  ),
+  'token-user-claim': option('Tokens', text('claim'), 'sub', 'Claim that holds the user name.'),
+  'token-algorithms': option(
+    'Tokens',
+    listOf(choice(...TOKEN_ALGORITHMS)),
+    TOKEN_ALGORITHMS.join(', '),
+    'Signatures that are accepted. There are none with a shared secret.',
+  ),
+  'token-clock-skew': option(
+    'Tokens',
+    duration(0, 300_000),
+    '5s',
+    'How far the clock of the issuer may be ahead when `nbf` is checked. Expiry is strict.',
+  ),
+  'token-refresh': option(
+    'Tokens',
+    duration(1_000, 86_400_000),
+    '10m',
+    'How often keys are read from a URL again, besides when a token names an unknown one.',
   ),
   'memory-limit': option(
     'Limits',

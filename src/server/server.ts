@@ -24,6 +24,7 @@ import { amqpSettings } from './amqp-settings.ts';
 import type { Config } from './config.ts';
 import { loadDefinitionsFile } from './definitions-file.ts';
 import { createHttpPages } from './http-pages.ts';
+import { startTokens } from './jwt/tokens.ts';
 import {
   chooseHosts,
   type ListenHosts,
@@ -81,6 +82,7 @@ export class Server {
   #metrics: Metrics | undefined;
   #metricsListener: MetricsListener | undefined;
   #stopWatchingTls: (() => void) | undefined;
+  #stopTokens: (() => void) | undefined;
   #stopping: Promise<void> | undefined;
 
   private constructor(deps: ServerDeps, broker: Broker, turn: Turn, flushSet: FlushSet) {
@@ -104,6 +106,7 @@ export class Server {
     this.#metrics = undefined;
     this.#metricsListener = undefined;
     this.#stopWatchingTls = undefined;
+    this.#stopTokens = undefined;
     this.#stopping = undefined;
   }
 
@@ -124,6 +127,8 @@ export class Server {
     const server = new Server(deps, broker, turn, flushSet);
     try {
       await server.#monitor.start();
+      const { config, logger } = deps;
+      server.#stopTokens = await startTokens(config, broker.access, systemClock, logger);
       await server.#listen();
     } catch (error) {
       await server.stop();
@@ -169,6 +174,7 @@ export class Server {
 
   async #stop(): Promise<void> {
     this.#stopWatchingTls?.();
+    this.#stopTokens?.();
     for (const { listener } of this.#listeners) await listener.close();
     await this.#acceptor.closeAll(CLOSE_TEXT);
     await this.#mqtt.closeAll();
