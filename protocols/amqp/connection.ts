@@ -1,7 +1,7 @@
 /**
  * One AMQP connection: frames in, frames out, and its life from accept to close (spec 2.2, 1.4).
  *
- *     HANDSHAKE ---open-ok---> RUNNING ---close (theirs)------------------> ENDED
+ *     HANDSHAKE ---open-ok---> RUNNING ---close (theirs)---> ANSWERED ----> ENDED
  *         |                       |                                           ^
  *         |                       +---error or shutdown---> CLOSING ----------+
  *         +---anything wrong: close or a dropped socket                close-ok or deadline
@@ -80,7 +80,16 @@ const HANDSHAKE = 0;
 const RUNNING = 1;
 /** We sent connection.close and wait for close-ok. */
 const CLOSING = 2;
-const ENDED = 3;
+/** We sent close-ok, and the client hangs up. */
+const ANSWERED = 3;
+const ENDED = 4;
+
+/**
+ * Ms. How long the client has to hang up after close-ok, which is its part (spec 1.4.2.10); then
+ * we do. An end that arrives together with close-ok is an error to amqp091-go 1.5 when two
+ * goroutines close.
+ */
+const HANG_UP_WAIT_MS = 100;
 
 export class AmqpConnection implements TransportHandler, FrameHandler, ControlHost, ChannelHost {
   readonly id: number;
@@ -194,7 +203,8 @@ export class AmqpConnection implements TransportHandler, FrameHandler, ControlHo
   /** Once per tick of the acceptor: deadlines, heartbeats, and the end of a token (wall clock). */
   tick(nowMs: number, wallMs: number): void {
     if (nowMs >= this.#deadlineAtMs) {
-      this.drop(this.#stage === HANDSHAKE ? 'handshake timeout' : 'close timeout');
+      if (this.#stage === ANSWERED) this.#hangUp();
+      else this.drop(this.#stage === HANDSHAKE ? 'handshake timeout' : 'close timeout');
       return;
     }
     if (this.#stage !== RUNNING) return;
@@ -225,6 +235,8 @@ export class AmqpConnection implements TransportHandler, FrameHandler, ControlHo
       this.close(closeReason(new BrokerError('CONNECTION_FORCED', replyText), 0));
     } else if (this.#stage === HANDSHAKE) {
       this.drop('shutdown');
+    } else if (this.#stage === ANSWERED) {
+      this.#hangUp();
     }
   }
 
@@ -267,7 +279,7 @@ export class AmqpConnection implements TransportHandler, FrameHandler, ControlHo
   }
 
   #onControlFrame(type: number, channelId: number, buf: Buffer, start: number, end: number): void {
-    if (this.#stage === ENDED) return;
+    if (this.#stage >= ANSWERED) return;
     const method = type === FRAME_METHOD && end - start >= 4 ? readU32(buf, start) : 0;
     if (this.#stage === CLOSING) {
       if (channelId !== 0) return;
@@ -389,7 +401,7 @@ export class AmqpConnection implements TransportHandler, FrameHandler, ControlHo
 
   /** Sends connection.close and waits for close-ok, discarding the rest. */
   close(reason: CloseReason): void {
-    if (this.#stage === CLOSING || this.#stage === ENDED) return;
+    if (this.#stage >= CLOSING) return;
     this.#teardown();
     this.#stage = CLOSING;
     this.#gate.open();
@@ -402,7 +414,11 @@ export class AmqpConnection implements TransportHandler, FrameHandler, ControlHo
   answerClose(): void {
     this.#teardown();
     writeConnectionCloseOk(this.outbound, 0);
-    this.#hangUp();
+    this.outbound.flush();
+    this.#stage = ANSWERED;
+    this.#gate.open();
+    this.#parser.stop();
+    this.#deadlineAtMs = this.#deps.clock.monotonicMs() + HANG_UP_WAIT_MS;
   }
 
   /** Sends what is buffered, then FIN. */

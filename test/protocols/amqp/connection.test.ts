@@ -19,8 +19,31 @@ describe('close (1.4.2.9)', () => {
     expect(queues.has('mine')).toBe(false);
     expect(queues.get('shared')!.readyCount).toBe(1);
     expect(await client.names()).toEqual(['connection.closeOk']);
-    expect(client.transport.isEnded).toBe(true);
+    client.transport.handler!.onClosed(undefined);
     expect(harness.acceptor.connectionCount).toBe(0);
+  });
+
+  test('by the client: hanging up after close-ok is its part, and ours when it does not', async () => {
+    const harness = await Harness.open();
+    const client = await harness.connect();
+    client.send('connection.close', 0, [200, 'bye', 0, 0]);
+    expect(await client.names()).toEqual(['connection.closeOk']);
+    expect(client.transport.isEnded).toBe(false);
+    client.send('channel.open', 1);
+    expect(await client.names()).toEqual([]);
+    harness.fixture.clock.advance(100);
+    harness.acceptor.tick();
+    expect(client.transport.isEnded).toBe(true);
+    expect(client.transport.isDestroyed).toBe(false);
+    expect(harness.acceptor.connectionCount).toBe(0);
+  });
+
+  test('by the client, and the process ends before it has hung up', async () => {
+    const harness = await Harness.open();
+    const client = await harness.connect();
+    client.send('connection.close', 0, [200, 'bye', 0, 0]);
+    await harness.acceptor.closeAll('shutdown');
+    expect(client.transport.isEnded).toBe(true);
   });
 
   test('a lost socket has the same effect', async () => {
@@ -55,7 +78,7 @@ describe('close (1.4.2.9)', () => {
     client.send('channel.flow', 1, [false]);
     client.send('connection.close', 0, [200, '', 0, 0]);
     expect(await client.names()).toEqual(['connection.close', 'connection.closeOk']);
-    expect(client.transport.isEnded).toBe(true);
+    expect(client.transport.isEnded).toBe(false);
   });
 
   test('a peer that never answers our close is dropped', async () => {

@@ -65,6 +65,7 @@ class Session {
   async leave(): Promise<void> {
     this.#client.send('connection.close', 0, [200, '', 0, 0]);
     await this.#harness.settle();
+    this.#client.transport.handler!.onClosed(undefined);
   }
 
   #queue(): string {
@@ -131,6 +132,7 @@ class Session {
     } else if (action === 98) {
       this.#client.send('connection.close', 0, [200, '', 0, 0]);
       this.#read(await this.#client.all());
+      this.#client.transport.handler!.onClosed(undefined);
       this.#client = await this.#harness.connect([]);
     } else {
       this.#client.transport.handler!.onClosed(new Error('reset'));
