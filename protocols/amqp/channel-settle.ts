@@ -72,24 +72,14 @@ export class ChannelSettle {
       this.#buffer(multiple ? 0 : index, index, how);
       return;
     }
-    if (!multiple) {
-      this.#settleAt(index, how);
-      unacked.remove(index);
-      return;
-    }
-    for (let at = 0; at <= index; at += 1) {
-      if (unacked.stateAt(at) === SLOT_OUTSTANDING) this.#settleAt(at, how);
-    }
-    unacked.removeThrough(index, SLOT_OUTSTANDING);
+    if (!multiple) this.#settleAt(index, how);
+    else if (index >= 0) this.#settleThrough(unacked.tagAt(index), how);
   }
 
   /** Gives every unsettled delivery back (basic.recover, or the end of the channel). */
   requeueAll(how: number): void {
     const unacked = this.#unacked;
-    for (let at = 0; at < unacked.length; at += 1) {
-      if (unacked.stateAt(at) === SLOT_OUTSTANDING) this.#settleAt(at, how);
-    }
-    unacked.removeThrough(unacked.length - 1, SLOT_OUTSTANDING);
+    if (unacked.length > 0) this.#settleThrough(unacked.tagAt(unacked.length - 1), how);
   }
 
   /** Ends everything: deliveries settled in an open transaction go back as well. */
@@ -109,9 +99,7 @@ export class ChannelSettle {
     const settlements = this.#transaction!;
     this.#transaction = [];
     for (const { tag, how } of settlements) {
-      const index = this.#unacked.find(tag, SLOT_IN_TX);
-      this.#settleAt(index, how);
-      this.#unacked.remove(index);
+      this.#settleAt(this.#unacked.find(tag, SLOT_IN_TX), how);
     }
     return settlements.length;
   }
@@ -134,14 +122,35 @@ export class ChannelSettle {
     }
   }
 
-  /** Tells the queue and returns the credit; the slot itself is the caller's. */
+  /** Settles what is outstanding up to `lastTag`; what is delivered meanwhile has later ones. */
+  #settleThrough(lastTag: number, how: number): void {
+    const unacked = this.#unacked;
+    let at = 0;
+    while (at < unacked.length) {
+      const tag = unacked.tagAt(at);
+      if (tag > lastTag) return;
+      if (unacked.stateAt(at) === SLOT_OUTSTANDING) {
+        this.#settleAt(at, how);
+        at = unacked.indexAbove(tag);
+      } else {
+        at += 1;
+      }
+    }
+  }
+
+  /**
+   * Takes a delivery out, tells the queue and returns the credit. Indexes are void afterwards:
+   * a dead letter may overflow another queue, which then delivers to this channel at once.
+   */
   #settleAt(index: number, how: number): void {
     const unacked = this.#unacked;
     const consumer = unacked.consumerAt(index);
+    const queue = unacked.queueAt(index);
+    const entry = unacked.entryAt(index);
+    const isStale = unacked.isStaleAt(index);
+    unacked.remove(index);
     // A lease that ran out was taken back by the queue: this settle is late, and harmless.
-    if (!unacked.isStaleAt(index)) {
-      const queue = unacked.queueAt(index);
-      const entry = unacked.entryAt(index);
+    if (!isStale) {
       if (how === SETTLE_ACK) queue.acknowledge(entry);
       else if (how === SETTLE_REJECT) queue.reject(entry);
       else queue.requeue(entry, how === SETTLE_FAIL);

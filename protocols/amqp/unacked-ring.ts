@@ -131,13 +131,18 @@ export class UnackedRing {
     if (index === 0) this.#trimHead();
   }
 
-  /** Makes holes of every live slot from the head to `index` that is in `state`. */
-  removeThrough(index: number, state: number): void {
-    for (let at = 0; at <= index; at += 1) {
-      const slot = (this.#head + at) & this.#mask;
-      if (this.#states[slot] === state) this.#clear(slot);
+  /** Index of the first slot, hole or not, whose tag is above `tag`; `length` when there is none. */
+  indexAbove(tag: number): number {
+    let low = 0;
+    let high = this.#length;
+    // Behind a head just taken out: the usual case.
+    if (high === 0 || this.tagAt(0) > tag) return 0;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (this.tagAt(middle) <= tag) low = middle + 1;
+      else high = middle;
     }
-    this.#trimHead();
+    return low;
   }
 
   /** Forgets everything and gives the memory back. */

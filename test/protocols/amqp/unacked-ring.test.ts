@@ -46,19 +46,19 @@ describe('UnackedRing', () => {
     expect(ring.find(3, SLOT_OUTSTANDING)).toBe(0);
   });
 
-  test('removes a prefix', () => {
-    const ring = ringOf([1, 2, 3, 4]);
-    ring.removeThrough(ring.find(3, SLOT_OUTSTANDING), SLOT_OUTSTANDING);
-    expect(liveTags(ring)).toEqual([4]);
-    expect(ring.liveCount).toBe(1);
+  test('goes on behind a tag, whatever was removed before it', () => {
+    const ring = ringOf([1, 2, 5, 6]);
+    expect([0, 1, 2, 3, 6].map((tag) => ring.indexAbove(tag))).toEqual([0, 1, 2, 2, 4]);
+    ring.remove(0);
+    expect([1, 2, 9].map((tag) => ring.indexAbove(tag))).toEqual([0, 1, 3]);
+    expect(new UnackedRing().indexAbove(1)).toBe(0);
   });
 
   test('slots of an open transaction stay and cannot be settled again', () => {
     const ring = ringOf([1, 2, 3]);
     ring.setState(ring.find(2, SLOT_OUTSTANDING), SLOT_IN_TX);
     expect(ring.find(2, SLOT_OUTSTANDING)).toBe(-1);
-    ring.removeThrough(2, SLOT_OUTSTANDING);
-    expect(liveTags(ring)).toEqual([2]);
+    expect(liveTags(ring)).toEqual([1, 2, 3]);
   });
 
   test('one delivery that is never settled does not make it grow', () => {
