@@ -7,11 +7,13 @@ const CLIENT_PORTS = [
   'amqps-port',
   'mqtt-port',
   'mqtts-port',
+  'stomp-port',
+  'stomps-port',
   'http-port',
   'https-port',
 ] as const;
 /** Those that speak TLS. */
-const TLS_PORTS = ['amqps-port', 'mqtts-port', 'https-port'] as const;
+const TLS_PORTS = ['amqps-port', 'mqtts-port', 'stomps-port', 'https-port'] as const;
 
 /** What is wrong with options that are fine one by one; one sentence each. */
 export function checkConfig(

@@ -125,6 +125,13 @@ export const OPTIONS = {
     'off',
     'MQTT over TLS, usually 8883; needs `tls-cert` and `tls-key`.',
   ),
+  'stomp-port': option('Listeners', PORT, 'off', 'STOMP 1.0, 1.1 and 1.2, usually 61613.'),
+  'stomps-port': option(
+    'Listeners',
+    PORT,
+    'off',
+    'STOMP over TLS, usually 61614; needs `tls-cert` and `tls-key`.',
+  ),
   'http-port': option(
     'Listeners',
     PORT,

@@ -8,6 +8,7 @@
  * began to close.
  */
 import { createAmqpAcceptor } from '../../protocols/amqp/listener.ts';
+import { createStompAcceptor, type StompAcceptor } from '../../protocols/stomp/listener.ts';
 import { createMqttAcceptor, type MqttAcceptor } from '../../protocols/mqtt/listener.ts';
 import { systemClock } from '../base/clock.ts';
 import type { Logger } from '../base/logger.ts';
@@ -28,6 +29,7 @@ import { startTokens } from './jwt/tokens.ts';
 import {
   chooseHosts,
   type ListenHosts,
+  type ListenRequest,
   type ListenerInfo,
   listenOnAll,
   openOnAll,
@@ -37,11 +39,12 @@ import { createMessageFormats } from './message-formats.ts';
 import { Metrics } from './metrics.ts';
 import { MetricsListener } from './metrics-listener.ts';
 import { ResourceMonitor } from './resource-monitor.ts';
+import { MESSAGE_HEADERS, stompSettings } from './stomp-settings.ts';
 import { systemRandom } from './system-random.ts';
 import { mqttSettings } from './mqtt-settings.ts';
 import { readTlsFiles, watchTlsFiles } from './tls-files.ts';
 import { Turn } from './turn.ts';
-import { amqpRoute, mqttRoute } from './websocket-routing.ts';
+import { amqpRoute, mqttRoute, stompRoute } from './websocket-routing.ts';
 
 type AmqpAcceptor = ReturnType<typeof createAmqpAcceptor>;
 
@@ -60,7 +63,7 @@ export interface ServerDeps {
 const WEBSOCKET_OVERHEAD_BYTES = 1024 * 1024;
 const CLOSE_TEXT = "broker forced connection closure with reason 'shutdown'";
 
-const TLS_PROTOCOLS: ReadonlySet<string> = new Set(['amqps', 'mqtts', 'https']);
+const TLS_PROTOCOLS: ReadonlySet<string> = new Set(['amqps', 'mqtts', 'stomps', 'https']);
 
 const REFUSED_HANDLER: TransportHandler = {
   onChunk: () => undefined,
@@ -76,6 +79,7 @@ export class Server {
   readonly #turn: Turn;
   readonly #acceptor: AmqpAcceptor;
   readonly #mqtt: MqttAcceptor;
+  readonly #stomp: StompAcceptor;
   readonly #monitor: ResourceMonitor;
   readonly #listeners: OpenListener[];
   readonly #storeMetrics: (() => StoreMetrics) | undefined;
@@ -94,6 +98,13 @@ export class Server {
     const settings = amqpSettings(config);
     this.#acceptor = createAmqpAcceptor({ broker, flushSet, settings, logger });
     this.#mqtt = createMqttAcceptor({ broker, flushSet, settings: mqttSettings(config), logger });
+    this.#stomp = createStompAcceptor({
+      broker,
+      flushSet,
+      settings: stompSettings(config),
+      headers: MESSAGE_HEADERS,
+      logger,
+    });
     const limits = {
       directory: config.dataDir,
       memoryLimitBytes: config.memoryLimit,
@@ -149,7 +160,8 @@ export class Server {
 
   /** Client connections that are open. */
   get connectionCount(): number {
-    return this.#acceptor.connectionCount + this.#mqtt.connectionCount;
+    const acceptors = [this.#acceptor, this.#mqtt, this.#stomp];
+    return acceptors.reduce((sum, { connectionCount }) => sum + connectionCount, 0);
   }
 
   /** Reads the certificates again; bad ones are logged and change nothing. */
@@ -166,6 +178,11 @@ export class Server {
     }
   }
 
+  /** The store found no room for a commit, or has some again. */
+  storeFull(isFull: boolean): void {
+    this.#monitor.storeFull(isFull);
+  }
+
   /** Closes everything in order. Further calls wait for the first. */
   stop(): Promise<void> {
     this.#stopping ??= this.#stop();
@@ -178,6 +195,7 @@ export class Server {
     for (const { listener } of this.#listeners) await listener.close();
     await this.#acceptor.closeAll(CLOSE_TEXT);
     await this.#mqtt.closeAll();
+    await this.#stomp.closeAll(CLOSE_TEXT);
     await this.#metricsListener?.close();
     this.#metrics?.stop();
     this.#monitor.stop();
@@ -193,18 +211,15 @@ export class Server {
     const hosts = chooseHosts(config.host, userNames);
     const accept = this.#limitConnections(this.#turn.wrap(this.#acceptor.accept));
     const base = { ...hosts, config, logger };
-    if (config.amqpPort !== 'off') {
-      const request = { ...base, protocol: 'amqp', port: config.amqpPort };
-      this.#listeners.push(...(await listenOnAll(request, accept)));
-    }
-    if (config.amqpsPort !== 'off') {
-      const tls = readTlsFiles(config);
-      const request = { ...base, protocol: 'amqps', port: config.amqpsPort, tls };
-      this.#listeners.push(...(await listenOnAll(request, accept)));
-    }
     const acceptMqtt = this.#limitConnections(this.#turn.wrap(this.#mqtt.accept));
-    await this.#listenMqtt(base, acceptMqtt);
-    const routes = [amqpRoute(accept), mqttRoute(acceptMqtt)];
+    const acceptStomp = this.#limitConnections(this.#turn.wrap(this.#stomp.accept));
+    await this.#listenTcp({ ...base, protocol: 'amqp' }, config.amqpPort, accept);
+    await this.#listenTcp({ ...base, protocol: 'amqps' }, config.amqpsPort, accept);
+    await this.#listenTcp({ ...base, protocol: 'mqtt' }, config.mqttPort, acceptMqtt);
+    await this.#listenTcp({ ...base, protocol: 'mqtts' }, config.mqttsPort, acceptMqtt);
+    await this.#listenTcp({ ...base, protocol: 'stomp' }, config.stompPort, acceptStomp);
+    await this.#listenTcp({ ...base, protocol: 'stomps' }, config.stompsPort, acceptStomp);
+    const routes = [amqpRoute(accept), mqttRoute(acceptMqtt), stompRoute(acceptStomp)];
     if (config.httpPort !== 'off') {
       await this.#serveHttp('http', config.httpPort, hosts, routes);
     }
@@ -217,20 +232,15 @@ export class Server {
     if (config.metricsPort !== 'off') await this.#serveMetrics(config.metricsPort, hosts.hosts[0]!);
   }
 
-  async #listenMqtt(
-    base: ListenHosts & { config: Config; logger: Logger },
+  async #listenTcp(
+    base: Omit<ListenRequest, 'port' | 'tls'>,
+    port: number | 'off',
     accept: AcceptTransport,
   ): Promise<void> {
-    const { mqttPort, mqttsPort } = this.#config;
-    if (mqttPort !== 'off') {
-      const request = { ...base, protocol: 'mqtt', port: mqttPort };
-      this.#listeners.push(...(await listenOnAll(request, accept)));
-    }
-    if (mqttsPort !== 'off') {
-      const tls = readTlsFiles(this.#config);
-      const request = { ...base, protocol: 'mqtts', port: mqttsPort, tls };
-      this.#listeners.push(...(await listenOnAll(request, accept)));
-    }
+    if (port === 'off') return;
+    const isTls = TLS_PROTOCOLS.has(base.protocol);
+    const tls = isTls ? { tls: readTlsFiles(this.#config) } : {};
+    this.#listeners.push(...(await listenOnAll({ ...base, port, ...tls }, accept)));
   }
 
   async #serveHttp(

@@ -1,3 +1,4 @@
+import { SUBPROTOCOLS } from '../../protocols/stomp/spec/headers.ts';
 import type { AcceptTransport } from '../net/transport.ts';
 import type { WebSocketRoute } from '../net/websocket-routes.ts';
 
@@ -21,6 +22,18 @@ export function mqttRoute(accept: AcceptTransport): WebSocketRoute {
     tokens: ['mqtt', 'mqttv3.1'],
     acceptsNoToken: true,
     isText: false,
+    accept,
+  };
+}
+
+/** STOMP frames in text messages, in binary ones when a body is no text. */
+export function stompRoute(accept: AcceptTransport): WebSocketRoute {
+  return {
+    protocol: 'stomp',
+    paths: ['/stomp', '/ws/stomp', '/ws'],
+    tokens: SUBPROTOCOLS,
+    acceptsNoToken: true,
+    isText: true,
     accept,
   };
 }
