@@ -182,6 +182,8 @@ export class Deliveries {
 
   /** The connection is gone: what was not acknowledged goes back to its queue. */
   giveBack(): void {
+    // What QoS 2 has begun it ends, expired or not [MQTT-4.3.3-7], [MQTT-4.3.3-13].
+    for (const entry of this.#unreceived.values()) entry.expiresAtMs = Infinity;
     for (const entries of [this.#unacknowledged, this.#unreceived]) {
       for (const [packetId, entry] of entries) this.#queueOf(packetId).requeue(entry, false);
       entries.clear();
