@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The gateway under test, owned by the runner: broker.sh start|stop|restart|alive.
 # BROKER_STATE is a directory with its data, log, certificates, pid and ports; a restart keeps all but the pid.
+# BROKER_ARGS are arguments more, separated by spaces.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 main=${BROKER_MAIN:-$REPOSITORY/dist/src/main.js}
@@ -15,7 +16,8 @@ ready_ports() { # writes port and tls-port from the JSON log line that says the 
     const { listeners } = JSON.parse(line);
     const port = (protocol) => String(listeners.find((one) => one.protocol === protocol)?.port ?? "");
     writeFileSync(`${state}/port`, port("amqp"));
-    writeFileSync(`${state}/tls-port`, port("amqps"));' "$1" "$state"
+    writeFileSync(`${state}/tls-port`, port("amqps"));
+    for (const { protocol, port } of listeners) writeFileSync(`${state}/port-${protocol.replace("/", "-")}`, `${port}`);' "$1" "$state"
 }
 
 # A short-lived authority, a server certificate for localhost and a client certificate for guest.
@@ -52,7 +54,7 @@ start() {
     --amqps-port "$(cat "$state/tls-port" 2>/dev/null || free_port)" \
     --tls-cert "$tls/server.pem" --tls-key "$tls/server.key" --tls-ca "$tls/ca.pem" \
     --tls-client-certificate optional --tls-client-name common-name \
-    --auth-mechanisms PLAIN,AMQPLAIN,EXTERNAL >"$log" 2>&1 </dev/null &
+    --auth-mechanisms PLAIN,AMQPLAIN,EXTERNAL ${BROKER_ARGS:-} >"$log" 2>&1 </dev/null &
   local pid=$!
   echo "$pid" >"$state/pid"
   for _ in $(seq 1 200); do
