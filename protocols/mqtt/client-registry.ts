@@ -54,8 +54,7 @@ export class ClientRegistry {
 
   /** Notes the will of a client that has connected, or that it has none. */
   keepWill(actor: Actor, clientId: string, will: ConnectWill | undefined): void {
-    if (will === undefined) return;
-    actor.vhost.sessions.keepWill(clientId, willToJson(will, actor.user.name, undefined));
+    if (will !== undefined) this.#persist(actor, clientId, will, undefined);
   }
 
   /** The client left in order: its will is off. */
@@ -98,7 +97,7 @@ export class ClientRegistry {
     this.#wills.set(key, waiting);
     const dueAtMs = nowMs + delayMs;
     this.#dueWills.push(dueAtMs, waiting);
-    actor.vhost.sessions.keepWill(clientId, willToJson(will, actor.user.name, dueAtMs));
+    this.#persist(actor, clientId, will, dueAtMs);
   }
 
   /** The client is back: with its session the will is off, else it is due (3.1.3.2.2). */
@@ -123,6 +122,16 @@ export class ClientRegistry {
       this.#wills.delete(waiting.key);
       this.#publish(waiting, nowMs);
     }
+  }
+
+  /**
+   * The rights of a token are in memory only. So is the will then: after a crash it must not be
+   * published with those of a user who has the same name.
+   */
+  #persist(actor: Actor, clientId: string, will: ConnectWill, dueAtMs: number | undefined): void {
+    const { sessions } = actor.vhost;
+    if (actor.user.grant !== undefined) sessions.forgetWill(clientId);
+    else sessions.keepWill(clientId, willToJson(will, actor.user.name, dueAtMs));
   }
 
   #publish({ actor, clientId, will }: WaitingWill, nowMs: number): void {
