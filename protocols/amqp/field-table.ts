@@ -28,11 +28,11 @@ import {
   readU32,
   readU64,
 } from '../../src/base/byte-reader.ts';
-import { ByteWriter } from '../../src/base/byte-writer.ts';
+import { ByteWriter, truncateText } from '../../src/base/byte-writer.ts';
 import { BrokerError } from '../../src/base/errors.ts';
 import type { FieldTable, FieldValue, TaggedNumber } from '../../src/base/field-value.ts';
 import { EMPTY_TABLE, isTable, isTagged } from '../../src/base/field-value.ts';
-import { TABLE_DEPTH_MAX } from '../../src/base/limits.ts';
+import { NAME_BYTES_MAX, TABLE_DEPTH_MAX } from '../../src/base/limits.ts';
 
 /** Type tags. */
 export const TAG_ARRAY = 0x41; // A
@@ -216,11 +216,16 @@ function decodeTableAt(buf: Buffer, start: number, end: number, depth: number): 
     if (keyEnd >= end) throw truncated();
     const tag = buf[keyEnd]!;
     pos = endOfValue(buf, tag, keyEnd + 1, end);
-    const key = readTextLossy(buf, keyStart, keyEnd);
+    const key = readName(buf, keyStart, keyEnd);
     const value = decodeValueAt(buf, tag, keyEnd + 1, pos, depth);
     if (!table.has(key)) table.set(key, value);
   }
   return table;
+}
+
+/** A name; one that is not UTF-8 is mended, and grows: it must still fit when it is written. */
+function readName(buf: Buffer, start: number, end: number): string {
+  return readText(buf, start, end) ?? truncateText(readTextLossy(buf, start, end), NAME_BYTES_MAX);
 }
 
 function decodeArrayAt(buf: Buffer, start: number, end: number, depth: number): FieldValue[] {

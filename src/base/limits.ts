@@ -89,6 +89,9 @@ export const DELAYED_RESIDENT_ENTRIES = 16_384;
 /** Delayed messages released in one turn per exchange. */
 export const DELAYED_RELEASES_PER_TURN = 4_096;
 
+/** Dead letters that one death may lead to, by overflow after overflow, before they are lost. */
+export const DEATHS_PER_RUN_MAX = 16_384;
+
 /** Bytes of a stream segment, the unit of retention (RabbitMQ's default). */
 export const STREAM_SEGMENT_BYTES_DEFAULT = 500_000_000;
 

@@ -6,7 +6,8 @@
  * and is valid while `Publisher.isCurrent`; topology and access changes void every route at once.
  */
 import type { FieldTable } from '../base/field-value.ts';
-import { DELAY_MS_MAX } from '../base/limits.ts';
+import { DEATHS_PER_RUN_MAX, DELAY_MS_MAX } from '../base/limits.ts';
+import { Ring } from '../base/ring.ts';
 import type { Access } from './access/access.ts';
 import { buildDeadLetter, carbonCopies, isCycle } from './dead-letter.ts';
 import type { Destination, Exchange } from './exchange/exchange.ts';
@@ -56,15 +57,30 @@ export interface PublishHost {
   delayQueueOf(exchange: Exchange, id?: QueueId): DelayQueue;
 }
 
+/** A message and where and why it died. */
+interface Dead {
+  readonly queue: Queue;
+  readonly message: Message;
+  readonly reason: DeathReason;
+}
+
 export class Publisher {
   readonly host: PublishHost;
   readonly #view: LazyRoutedMessage;
   readonly #lookup: ExchangeLookup;
+  /** What died and is not published yet. */
+  readonly #deaths: Ring<Dead>;
+  /** Deaths since the first that is being followed up. */
+  #deathCount: number;
+  #isBurying: boolean;
 
   constructor(host: PublishHost) {
     this.host = host;
     this.#view = new LazyRoutedMessage(undefined as never, undefined as never);
     this.#lookup = (name) => host.topology.exchange(name);
+    this.#deaths = new Ring();
+    this.#deathCount = 0;
+    this.#isBurying = false;
   }
 
   /** A route for publishes to `exchange` with `routingKey`. */
@@ -109,8 +125,32 @@ export class Publisher {
     return enqueue(queues, message);
   }
 
-  /** Publishes what died in `queue`, to the exchange its settings name. */
+  /**
+   * Publishes what died in `queue`, to the exchange its settings name, in this same run.
+   *
+   * What that kills in turn (overflow) follows after it, not within it: queues may be chained at
+   * any length. Its number has a limit, because overflowing queues that share a fanout exchange
+   * can kill a message once per order of theirs; what is above is lost, as dead-lettering is at
+   * most once.
+   */
   deadLetter(queue: Queue, message: Message, reason: DeathReason): void {
+    if (queue.settings.deadLetterExchange === undefined) return;
+    if (this.#deathCount >= DEATHS_PER_RUN_MAX) return;
+    this.#deathCount += 1;
+    this.#deaths.push({ queue, message, reason });
+    if (this.#isBurying) return;
+    this.#isBurying = true;
+    try {
+      for (let d = this.#deaths.shift(); d !== undefined; d = this.#deaths.shift()) {
+        this.#bury(d.queue, d.message, d.reason);
+      }
+    } finally {
+      this.#isBurying = false;
+      this.#deathCount = 0;
+    }
+  }
+
+  #bury(queue: Queue, message: Message, reason: DeathReason): void {
     const exchangeName = queue.settings.deadLetterExchange;
     if (exchangeName === undefined) return;
     const { topology, formats } = this.host;
