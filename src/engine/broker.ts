@@ -79,6 +79,9 @@ interface CommitWaiter {
   readonly queue: Queue;
 }
 
+/** Wake-ups from which on stale ones are looked for. */
+const SWEEP_WAKE_UPS_FROM = 1_024;
+
 /** A queue id holds the epoch above 32 bits of counter. */
 const ID_EPOCH_FACTOR = 2 ** 32;
 
@@ -95,6 +98,9 @@ export class Broker {
   #dirty: Queue[];
   #delivering: Queue[];
   readonly #wakeUps: DeadlineHeap<Queue | DelayQueue>;
+  /** Number of wake-ups at which stale ones are dropped next. */
+  #sweepAt: number;
+  readonly #dueTargets: (Queue | DelayQueue)[];
   readonly #holds: Ring<Hold>;
   #ledgers: ConfirmLedger[];
   readonly #commitWaiters: Ring<CommitWaiter>;
@@ -122,6 +128,8 @@ export class Broker {
     this.#dirty = [];
     this.#delivering = [];
     this.#wakeUps = new DeadlineHeap();
+    this.#sweepAt = SWEEP_WAKE_UPS_FROM;
+    this.#dueTargets = [];
     this.#holds = new Ring();
     this.#ledgers = [];
     this.#commitWaiters = new Ring();
@@ -234,6 +242,11 @@ export class Broker {
     this.#checkPressure();
   }
 
+  /** Wake-ups asked for, a share of stale ones among them. */
+  get wakeUpCount(): number {
+    return this.#wakeUps.length;
+  }
+
   /** Wall ms at which the next turn is due although nothing happens; Infinity when none is. */
   get nextDueMs(): number {
     return this.#wakeUps.nextKey;
@@ -308,8 +321,12 @@ export class Broker {
     return Math.min(Math.max(share, HEAD_WINDOW_BYTES_MIN), HEAD_WINDOW_BYTES);
   }
 
+  /** Ticks what is due; what asks to be woken at once, having had its share, waits a turn. */
   #runDue(nowMs: number): void {
-    while (this.#wakeUps.nextKey <= nowMs) this.#wakeUps.pop()!.tick(nowMs);
+    const due = this.#dueTargets;
+    while (this.#wakeUps.nextKey <= nowMs) due.push(this.#wakeUps.pop()!);
+    for (const target of due) target.tick(nowMs);
+    due.length = 0;
   }
 
   #deliver(): void {
@@ -333,8 +350,23 @@ export class Broker {
 
   #wakeAt(queue: Queue | DelayQueue, atMs: number): void {
     if (atMs === Infinity) return;
+    if (this.#wakeUps.length >= this.#sweepAt) this.#sweepWakeUps();
     this.#wakeUps.push(atMs, queue);
     this.#requestTurn();
+  }
+
+  /** Leaves each target that still exists its earliest wake-up: it asks for the others then. */
+  #sweepWakeUps(): void {
+    const earliest = new Map<Queue | DelayQueue, number>();
+    this.#wakeUps.forEach((atMs, target) => {
+      const known = earliest.get(target);
+      if (!target.isDeleted && (known === undefined || atMs < known)) earliest.set(target, atMs);
+    });
+    this.#wakeUps.retain((atMs, target) => {
+      if (earliest.get(target) !== atMs) return false;
+      return earliest.delete(target);
+    });
+    this.#sweepAt = Math.max(SWEEP_WAKE_UPS_FROM, 2 * this.#wakeUps.length);
   }
 
   #tell(committed: Ticket): void {

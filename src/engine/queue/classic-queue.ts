@@ -49,8 +49,9 @@ export class ClassicQueue extends Queue {
   readonly #getters: Ring<Getter>;
   /** Some ready entry may have a TTL. */
   #mayExpire: boolean;
-  #wakeAtMs: number;
   #isDelivering: boolean;
+  /** Over a length limit by entries that must be read before they can be dropped. */
+  #isExcessPaged: boolean;
   /** Made by the first lease with a deadline. */
   #leases: Leases | undefined;
   /** Made by the first delayed message. */
@@ -66,8 +67,8 @@ export class ClassicQueue extends Queue {
     this.#droppedTransientCount = 0;
     this.#getters = new Ring();
     this.#mayExpire = false;
-    this.#wakeAtMs = Infinity;
     this.#isDelivering = false;
+    this.#isExcessPaged = false;
     this.#leases = undefined;
     this.#delayed = undefined;
   }
@@ -76,8 +77,9 @@ export class ClassicQueue extends Queue {
     const backlog = this.#levels.at(level);
     backlog.restore(recovered);
     // Whether a TTL waits in there is only known once its head is read.
-    this.#mayExpire = recovered.liveCount > 0;
-    if (this.#mayExpire) this.host.markDirty(this);
+    if (recovered.liveCount === 0) return;
+    this.#mayExpire = true;
+    this.host.markDirty(this);
   }
 
   /** Takes over the delayed entries the last process left. */
@@ -136,11 +138,16 @@ export class ClassicQueue extends Queue {
     return this.#delays().publish(message, dueAtMs, this.#isDurableFor(message));
   }
 
+  /** Leases with a deadline, a share of stale ones among them. */
+  get leaseCount(): number {
+    return this.#leases?.count ?? 0;
+  }
+
   /** Ends the lease of a delivery at `untilMs` unless it is settled before; extends a lease. */
   lease(entry: Entry, untilMs: number): void {
     this.#leases ??= new Leases();
     this.#leases.grant(entry, untilMs);
-    this.#wake(untilMs);
+    this.wake(untilMs);
   }
 
   #append(message: Message, readyAtMs: number, hasLimit: boolean): number {
@@ -247,7 +254,6 @@ export class ClassicQueue extends Queue {
   }
 
   protected override expire(nowMs: number): void {
-    this.#wakeAtMs = Infinity;
     this.#mayExpire = true;
     this.#endLeases(nowMs);
     this.#expireHeads(nowMs);
@@ -350,6 +356,7 @@ export class ClassicQueue extends Queue {
   /** What must follow every pass: TTL, read-ahead, letting go of what is committed. */
   #afterDeliver(nowMs: number): void {
     if (this.#mayExpire) this.#expireHeads(nowMs);
+    if (this.#isExcessPaged) this.#dropExcess();
     const hasConsumers = this.consumers.count > 0;
     for (const backlog of this.#levels.backlogs) {
       backlog.freshFrom = backlog.nextSequence;
@@ -378,13 +385,7 @@ export class ClassicQueue extends Queue {
       if (backlog.count > 0) hasReady = true;
     }
     this.#mayExpire = hasReady;
-    this.#wake(nextMs);
-  }
-
-  #wake(atMs: number): void {
-    if (atMs >= this.#wakeAtMs) return;
-    this.#wakeAtMs = atMs;
-    this.host.wakeAt(this, atMs);
+    this.wake(nextMs);
   }
 
   #endLeases(nowMs: number): void {
@@ -393,7 +394,7 @@ export class ClassicQueue extends Queue {
     for (let e = leases.takeExpired(nowMs); e !== undefined; e = leases.takeExpired(nowMs)) {
       this.requeue(e, true);
     }
-    this.#wake(leases.nextMs);
+    this.wake(leases.nextMs);
   }
 
   #isDurableFor(message: Message): boolean {
@@ -438,10 +439,16 @@ export class ClassicQueue extends Queue {
   /** Drops from the head until the limits hold; consumers waiting take theirs first. */
   #trim(): void {
     this.deliver();
+    this.#dropExcess();
+  }
+
+  #dropExcess(): void {
+    this.#isExcessPaged = false;
     while (this.#isOver()) {
       const backlog = this.#levels.top();
       const entry = backlog?.peek();
       if (backlog === undefined || entry === undefined) {
+        this.#isExcessPaged = true;
         backlog?.pageIn();
         return;
       }

@@ -42,6 +42,11 @@ export class DelayQueue {
     this.#isDropped = false;
   }
 
+  /** True once it was dropped: no tick is wanted any more. */
+  get isDeleted(): boolean {
+    return this.#isDropped;
+  }
+
   /** Messages that wait. */
   get count(): number {
     return this.#due.length;

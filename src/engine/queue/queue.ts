@@ -77,6 +77,8 @@ export abstract class Queue implements Destination {
   #hadConsumer: boolean;
   /** Wall ms of the last use that renews `x-expires`. */
   #usedAtMs: number;
+  /** Earliest wake-up asked for and not yet come; whatever is due later asks again then. */
+  #wakeAtMs: number;
 
   constructor(options: QueueOptions, host: QueueHost) {
     this.name = options.name;
@@ -93,6 +95,7 @@ export abstract class Queue implements Destination {
     this.#isDeleted = false;
     this.#hadConsumer = false;
     this.#usedAtMs = host.nowMs();
+    this.#wakeAtMs = Infinity;
   }
 
   get settings(): QueueSettings {
@@ -202,20 +205,30 @@ export abstract class Queue implements Destination {
     const expiresMs = this.#settings.expiresMs;
     if (expiresMs === undefined) return;
     this.#usedAtMs = this.host.nowMs();
-    this.host.wakeAt(this, this.#usedAtMs + expiresMs);
+    this.wake(this.#usedAtMs + expiresMs);
   }
 
   /** A wake-up asked for with `wakeAt` is due. */
   tick(nowMs: number): void {
     if (this.#isDeleted) return;
+    this.#wakeAtMs = Infinity;
     const expiresMs = this.#settings.expiresMs;
     if (expiresMs !== undefined && this.consumers.count === 0) {
-      if (nowMs >= this.#usedAtMs + expiresMs) {
+      const expiresAtMs = this.#usedAtMs + expiresMs;
+      if (nowMs >= expiresAtMs) {
         this.host.removeQueue(this);
         return;
       }
+      this.wake(expiresAtMs);
     }
     this.expire(nowMs);
+  }
+
+  /** Asks for `tick` at `atMs`, unless one is due before that. */
+  protected wake(atMs: number): void {
+    if (atMs >= this.#wakeAtMs) return;
+    this.#wakeAtMs = atMs;
+    this.host.wakeAt(this, atMs);
   }
 
   /** Ends the queue: tells its consumers, drops its entries. The vhost has unbound it. */

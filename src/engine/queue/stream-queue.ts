@@ -32,6 +32,9 @@ import type { QueueHost, QueueOptions } from './queue.ts';
 import { ENQUEUED, ENQUEUED_DURABLE, Queue } from './queue.ts';
 import { parseMaxAgeMs } from './argument-checks.ts';
 
+/** Segments that a stream is cut into at start-up, at most. */
+const RESTORED_SEGMENTS_MAX = 4_096;
+
 /** Where one consumer reads. */
 interface Cursor {
   readonly consumer: Consumer;
@@ -87,13 +90,7 @@ export class StreamQueue extends Queue {
     this.#nextSequence = recovered.nextSequence;
     this.#firstSequence = recovered.firstSequence;
     this.#bodyBytes = recovered.liveBodyBytes;
-    if (recovered.liveCount === 0) return;
-    this.#segments.push({
-      first: recovered.firstSequence,
-      end: recovered.nextSequence,
-      bytes: recovered.liveBodyBytes,
-      lastAtMs: this.host.nowMs(),
-    });
+    if (recovered.liveCount > 0) this.#restoreSegments();
   }
 
   override get readyCount(): number {
@@ -300,6 +297,32 @@ export class StreamQueue extends Queue {
     return Math.max(Math.min(stored, this.#nextSequence), this.#firstSequence);
   }
 
+  /**
+   * Cuts what the last process left into segments. Where the old ones began is not on disk, so
+   * these are of equal length and their bytes an estimate, whose sum is exact. What was too old by
+   * now counts as such; the rest is taken to be of today.
+   */
+  #restoreSegments(): void {
+    const limit = this.settings.maxSegmentBytes ?? STREAM_SEGMENT_BYTES_DEFAULT;
+    const nowMs = this.host.nowMs();
+    const { maxAgeMs } = this.settings;
+    const freshFrom = maxAgeMs === undefined ? 0 : this.#sequenceAt(nowMs - maxAgeMs);
+    const entries = this.#nextSequence - this.#firstSequence;
+    const wanted = Math.ceil(this.#bodyBytes / Math.max(limit, 1));
+    const count = Math.max(1, Math.min(wanted, entries, RESTORED_SEGMENTS_MAX));
+    const cut = (part: number, whole: number): number => Math.floor((whole * part) / count);
+    for (let part = 0; part < count; part += 1) {
+      const end = this.#firstSequence + cut(part + 1, entries);
+      this.#segments.push({
+        first: this.#firstSequence + cut(part, entries),
+        end,
+        bytes: cut(part + 1, this.#bodyBytes) - cut(part, this.#bodyBytes),
+        lastAtMs: end <= freshFrom ? 0 : nowMs,
+      });
+    }
+    this.host.markDirty(this);
+  }
+
   #appendToSegment(message: Message): void {
     const limit = this.settings.maxSegmentBytes ?? STREAM_SEGMENT_BYTES_DEFAULT;
     let segment = this.#segments.at(-1);
@@ -325,7 +348,7 @@ export class StreamQueue extends Queue {
     }
     const oldest = this.#segments[0];
     if (maxAgeMs !== undefined && oldest !== undefined && this.#segments.length > 1) {
-      this.host.wakeAt(this, oldest.lastAtMs + maxAgeMs);
+      this.wake(oldest.lastAtMs + maxAgeMs);
     }
   }
 
