@@ -17,9 +17,20 @@ async function tlsOptions() {
   return process.env.TLS_DIRECTORY ? { ca: readFileSync(`${process.env.TLS_DIRECTORY}/ca.pem`) } : {};
 }
 
+function split(url) {
+  const address = new URL(url);
+  const login = { username: address.username, password: address.password };
+  address.username = '';
+  address.password = '';
+  return { bare: address.href, login };
+}
+
 /** Connects and collects what comes in. */
 async function connect(url, version, options = {}) {
-  const client = await mqtt.connectAsync(url, {
+  // A login in the address would win over the options.
+  const { bare, login } = split(url);
+  const client = await mqtt.connectAsync(bare, {
+    ...login,
     protocolVersion: version,
     clientId: unique('js'),
     reconnectPeriod: 0,
