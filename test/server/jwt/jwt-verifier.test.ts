@@ -1,5 +1,5 @@
-import { createHmac } from 'node:crypto';
-import { createLocalJWKSet, type CryptoKey, exportSPKI, importJWK } from 'jose';
+import { createHmac, generateKeyPairSync, sign } from 'node:crypto';
+import { createLocalJWKSet, type CryptoKey, exportJWK, exportSPKI, importJWK } from 'jose';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { TokenLogin } from '../../../src/engine/access/token-login.ts';
 import { TOKEN_ALGORITHMS } from '../../../src/server/jwt/algorithms.ts';
@@ -156,6 +156,15 @@ describe('a bad token', () => {
         expect(logged).toEqual([{ reason: 'ERR_JOSE_ALG_NOT_ALLOWED' }]);
       }
     }
+  });
+
+  it('signed with an RSA key of 1024 bits is refused', async () => {
+    const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 1024 });
+    const keys = [{ ...(await exportJWK(publicKey)), kid: 'k1', alg: 'RS256' }];
+    const text = unsigned({ alg: 'RS256', kid: 'k1' }, issuer.claims()).slice(0, -1);
+    const signature = sign('sha256', Buffer.from(text), privateKey).toString('base64url');
+    expect(await verify(`${text}.${signature}`, {}, keys)).toBeUndefined();
+    expect(logged).toEqual([{ reason: 'unusable key or token' }]);
   });
 
   it('with an algorithm the operator left out is refused', async () => {

@@ -1,5 +1,6 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type RequestListener, type Server } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -11,11 +12,18 @@ import { KeySource } from '../../../src/server/jwt/key-source.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 import { Issuer } from './issuer.ts';
 
+const TLS_FILES = join(import.meta.dirname, '../../fixtures/tls');
+
 const clock = new FakeClock();
 let first: Issuer;
 let second: Issuer;
 let directory: string;
 let cleanups: (() => void)[];
+let problems: unknown[];
+const logger = {
+  ...silentLogger,
+  error: (fields: object) => problems.push((fields as { problem: unknown }).problem),
+};
 
 beforeAll(async () => {
   first = await Issuer.make('k1', 'ES256', () => clock.wallMs());
@@ -24,6 +32,7 @@ beforeAll(async () => {
 
 beforeEach(() => {
   directory = mkdtempSync(join(tmpdir(), 'keys-'));
+  problems = [];
   cleanups = [() => rmSync(directory, { recursive: true })];
 });
 
@@ -32,7 +41,7 @@ afterEach(() => {
 });
 
 async function open(location: string): Promise<KeySource> {
-  const source = await KeySource.open({ location, refreshMs: 60_000, clock, logger: silentLogger });
+  const source = await KeySource.open({ location, refreshMs: 60_000, clock, logger });
   cleanups.push(() => source.close());
   return source;
 }
@@ -141,6 +150,22 @@ describe('a URL', () => {
     isUp = true;
     clock.advance(10_000);
     expect(await isKnown(source, first)).toBe(true);
+  });
+
+  it('with a certificate nobody vouches for gives none', async () => {
+    const read = (name: string) => readFileSync(join(TLS_FILES, name));
+    const server = createTlsServer(
+      { cert: read('server.pem'), key: read('server.key') },
+      (_request, response) => response.end(first.jwks),
+    );
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    cleanups.push(() => {
+      server.closeAllConnections();
+      server.close();
+    });
+    const source = await open(`https://127.0.0.1:${(server.address() as AddressInfo).port}/keys`);
+    expect(await isKnown(source, first)).toBe(false);
+    expect(problems).toEqual([expect.stringMatching(/^cannot be fetched: .*certificate/)]);
   });
 
   it('is asked at once about a new key, but not by everyone who makes one up', async () => {
