@@ -5,11 +5,7 @@ import type { VHost } from '../../src/engine/vhost.ts';
 import type { PeerInfo } from '../../src/net/transport.ts';
 import type { ConnectPacket } from './connect-packet.ts';
 import type { MqttSettings } from './settings.ts';
-import {
-  REASON_BAD_AUTH_METHOD,
-  REASON_BAD_USER_OR_PASSWORD,
-  REASON_NOT_AUTHORIZED,
-} from './spec/reason-codes.ts';
+import { REASON_BAD_USER_OR_PASSWORD, REASON_NOT_AUTHORIZED } from './spec/reason-codes.ts';
 
 export interface Login {
   readonly user: User;
@@ -33,10 +29,6 @@ export function logIn(
   connect: ConnectPacket,
   done: LoginDone,
 ): void {
-  if (connect.properties.authMethod !== undefined) {
-    done(REASON_BAD_AUTH_METHOD);
-    return;
-  }
   const { username, password } = connect;
   const { access } = broker;
   const finish = (user: User | undefined, vhost: string): void =>
@@ -56,7 +48,8 @@ export function logIn(
   access.authenticate(name, password, (user) => finish(user, vhost));
 }
 
-function admit(
+/** Whether a user whose password was checked may be here: the login, or a reason code. */
+export function admit(
   broker: Broker,
   peer: PeerInfo,
   user: User | undefined,

@@ -5,6 +5,7 @@
 import type { Actor } from '../../src/engine/actor.ts';
 import type { Session } from '../../src/engine/session/session.ts';
 import type { Ticket } from '../../src/engine/ports.ts';
+import { readSubscribe, readUnsubscribe } from './client-packets.ts';
 import {
   connackProperties,
   deliveryLimits,
@@ -15,6 +16,7 @@ import type { ConnectPacket, ConnectWill } from './connect-packet.ts';
 import { Deliveries, type DeliveryHost, type DeliveryLimits } from './deliveries.ts';
 import { Inbound, type InboundHost } from './inbound.ts';
 import type { ClientRegistry, RegisteredClient } from './client-registry.ts';
+import { writeSuback, writeUnsuback } from './packet-writer.ts';
 import type { SessionConsumer } from './session-consumer.ts';
 import type { PropertyValues } from './spec/properties.ts';
 import { Subscribing, type SubscribingHost } from './subscribing.ts';
@@ -105,12 +107,42 @@ export class ClientSession implements SubscribingHost {
     this.subscribing.wake();
   }
 
+  onSubscribe(buf: Buffer, start: number, end: number): void {
+    const { version, packetBytesMax } = this.limits;
+    const packet = readSubscribe(version, buf, start, end);
+    const { packetId } = packet;
+    const codes: number[] = [];
+    const replay = this.subscribing.subscribe(packet, codes);
+    this.#afterCommit(() => {
+      writeSuback(this.outbound, version, packetId, codes, undefined, packetBytesMax);
+      replay();
+    });
+  }
+
+  onUnsubscribe(buf: Buffer, start: number, end: number): void {
+    const { version, packetBytesMax } = this.limits;
+    const packet = readUnsubscribe(version, buf, start, end);
+    const { packetId } = packet;
+    const codes = this.subscribing.unsubscribe(packet);
+    this.#afterCommit(() => {
+      writeUnsuback(this.outbound, version, packetId, codes, undefined, packetBytesMax);
+    });
+  }
+
   ownQueueDrained(): void {
     if (this.subscribing.hasShared) this.subscribing.wake();
   }
 
   consumerCancelled(consumer: SessionConsumer): void {
     if (consumer.subscription === undefined) this.#host.sessionLost();
+  }
+
+  /** Runs `reply` once what the session keeps is on disk. */
+  #afterCommit(reply: () => void): void {
+    const isKept = this.session.isPersistent || this.subscribing.hasShared;
+    this.broker.hold(isKept ? this.broker.ticket : 0, () => {
+      if (this.isDelivering) reply();
+    });
   }
 
   /** The connection is gone. `leavesWill`: without a DISCONNECT that says otherwise. */

@@ -2,7 +2,7 @@
  * One MQTT connection: from bytes to its session, and its end.
  *
  *     WAITING --CONNECT--> CHECKING --CONNACK 0--> RUNNING --DISCONNECT, error, take-over--> ENDED
- *        |                    |                       |                                        ^
+ *        |            AUTH <--+--> AUTH              |                                        ^
  *        +------- timeout, refusal, anything wrong, a dropped socket -------------------------+
  *
  * 1. Until the login is checked and the session is on disk the connection is not read; packets the
@@ -21,33 +21,19 @@ import type { ProtocolLogger } from '../../src/base/logger.ts';
 import type { Broker } from '../../src/engine/broker.ts';
 import type { FlushSet } from '../../src/net/flush-set.ts';
 import { Outbound } from '../../src/net/outbound.ts';
-import type { Transport, TransportHandler } from '../../src/net/transport.ts';
-import { type Login, logIn } from './authentication.ts';
-import {
-  AckFields,
-  readAck,
-  readAuth,
-  readDisconnect,
-  readEmpty,
-  readSubscribe,
-  readUnsubscribe,
-} from './client-packets.ts';
+import type { PeerInfo, Transport, TransportHandler } from '../../src/net/transport.ts';
+import type { Login } from './authentication.ts';
+import { AckFields, readAck, readAuth, readDisconnect, readEmpty } from './client-packets.ts';
 import type { ClientRegistry } from './client-registry.ts';
 import { ClientSession, type ClientSessionHost } from './client-session.ts';
 import { cappedExpiry } from './connect-answer.ts';
-import { type ConnectPacket, connackVersion, readConnect } from './connect-packet.ts';
+import type { ConnectPacket } from './connect-packet.ts';
 import { HOLD_LOGIN, HOLD_REPLIES, InputGate } from './input-gate.ts';
+import { LoginExchange, type LoginHost } from './login-exchange.ts';
 import type { MessageView } from './message-view.ts';
 import { MqttError, protocolError, reasonCodeOf } from './mqtt-errors.ts';
 import { type PacketHandler, PacketParser } from './packet-parser.ts';
-import {
-  writeAck,
-  writeConnack,
-  writeDisconnect,
-  writePingresp,
-  writeSuback,
-  writeUnsuback,
-} from './packet-writer.ts';
+import { writeAck, writeConnack, writeDisconnect, writePingresp } from './packet-writer.ts';
 import type { PublishFields } from './publish-packet.ts';
 import { REPLY_DELIVERY, ReplyLedger } from './reply-ledger.ts';
 import type { MqttSettings } from './settings.ts';
@@ -63,6 +49,7 @@ import {
   PUBREL,
   SUBSCRIBE,
   UNSUBSCRIBE,
+  type ProtocolVersion,
   VARINT_MAX,
   packetName,
 } from './spec/packets.ts';
@@ -95,6 +82,8 @@ export interface ConnectionDeps {
   readonly registry: ClientRegistry;
   readonly sys: SysTopics;
   readonly counters: MqttCounters;
+  /** Of this process; made-up salts follow from it. */
+  readonly authSecret: Buffer;
   onEnded(connection: MqttConnection): void;
 }
 
@@ -106,7 +95,9 @@ const ENDED = 3;
 /** Acknowledgements are read one at a time. */
 const ack = new AckFields();
 
-export class MqttConnection implements TransportHandler, PacketHandler, ClientSessionHost {
+export class MqttConnection
+  implements TransportHandler, PacketHandler, ClientSessionHost, LoginHost
+{
   readonly id: number;
   readonly broker: Broker;
   readonly settings: MqttSettings;
@@ -124,8 +115,8 @@ export class MqttConnection implements TransportHandler, PacketHandler, ClientSe
   readonly #transport: Transport;
   readonly #parser: PacketParser;
   readonly #gate: InputGate;
+  readonly #login: LoginExchange;
   #stage: number;
-  #version: number;
   #client: ClientSession | undefined;
   #deadlineAtMs: number;
   #didRead: boolean;
@@ -150,12 +141,20 @@ export class MqttConnection implements TransportHandler, PacketHandler, ClientSe
     this.#transport = transport;
     this.#parser = new PacketParser(this);
     this.#gate = new InputGate(broker, transport, this.#parser);
+    this.#login = new LoginExchange(this);
     this.#stage = WAITING;
-    this.#version = 0;
     this.#client = undefined;
     this.#lastReadAtMs = clock.monotonicMs();
     this.#deadlineAtMs = this.#lastReadAtMs + settings.connectTimeoutMs;
     this.#didRead = false;
+  }
+
+  get peer(): PeerInfo {
+    return this.#transport.peer;
+  }
+
+  get authSecret(): Buffer {
+    return this.#deps.authSecret;
   }
 
   // Transport
@@ -247,19 +246,19 @@ export class MqttConnection implements TransportHandler, PacketHandler, ClientSe
         client.inbound.onPublish(flags, buf, start, end);
         break;
       case PUBACK:
-        readAck(this.#version, type, buf, start, end, ack);
+        readAck(this.#login.version, type, buf, start, end, ack);
         client.deliveries.onPuback(ack.packetId);
         break;
       case PUBREC:
-        readAck(this.#version, type, buf, start, end, ack);
+        readAck(this.#login.version, type, buf, start, end, ack);
         client.deliveries.onPubrec(ack.packetId, ack.reasonCode);
         break;
       case PUBREL:
-        readAck(this.#version, type, buf, start, end, ack);
+        readAck(this.#login.version, type, buf, start, end, ack);
         client.inbound.onPubrel(ack.packetId);
         break;
       case PUBCOMP:
-        readAck(this.#version, type, buf, start, end, ack);
+        readAck(this.#login.version, type, buf, start, end, ack);
         client.deliveries.onPubcomp(ack.packetId);
         break;
       default:
@@ -280,7 +279,15 @@ export class MqttConnection implements TransportHandler, PacketHandler, ClientSe
     const isTold = reasonCode >= REASON_FAILURE_MIN && client.wantsProblemInfo;
     const properties = isTold ? { reasonString: reasonName(reasonCode) } : undefined;
     const { packetBytesMax } = client.limits;
-    writeAck(this.outbound, this.#version, type, packetId, reasonCode, properties, packetBytesMax);
+    writeAck(
+      this.outbound,
+      this.#login.version,
+      type,
+      packetId,
+      reasonCode,
+      properties,
+      packetBytesMax,
+    );
     client.inbound.onReplied(type, packetId, reasonCode);
   }
 
@@ -309,54 +316,24 @@ export class MqttConnection implements TransportHandler, PacketHandler, ClientSe
         writePingresp(this.outbound);
         break;
       case SUBSCRIBE:
-        this.#onSubscribe(client, buf, start, end);
+        client.onSubscribe(buf, start, end);
         break;
       case UNSUBSCRIBE:
-        this.#onUnsubscribe(client, buf, start, end);
+        client.onUnsubscribe(buf, start, end);
         break;
       case DISCONNECT:
         this.#onDisconnect(client, buf, start, end);
         break;
       case AUTH:
-        readAuth(buf, start, end);
-        throw protocolError('AUTH without an authentication method in CONNECT');
+        this.#login.reauthenticate(client, readAuth(buf, start, end));
+        break;
       default:
         throw protocolError(`${packetName(type)} from a client`);
     }
   }
 
-  #onSubscribe(client: ClientSession, buf: Buffer, start: number, end: number): void {
-    const packet = readSubscribe(this.#version, buf, start, end);
-    const codes: number[] = [];
-    const replay = client.subscribing.subscribe(packet, codes);
-    const { packetId } = packet;
-    this.#afterCommit(client, () => {
-      const { packetBytesMax } = client.limits;
-      writeSuback(this.outbound, this.#version, packetId, codes, undefined, packetBytesMax);
-      replay();
-    });
-  }
-
-  #onUnsubscribe(client: ClientSession, buf: Buffer, start: number, end: number): void {
-    const packet = readUnsubscribe(this.#version, buf, start, end);
-    const codes = client.subscribing.unsubscribe(packet);
-    const { packetId } = packet;
-    this.#afterCommit(client, () => {
-      const { packetBytesMax } = client.limits;
-      writeUnsuback(this.outbound, this.#version, packetId, codes, undefined, packetBytesMax);
-    });
-  }
-
-  /** Runs `reply` once what the session keeps is on disk. */
-  #afterCommit(client: ClientSession, reply: () => void): void {
-    const isKept = client.session.isPersistent || client.subscribing.hasShared;
-    this.broker.hold(isKept ? this.broker.ticket : 0, () => {
-      if (this.#stage === RUNNING) reply();
-    });
-  }
-
   #onDisconnect(client: ClientSession, buf: Buffer, start: number, end: number): void {
-    const { reasonCode, properties } = readDisconnect(this.#version, buf, start, end);
+    const { reasonCode, properties } = readDisconnect(this.#login.version, buf, start, end);
     const seconds = properties.sessionExpirySeconds;
     if (seconds !== undefined) {
       const { session, actor } = client;
@@ -371,68 +348,73 @@ export class MqttConnection implements TransportHandler, PacketHandler, ClientSe
   // Login
 
   #onFirstPacket(type: number, buf: Buffer, start: number, end: number): void {
-    if (type !== CONNECT || this.#stage !== WAITING) {
-      throw protocolError(`${packetName(type)} before CONNACK`);
-    }
-    let connect: ConnectPacket;
-    try {
-      connect = readConnect(buf, start, end);
-    } catch (error) {
-      this.#version = connackVersion(buf, start, end) ?? 0;
-      this.#refuse(reasonCodeOf(error), error instanceof Error ? error.message : '');
-      return;
-    }
-    this.#version = connect.version;
-    this.#parser.setVersion(connect.version);
-    this.#stage = CHECKING;
-    this.#gate.add(HOLD_LOGIN);
-    logIn(this.broker, this.settings, this.#transport.peer, connect, (result) => {
-      if (this.#stage !== CHECKING) return;
-      if (typeof result === 'number') this.#refuse(result, reasonName(result));
-      else this.#open(connect, result);
-    });
+    const login = this.#login;
+    const isWaiting = this.#stage === WAITING;
+    if (isWaiting && type === CONNECT) login.onConnect(buf, start, end);
+    else if (isWaiting && type === AUTH && login.awaitsAuth)
+      login.onAuth(readAuth(buf, start, end));
+    else throw protocolError(`${packetName(type)} before CONNACK`);
   }
 
-  #open(connect: ConnectPacket, { user, vhost }: Login): void {
+  versionKnown(version: ProtocolVersion): void {
+    this.#parser.setVersion(version);
+  }
+
+  loginBegins(): void {
+    this.#stage = CHECKING;
+    this.#gate.add(HOLD_LOGIN);
+  }
+
+  loggedIn(connect: ConnectPacket, { user, vhost }: Login, proof: PropertyValues): void {
+    if (this.#stage !== CHECKING) return;
     let client: ClientSession;
     try {
       client = new ClientSession(this, { user, vhost, connectionId: this.id }, connect);
     } catch (error) {
       if (!(error instanceof BrokerError)) this.#logFault(error);
-      this.#refuse(reasonCodeOf(error), error instanceof Error ? error.message : '');
+      this.refused(reasonCodeOf(error), error instanceof Error ? error.message : '');
       return;
     }
     this.#client = client;
     let isNow = true;
     this.broker.hold(client.ticket, () => {
       if (this.#stage !== CHECKING) return;
-      this.#accept(client);
+      this.#accept(client, proof);
       if (isNow) this.#guard(() => this.#gate.remove(HOLD_LOGIN));
       else queueMicrotask(() => this.#guard(() => this.#gate.remove(HOLD_LOGIN)));
     });
     isNow = false;
   }
 
-  #accept(client: ClientSession): void {
+  #accept(client: ClientSession, proof: PropertyValues): void {
     this.#stage = RUNNING;
     this.#deadlineAtMs = Infinity;
     this.#lastReadAtMs = this.#deps.clock.monotonicMs();
     this.#parser.setPacketBytesMax(Math.min(this.settings.maxPacketBytes, VARINT_MAX));
-    const { limits, isPresent, connack } = client;
+    const { limits, isPresent } = client;
+    const connack = { ...client.connack, ...proof };
     const { packetBytesMax } = limits;
-    writeConnack(this.outbound, this.#version, isPresent, REASON_SUCCESS, connack, packetBytesMax);
+    writeConnack(
+      this.outbound,
+      this.#login.version,
+      isPresent,
+      REASON_SUCCESS,
+      connack,
+      packetBytesMax,
+    );
     client.begin();
   }
 
   /** CONNACK with a reason, then the end; nothing is said to what is not MQTT. */
-  #refuse(reasonCode: number, text: string): void {
+  refused(reasonCode: number, text: string): void {
+    if (this.#stage === ENDED) return;
     const { remoteAddress } = this.#transport.peer;
     const reason = reasonName(reasonCode);
     this.#deps.logger.warn({ connection: this.id, remoteAddress, reason, text }, 'mqtt refused');
-    if (this.#version !== 0) {
+    if (this.#login.version !== 0) {
       const properties: PropertyValues = text === '' ? {} : { reasonString: text };
       const code = reasonCode;
-      writeConnack(this.outbound, this.#version, false, code, properties, VARINT_MAX);
+      writeConnack(this.outbound, this.#login.version, false, code, properties, VARINT_MAX);
     }
     this.#hangUp(true);
   }
@@ -460,7 +442,7 @@ export class MqttConnection implements TransportHandler, PacketHandler, ClientSe
     if (this.#stage === RUNNING && isServerReason(reasonCode, DISCONNECT)) {
       const properties = text === '' ? undefined : { reasonString: text };
       const { packetBytesMax } = this.#client!.limits;
-      writeDisconnect(this.outbound, this.#version, reasonCode, properties, packetBytesMax);
+      writeDisconnect(this.outbound, this.#login.version, reasonCode, properties, packetBytesMax);
     }
     this.#hangUp(true);
   }

@@ -80,6 +80,7 @@ class Acceptor implements MqttAcceptor {
       registry: this.#registry,
       sys: this.#sys,
       counters: this.#counters,
+      authSecret: Buffer.from(broker.random.bytes(32)),
       onEnded: (connection) => this.#remove(connection),
     };
     this.accept = (transport) => {

@@ -31,7 +31,7 @@ import {
 } from './permission.ts';
 import type { TokenGrant } from './token-grant.ts';
 import { tokenIn, type TokenVerifier } from './token-login.ts';
-import { User, userFromJson, userToJson, type UserLimits } from './user.ts';
+import { User, userFromJson, userRecord, type UserLimits } from './user.ts';
 
 export type ResourceKind = 'exchange' | 'queue';
 export type AccessRecordKind = 'user' | 'permission' | 'topic_permission';
@@ -125,7 +125,7 @@ export class Access {
       if (change.tags !== undefined) user.tags = new Set(change.tags);
       if (change.limits !== undefined) user.limits = change.limits;
     }
-    this.#changed('user', [name], userToJson(user));
+    this.#changed('user', [name], userRecord(user));
     return user;
   }
 

@@ -7,6 +7,7 @@
  */
 import { createHash, scrypt, timingSafeEqual } from 'node:crypto';
 import type { RandomSource } from '../../base/random.ts';
+import { deriveScramKeys, scramKeysToText } from './scram.ts';
 
 /** Names as in RabbitMQ's definitions files, and our own. */
 export type PasswordAlgorithm =
@@ -18,6 +19,8 @@ export interface PasswordHash {
   readonly algorithm: PasswordAlgorithm;
   /** base64 of salt and digest: 16 + 32 bytes for scrypt, 4 + 32 or 4 + 64 for RabbitMQ's. */
   readonly hash: string;
+  /** Keys for SCRAM-SHA-256 (scram.ts), of passwords that were set here. */
+  readonly scram?: string;
 }
 
 const SCRYPT_SALT_BYTES = 16;
@@ -74,9 +77,17 @@ export function hashPassword(
   done: (hash: PasswordHash | undefined) => void,
 ): void {
   const salt = Buffer.from(random.bytes(SCRYPT_SALT_BYTES));
+  const scramSalt = Buffer.from(random.bytes(SCRYPT_SALT_BYTES));
   lane.derive(Buffer.from(password as string), salt, (key) => {
-    if (key === undefined) done(undefined);
-    else done({ algorithm: 'scrypt', hash: Buffer.concat([salt, key]).toString('base64') });
+    if (key === undefined) {
+      done(undefined);
+      return;
+    }
+    const hash = Buffer.concat([salt, key]).toString('base64');
+    deriveScramKeys(Buffer.from(password as string), scramSalt, (keys) => {
+      const scram = keys === undefined ? {} : { scram: scramKeysToText(keys) };
+      done({ algorithm: 'scrypt', hash, ...scram });
+    });
   });
 }
 

@@ -63,18 +63,29 @@ export function userToJson(user: Pick<User, 'password' | 'tags' | 'limits'>): Js
 interface UserRecord {
   readonly password_hash: string;
   readonly hashing_algorithm: PasswordHash['algorithm'] | '';
+  readonly scram?: string;
   readonly tags: readonly string[];
   readonly limits: { readonly 'max-connections'?: number; readonly 'max-channels'?: number };
 }
 
-/** The reverse of `userToJson`; the JSON is our own. */
+/** What is persisted of a user: also what definitions files have no name for. */
+export function userRecord(user: Pick<User, 'password' | 'tags' | 'limits'>): Json {
+  const scram = user.password?.scram;
+  return { ...(userToJson(user) as object), ...(scram !== undefined && { scram }) };
+}
+
+/** The reverse of `userRecord`; the JSON is our own. */
 export function userFromJson(name: string, json: Json): User {
   const record = json as unknown as UserRecord;
   const algorithm = record.hashing_algorithm;
   const password =
     algorithm === '' || record.password_hash === ''
       ? undefined
-      : { algorithm, hash: record.password_hash };
+      : {
+          algorithm,
+          hash: record.password_hash,
+          ...(record.scram !== undefined && { scram: record.scram }),
+        };
   const limits = {
     ...(record.limits['max-connections'] !== undefined && {
       maxConnections: record.limits['max-connections'],

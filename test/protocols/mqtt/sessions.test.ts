@@ -203,6 +203,7 @@ describe('a session', () => {
     await slow.subscribe('x', { qos: 1 });
     const publisher = await harness.connect('p');
     publisher.publish('x', 'first', { qos: 1 });
+    await harness.settle();
     for (let i = 0; i < 10_500; i += 1) publisher.publish('x', 'bulk');
     publisher.publish('x', 'last', { qos: 1 });
     await harness.settle();
