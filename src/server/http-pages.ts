@@ -1,4 +1,5 @@
 import type { RequestListener, ServerResponse } from 'node:http';
+import { type ExamplePages, isExamplePath } from './example-pages.ts';
 
 /** What the plain pages of the HTTP port show. */
 export interface HttpPagesDeps {
@@ -6,11 +7,13 @@ export interface HttpPagesDeps {
   troubles(): readonly string[];
   /** WebSocket paths by protocol, for the page at `/`. */
   readonly paths: ReadonlyMap<string, readonly string[]>;
+  /** Set when the examples are served. */
+  readonly examples?: ExamplePages | undefined;
 }
 
 /**
  * Answers requests that open no WebSocket: a word about the server at `/`, its health at
- * `/health`, and 404.
+ * `/health`, the examples when they are served, and 404.
  */
 export function createHttpPages(deps: HttpPagesDeps): RequestListener {
   return (request, response) => {
@@ -20,7 +23,12 @@ export function createHttpPages(deps: HttpPagesDeps): RequestListener {
       answerText(response, 405, 'method not allowed\n');
       return;
     }
-    switch (request.url?.split('?', 1)[0]) {
+    const path = request.url?.split('?', 1)[0] ?? '';
+    if (deps.examples !== undefined && isExamplePath(path)) {
+      deps.examples(path, response);
+      return;
+    }
+    switch (path) {
       case '/':
         answerText(response, 200, indexText(deps.paths));
         return;

@@ -144,6 +144,12 @@ export const OPTIONS = {
     'off',
     'HTTP and WebSocket over TLS, usually 15671; needs `tls-cert` and `tls-key`.',
   ),
+  'serve-examples': option(
+    'Listeners',
+    SWITCH,
+    'false',
+    'Serve the pages of `examples/` under `/examples/` on the HTTP port. For development.',
+  ),
   'allowed-origins': option(
     'Listeners',
     listOf(ORIGIN),

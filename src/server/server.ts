@@ -24,6 +24,7 @@ import type { StoreMetrics } from '../store/sqlite/sqlite-store.ts';
 import { amqpSettings } from './amqp-settings.ts';
 import type { Config } from './config.ts';
 import { loadDefinitionsFile } from './definitions-file.ts';
+import { createExamplePages } from './example-pages.ts';
 import { createHttpPages } from './http-pages.ts';
 import { startTokens } from './jwt/tokens.ts';
 import {
@@ -260,6 +261,7 @@ export class Server {
       onRequest: createHttpPages({
         troubles: () => [...this.broker.alarms].map((name) => `${name} alarm`),
         paths: new Map(routes.map((route) => [route.protocol, route.paths])),
+        examples: config.serveExamples ? createExamplePages() : undefined,
       }),
       onRefused: (reason: string, remoteAddress: string) =>
         logger.warn({ protocol, reason, remoteAddress }, 'connection refused'),

@@ -1,0 +1,104 @@
+/**
+ * The browser example in headless Chromium: three panels, three wires, one flow, and all of it
+ * again after the gateway was restarted. SCREENSHOT names a file to keep a picture in.
+ */
+import { existsSync } from 'node:fs';
+import { type Browser, chromium, type Page } from 'playwright-core';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { ServerProcess } from '../support/server-process.ts';
+
+const EXECUTABLE = process.env['CHROMIUM'] ?? '/usr/bin/chromium';
+const WIRES = ['amqp', 'mqtt', 'stomp'];
+const isPresent = existsSync(EXECUTABLE);
+
+if (!isPresent) {
+  process.stderr.write(`browser tests are skipped: no ${EXECUTABLE} (set CHROMIUM to name one)\n`);
+}
+
+let server: ServerProcess;
+let browser: Browser;
+let page: Page;
+const troubles: string[] = [];
+
+beforeAll(async () => {
+  if (!isPresent) return;
+  server = await ServerProcess.start({ args: ['--serve-examples', 'true'] });
+  browser = await chromium.launch({
+    executablePath: EXECUTABLE,
+    args: ['--no-sandbox', '--disable-gpu'],
+  });
+  page = await browser.newPage({ viewport: { width: 1200, height: 800 } });
+  page.on('pageerror', (error) => troubles.push(error.message));
+});
+
+afterAll(async () => {
+  if (!isPresent) return;
+  await browser.close();
+  await server.stop();
+  await server.dispose();
+});
+
+async function untilConnected(): Promise<void> {
+  for (const wire of WIRES) {
+    const state = page.locator(`.panel[data-wire=${wire}] .state[data-state=connected]`);
+    await state.waitFor({ timeout: 15_000 });
+  }
+}
+
+/** Every panel sends a text of its own, and every panel shows all three. */
+async function talk(text: string): Promise<void> {
+  for (const wire of WIRES) {
+    const form = page.locator(`.panel[data-wire=${wire}] form`);
+    await form.locator('input').fill(`${text} over ${wire}`);
+    await form.locator('button').click();
+  }
+  for (const receiver of WIRES) {
+    for (const sender of WIRES) {
+      const item = page
+        .locator(`.panel[data-wire=${receiver}] .messages li[data-wire=${sender}]`)
+        .filter({ hasText: `${text} over ${sender}` });
+      await item.waitFor({ timeout: 5_000 });
+    }
+  }
+}
+
+test.skipIf(!isPresent)('what one wire sends, all three show', async () => {
+  await page.goto(`http://127.0.0.1:${server.port('http')}/examples/browser-dashboard/`);
+  await untilConnected();
+  await talk('hello');
+  await page.waitForTimeout(4_000);
+  for (const receiver of WIRES) {
+    for (const sender of WIRES) {
+      const count = page.locator(`.panel[data-wire=${receiver}] [data-from=${sender}]`);
+      expect(Number(await count.textContent())).toBeGreaterThanOrEqual(3);
+    }
+  }
+  const path = process.env['SCREENSHOT'];
+  if (path !== undefined) await page.screenshot({ path });
+  expect(troubles).toEqual([]);
+});
+
+test.skipIf(!isPresent)(
+  'all three come back after a restart of the gateway',
+  async () => {
+    const port = server.port('http');
+    expect((await server.stop()).code).toBe(0);
+    for (const wire of WIRES) {
+      const state = page.locator(`.panel[data-wire=${wire}] .state[data-state=connecting]`);
+      await state.waitFor({ timeout: 5_000 });
+    }
+    const again = await ServerProcess.start({
+      dataDir: server.dataDir,
+      args: ['--http-port', String(port), '--serve-examples', 'true'],
+    });
+    try {
+      await untilConnected();
+      await talk('again');
+      expect(troubles).toEqual([]);
+    } finally {
+      await again.stop();
+      await server.restart();
+    }
+  },
+  40_000,
+);
