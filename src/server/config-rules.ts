@@ -11,6 +11,7 @@ const CLIENT_PORTS = [
   'stomps-port',
   'http-port',
   'https-port',
+  'web-mqtt-port',
 ] as const;
 /** Those that speak TLS. */
 const TLS_PORTS = ['amqps-port', 'mqtts-port', 'stomps-port', 'https-port'] as const;

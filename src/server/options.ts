@@ -144,6 +144,12 @@ export const OPTIONS = {
     'off',
     'HTTP and WebSocket over TLS, usually 15671; needs `tls-cert` and `tls-key`.',
   ),
+  'web-mqtt-port': option(
+    'Listeners',
+    PORT,
+    'off',
+    'MQTT over WebSocket alone, at `/ws`, where RabbitMQ has it: usually 15675.',
+  ),
   'serve-examples': option(
     'Listeners',
     SWITCH,

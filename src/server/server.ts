@@ -227,6 +227,9 @@ export class Server {
     if (config.httpsPort !== 'off') {
       await this.#serveHttp('https', config.httpsPort, hosts, routes, readTlsFiles(config));
     }
+    if (config.webMqttPort !== 'off') {
+      await this.#serveHttp('http/web-mqtt', config.webMqttPort, hosts, [mqttRoute(acceptMqtt)]);
+    }
     if (this.#listeners.some(({ protocol }) => TLS_PROTOCOLS.has(protocol))) {
       this.#stopWatchingTls = watchTlsFiles(config, () => this.reloadTls());
     }

@@ -123,8 +123,8 @@ describe('loadConfig', () => {
       ['http-port', 'off'],
     ]);
     expect(problemsOf({ flags: off })).toEqual([
-      'amqp-port, amqps-port, mqtt-port, mqtts-port, stomp-port, stomps-port, http-port, https-port: all are off; ' +
-        'at least one listener is needed',
+      'amqp-port, amqps-port, mqtt-port, mqtts-port, stomp-port, stomps-port, http-port, ' +
+        'https-port, web-mqtt-port: all are off; at least one listener is needed',
     ]);
   });
 
