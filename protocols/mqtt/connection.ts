@@ -161,6 +161,7 @@ export class MqttConnection
 
   onChunk(chunk: Buffer): void {
     this.chunkAtMs = this.#deps.clock.wallMs();
+    this.counters.bytesReceived += chunk.length;
     try {
       this.#parser.push(chunk);
     } catch (error) {
@@ -279,7 +280,7 @@ export class MqttConnection
     const isTold = reasonCode >= REASON_FAILURE_MIN && client.wantsProblemInfo;
     const properties = isTold ? { reasonString: reasonName(reasonCode) } : undefined;
     const { packetBytesMax } = client.limits;
-    writeAck(
+    this.counters.bytesSent += writeAck(
       this.outbound,
       this.#login.version,
       type,
@@ -313,7 +314,7 @@ export class MqttConnection
     switch (type) {
       case PINGREQ:
         readEmpty(type, start, end);
-        writePingresp(this.outbound);
+        this.counters.bytesSent += writePingresp(this.outbound);
         break;
       case SUBSCRIBE:
         client.onSubscribe(buf, start, end);

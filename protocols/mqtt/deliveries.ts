@@ -292,6 +292,7 @@ export class Deliveries {
     }
     if (newAlias !== 0) this.#aliases!.set(view.topic.text, newAlias);
     counters.sent += 1;
+    counters.bytesSent += byteCount;
     return true;
   }
 

@@ -62,6 +62,8 @@ class Acceptor implements MqttAcceptor {
       received: 0,
       sent: 0,
       tooLarge: 0,
+      bytesReceived: 0,
+      bytesSent: 0,
       connectionCount: 0,
       connectionsTotal: 0,
     };

@@ -17,6 +17,8 @@ export interface MqttCounters {
   received: number;
   sent: number;
   tooLarge: number;
+  bytesReceived: number;
+  bytesSent: number;
   connectionCount: number;
   connectionsTotal: number;
 }
@@ -92,6 +94,8 @@ export class SysTopics {
       ['connections/total', counters.connectionsTotal],
       ['messages/received', counters.received],
       ['messages/sent', counters.sent],
+      ['bytes/received', counters.bytesReceived],
+      ['bytes/sent', counters.bytesSent],
       ['messages/dropped/too-large', counters.tooLarge],
       ['retained messages/count', retainedCount],
       ['subscriptions/count', subscriptionCount],
