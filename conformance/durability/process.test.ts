@@ -65,6 +65,26 @@ test('SIGTERM ends in bounded time though a client neither reads nor answers', a
   expect(performance.now() - startedAtMs).toBeLessThan(12_000);
 });
 
+test('SIGTERM to `npm start` reaches the server, and its code comes back', async () => {
+  const dataDir = fs.mkdtempSync(path.join(os.tmpdir(), 'conformance-npm-'));
+  cleanups.push(() => fs.rmSync(dataDir, { recursive: true, force: true }));
+  const ports = ['--amqp-port', '0', '--http-port', '0'];
+  const npm = spawn('npm', ['start', '--silent', '--', '--data-dir', dataDir, ...ports], {
+    cwd: path.resolve(import.meta.dirname, '../..'),
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
+  let output = '';
+  npm.stdout.setEncoding('utf8').on('data', (text: string) => {
+    output += text;
+    if (text.includes('"msg":"ready"')) npm.kill('SIGTERM');
+  });
+  const code = await new Promise((resolve) => npm.once('exit', resolve));
+  const pid = /"pid":(\d+)/.exec(output)?.[1];
+  if (!output.includes('"msg":"stopped"')) process.kill(Number(pid), 'SIGKILL');
+  expect(output).toContain('"msg":"stopped"');
+  expect(code).toBe(0);
+});
+
 test('a second process on the same data directory is refused with a clear message', async () => {
   const server = await start();
   const second = ServerProcess.start({ dataDir: server.dataDir });
