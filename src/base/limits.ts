@@ -86,6 +86,9 @@ export const DELAY_MS_MAX = 0xffffffff;
 /** Delayed messages kept in memory per exchange; beyond it only their due times are. */
 export const DELAYED_RESIDENT_ENTRIES = 16_384;
 
+/** Bytes of delayed messages kept in memory per exchange or queue. */
+export const DELAYED_RESIDENT_BYTES = 8 * 1024 * 1024;
+
 /** Delayed messages released in one turn per exchange. */
 export const DELAYED_RELEASES_PER_TURN = 4_096;
 

@@ -87,3 +87,20 @@ describe('a chain of queues that overflow into each other', () => {
     expect(sink.readyCount).toBe(DEATHS_PER_RUN_MAX);
   });
 });
+
+describe('x-dead-letter-routing-key', () => {
+  const long = 'k'.repeat(256);
+
+  test('must fit into a delivery, as argument', async () => {
+    const e = await EngineFixture.open();
+    const args = { 'x-dead-letter-exchange': '', 'x-dead-letter-routing-key': long };
+    expect(() => e.queue('q', args)).toThrow(/value_too_long/);
+  });
+
+  test('... and as policy', async () => {
+    const e = await EngineFixture.open();
+    const definition = { 'dead-letter-exchange': 'x', 'dead-letter-routing-key': long };
+    const input = { pattern: '.*', definition };
+    expect(() => e.broker.policies.put('policy', '/', 'p', input)).toThrow(/routing.key/);
+  });
+});

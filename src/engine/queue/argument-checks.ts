@@ -2,7 +2,9 @@
  * Checks of single argument values. Each answers the error term RabbitMQ 4.3 prints after
  * `invalid arg 'x-...' for queue ...: `, or undefined when the value is fine.
  */
+import { textByteLength } from '../../base/byte-writer.ts';
 import type { FieldTable, FieldValue } from '../../base/field-value.ts';
+import { NAME_BYTES_MAX } from '../../base/limits.ts';
 import { typeName } from '../field-text.ts';
 
 export type ArgumentCheck = (value: FieldValue, args: FieldTable) => string | undefined;
@@ -67,7 +69,13 @@ export function checkString(value: FieldValue): string | undefined {
 
 export function checkDeadLetterKey(value: FieldValue, args: FieldTable): string | undefined {
   if (typeof value !== 'string') return unacceptable(value);
+  if (!isShort(value)) return `{value_too_long,${textByteLength(value)}}`;
   return args.has('x-dead-letter-exchange') ? undefined : 'routing_key_but_no_dlx_defined';
+}
+
+/** Whether a text can be a name on the wire. */
+export function isShort(text: string): boolean {
+  return textByteLength(text) <= NAME_BYTES_MAX;
 }
 
 /** A string out of a list; anything else is the named error. */

@@ -25,6 +25,7 @@ import {
   checkQueueVersion,
   checkString,
   checkTtl,
+  isShort,
   parseMaxAgeMs,
   type ArgumentCheck,
 } from './argument-checks.ts';
@@ -89,6 +90,7 @@ function oneOf(allowed: readonly string[]): PolicyKey['isValid'] {
 }
 
 const isText: PolicyKey['isValid'] = (value) => typeof value === 'string';
+const isName: PolicyKey['isValid'] = (value) => typeof value === 'string' && isShort(value);
 const isAge: PolicyKey['isValid'] = (value) =>
   typeof value === 'string' && parseMaxAgeMs(value) !== undefined;
 
@@ -136,7 +138,7 @@ export const QUEUE_ARGUMENTS: readonly QueueArgument[] = [
     types: QUEUES,
     check: checkDeadLetterKey,
     field: 'deadLetterRoutingKey',
-    policy: policy('dead-letter-routing-key', 'dead letter routing key', isText),
+    policy: policy('dead-letter-routing-key', 'dead letter routing key', isName),
     merge: 'argument',
   },
   {

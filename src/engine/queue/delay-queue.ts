@@ -3,16 +3,26 @@
  *
  *   publish ---> DELAYED (heap of due times) ---> due: released, settled here
  *
- * A due time costs sixteen bytes of heap; the message itself is let go once it is on disk and the
- * resident set is large, and read back when it falls due. Releasing at the due time and settling
- * here happen in one synchronous run, so a crash either delays once more or not at all.
+ * A due time costs some 24 bytes of heap; the message itself, transient or not, is let go once it is
+ * on disk and the resident set is large, and read back when it falls due. Releasing at the due time
+ * and settling here happen in one synchronous run, so a crash either delays once more or not at all.
+ *
+ * Messages leave in the order of their due times, equal ones in that of publishing: while some are
+ * being read, later ones wait.
  */
 import { DeadlineHeap } from '../../base/deadline-heap.ts';
-import { DELAYED_RESIDENT_ENTRIES, DELAYED_RELEASES_PER_TURN } from '../../base/limits.ts';
-import { ENTRY_DELAYED, Entry, STORE_NONE, STORE_WRITTEN } from '../message.ts';
+import {
+  DELAYED_RELEASES_PER_TURN,
+  DELAYED_RESIDENT_BYTES,
+  DELAYED_RESIDENT_ENTRIES,
+} from '../../base/limits.ts';
+import { ENTRY_DELAYED, Entry, STORE_WRITTEN } from '../message.ts';
 import type { Message } from '../message.ts';
 import type { QueueId, RecoveredQueue, Store } from '../ports.ts';
 import { ENQUEUED, ENQUEUED_DURABLE } from './queue.ts';
+
+/** Part of the limits down to which memory is freed once it is above them. */
+const LET_GO_TO = 7 / 8;
 
 /** What a delay queue needs from its vhost. */
 export interface DelayHost {
@@ -28,7 +38,11 @@ export class DelayQueue {
   readonly #release: (message: Message) => void;
   /** Due time and sequence. */
   readonly #due: DeadlineHeap<number>;
+  /** By sequence, oldest first. */
   readonly #resident: Map<number, Entry>;
+  #residentBytes: number;
+  /** Reads under way of messages that are due. */
+  #readCount: number;
   #nextSequence: number;
   #isDropped: boolean;
 
@@ -38,6 +52,8 @@ export class DelayQueue {
     this.#release = release;
     this.#due = new DeadlineHeap();
     this.#resident = new Map();
+    this.#residentBytes = 0;
+    this.#readCount = 0;
     this.#nextSequence = 1;
     this.#isDropped = false;
   }
@@ -50,6 +66,16 @@ export class DelayQueue {
   /** Messages that wait. */
   get count(): number {
     return this.#due.length;
+  }
+
+  /** Messages in memory. */
+  get residentCount(): number {
+    return this.#resident.size;
+  }
+
+  /** Bytes of the messages in memory. */
+  get residentBytes(): number {
+    return this.#residentBytes;
   }
 
   restore(recovered: RecoveredQueue): void {
@@ -66,26 +92,28 @@ export class DelayQueue {
     this.#nextSequence += 1;
     entry.state = ENTRY_DELAYED;
     entry.notBeforeMs = dueAtMs;
-    if (isDurable) this.#host.store.put(this.id, entry, true);
+    this.#host.store.put(this.id, entry, isDurable);
     this.#resident.set(entry.sequence, entry);
+    this.#residentBytes += bytesOf(message);
     const isNext = dueAtMs < this.#due.nextKey;
     this.#due.push(dueAtMs, entry.sequence);
     if (isNext) this.#host.wakeDelayAt(this, dueAtMs);
-    if (this.#resident.size > DELAYED_RESIDENT_ENTRIES) this.#letGo();
+    if (this.#holdsMoreThan(1)) this.#letGo();
     return isDurable ? ENQUEUED_DURABLE : ENQUEUED;
   }
 
   /** Releases what is due, at most a turn's share. */
   tick(nowMs: number): void {
-    if (this.#isDropped) return;
+    if (this.#isDropped || this.#readCount > 0) return;
     for (let budget = DELAYED_RELEASES_PER_TURN; budget > 0; budget -= 1) {
       if (this.#due.nextKey > nowMs) break;
+      const entry = this.#resident.get(this.#due.peek()!);
+      if (entry !== undefined && this.#readCount > 0) break;
       const sequence = this.#due.pop()!;
-      const entry = this.#resident.get(sequence);
       if (entry === undefined) this.#readAndRelease(sequence);
       else this.#releaseEntry(entry);
     }
-    if (this.#due.length > 0) this.#host.wakeDelayAt(this, this.#due.nextKey);
+    this.#wakeForNext();
   }
 
   /** The exchange was deleted: what waits is lost, as with RabbitMQ's plugin. */
@@ -93,36 +121,58 @@ export class DelayQueue {
     this.#isDropped = true;
     this.#due.clear();
     this.#resident.clear();
+    this.#residentBytes = 0;
     this.#host.store.dropQueue(this.id);
   }
 
+  /** While messages are being read the next wake-up is asked for when they have come. */
+  #wakeForNext(): void {
+    if (this.#readCount > 0 || this.#due.length === 0) return;
+    this.#host.wakeDelayAt(this, this.#due.nextKey);
+  }
+
   #releaseEntry(entry: Entry): void {
-    this.#resident.delete(entry.sequence);
+    this.#forget(entry);
     this.#release(entry.message);
-    if (entry.storeState !== STORE_NONE) this.#host.store.settle(this.id, entry);
+    this.#host.store.settle(this.id, entry);
   }
 
   #readAndRelease(sequence: number): void {
+    this.#readCount += 1;
     this.#host.store.read(this.id, sequence, 1, 1, (entries) => {
+      this.#readCount -= 1;
+      if (this.#isDropped) return;
       const entry = entries[0];
-      if (entry?.sequence === sequence && !this.#isDropped) this.#releaseEntry(entry);
+      if (entry?.sequence === sequence) this.#releaseEntry(entry);
+      this.#wakeForNext();
     });
   }
 
-  /** Forgets the oldest entries that are surely on disk. */
+  /** Forgets the oldest entries that are surely on disk while there are too many or too large. */
   #letGo(): void {
-    let budget = 64;
-    for (const [sequence, entry] of this.#resident) {
-      budget -= 1;
-      if (budget === 0) return;
-      if (entry.storeState === STORE_WRITTEN && this.#isReadable(sequence)) {
-        this.#resident.delete(sequence);
-      }
+    for (const entry of this.#resident.values()) {
+      if (entry.storeState !== STORE_WRITTEN || !this.#holdsMoreThan(LET_GO_TO)) return;
+      if (!this.#isReadable(entry.sequence)) return;
+      this.#forget(entry);
     }
   }
 
-  /** True when the commit of the entry is complete: the store's index knows it. */
+  /** True when more than that part of either limit is in memory. */
+  #holdsMoreThan(part: number): boolean {
+    if (this.#resident.size > part * DELAYED_RESIDENT_ENTRIES) return true;
+    return this.#residentBytes > part * DELAYED_RESIDENT_BYTES;
+  }
+
+  #forget(entry: Entry): void {
+    if (this.#resident.delete(entry.sequence)) this.#residentBytes -= bytesOf(entry.message);
+  }
+
+  /** True when the commit of the entry has begun: a read finds it. */
   #isReadable(sequence: number): boolean {
     return this.#host.store.firstLive(this.id, sequence) === sequence;
   }
+}
+
+function bytesOf(message: Message): number {
+  return message.headerBytes + message.bodyBytes;
 }

@@ -4,7 +4,7 @@ import { MemoryDisk } from '../../../src/store/memory-disk.ts';
 import { EngineFixture } from '../../support/engine-fixture.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 
-describe('limits after a restart', () => {
+describe('after a restart', () => {
   test('a TTL ends although a higher level is empty and nobody consumes', async () => {
     const disk = new MemoryDisk();
     const clock = new FakeClock();

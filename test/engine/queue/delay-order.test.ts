@@ -1,0 +1,78 @@
+import { describe, expect, test } from 'vitest';
+import {
+  DELAYED_RELEASES_PER_TURN,
+  DELAYED_RESIDENT_BYTES,
+  DELAYED_RESIDENT_ENTRIES,
+} from '../../../src/base/limits.ts';
+import type { Store } from '../../../src/engine/ports.ts';
+import { DelayQueue } from '../../../src/engine/queue/delay-queue.ts';
+import { MemoryDisk } from '../../../src/store/memory-disk.ts';
+import { bodyOf, EngineFixture } from '../../support/engine-fixture.ts';
+import { FakeClock } from '../../support/fake-clock.ts';
+
+const ARGS = { 'x-message-delay': 1_000 };
+
+describe('delayed messages', () => {
+  test('that fall due together come in the order of publishing', async () => {
+    const e = await EngineFixture.open();
+    e.queue('q', ARGS);
+    for (let n = 0; n < 100; n += 1) e.publish('', 'q', `${n}`);
+    e.clock.advance(1_000);
+    const consumer = e.consume('q', { noAck: true });
+    await e.settle();
+    expect(consumer.bodies).toEqual(Array.from({ length: 100 }, (_, n) => `${n}`));
+  });
+
+  test('after a restart, too, and reads of the disk do not pile up', async () => {
+    const disk = new MemoryDisk();
+    const clock = new FakeClock();
+    const count = 2 * DELAYED_RELEASES_PER_TURN + 10;
+    const before = await EngineFixture.open({ disk, clock });
+    before.queue('q', ARGS);
+    for (let n = 0; n < count; n += 1) before.publish('', 'q', `${n}`, { persistent: true });
+    await before.settle();
+    clock.advance(1_000);
+    const e = await EngineFixture.open({ disk, clock });
+    let reads = 0;
+    const read = e.store.read.bind(e.store);
+    e.store.read = (...args) => {
+      reads += 1;
+      read(...args);
+    };
+    e.turn();
+    e.turn();
+    expect(reads).toBeLessThanOrEqual(DELAYED_RELEASES_PER_TURN);
+    e.publish('', 'q', 'last');
+    clock.advance(1_000);
+    const consumer = e.consume('q', { noAck: true });
+    for (let n = 0; n < 12; n += 1) await e.settle();
+    expect(consumer.bodies.length).toBe(count + 1);
+    const expected = Array.from({ length: count }, (_, n) => `${n}`);
+    expect(consumer.bodies).toEqual([...expected, 'last']);
+  });
+
+  test('do not stay in memory, be they many, large or transient', async () => {
+    const e = await EngineFixture.open();
+    const released: string[] = [];
+    const host = { store: e.store as Store, wakeDelayAt: () => {} };
+    const queue = new DelayQueue(77, host, (message) => released.push(bodyOf(message)));
+    const bytes = 'x'.repeat(Math.ceil(DELAYED_RESIDENT_BYTES / 50));
+    for (let n = 0; n < 100; n += 1) {
+      queue.publish(e.message('', '', bytes), 5_000, n % 2 === 0);
+      if (n % 10 === 9) await e.settle();
+    }
+    expect(queue.residentBytes).toBeLessThan(1.3 * DELAYED_RESIDENT_BYTES);
+    for (let n = 0; n < 2 * DELAYED_RESIDENT_ENTRIES; n += 1) {
+      queue.publish(e.message('', '', 's'), 5_000, n % 2 === 0);
+      if (n % 1_000 === 0) await e.settle();
+    }
+    expect(queue.residentCount).toBeLessThan(1.3 * DELAYED_RESIDENT_ENTRIES);
+    for (let turn = 0; released.length < 100 + 2 * DELAYED_RESIDENT_ENTRIES; turn += 1) {
+      expect(turn).toBeLessThan(200);
+      queue.tick(6_000);
+      await e.settle();
+    }
+    expect(released.slice(0, 100).every((body) => body === bytes)).toBe(true);
+    expect(queue.residentBytes).toBe(0);
+  });
+});
