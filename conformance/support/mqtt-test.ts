@@ -142,7 +142,8 @@ export function useMqtt(options: ServerOptions = {}): MqttBroker {
   };
 }
 
-function skipReason(rule: MqttRule, peer: Peer | undefined): string | undefined {
+/** Why a rule is not tested against this target. */
+export function skipReason(rule: MqttRule, peer: Peer | undefined): string | undefined {
   const unlike = peer === undefined ? undefined : rule.unlike?.[peer];
   if (unlike !== undefined) return `${peer}: ${unlike}`;
   if (rule.needsServer === true && EXTERNAL !== undefined) return 'needs a process of ours';
