@@ -10,6 +10,7 @@ import {
   listOf,
   type OptionType,
   OptionValueError,
+  ORIGIN,
   PORT,
   SWITCH,
   text,
@@ -43,6 +44,9 @@ const ACCEPTED: readonly [string, OptionType<unknown>, unknown, unknown][] = [
   ['empty list', listOf(text('x')), 'none', []],
   ['block', CIDR, '10.0.0.0/8', { address: '10.0.0.0', prefixBits: 8 }],
   ['address', CIDR, '::1', { address: '::1', prefixBits: 128 }],
+  ['origin', ORIGIN, 'https://App.example.com', 'https://app.example.com'],
+  ['origin with a port', ORIGIN, 'http://localhost:8080', 'http://localhost:8080'],
+  ['every origin', ORIGIN, '*', '*'],
 ];
 
 const REFUSED: readonly [string, OptionType<unknown>, unknown][] = [
@@ -64,6 +68,9 @@ const REFUSED: readonly [string, OptionType<unknown>, unknown][] = [
   ['a host name', CIDR, 'localhost/8'],
   ['too many bits', CIDR, '10.0.0.0/33'],
   ['two slashes', CIDR, '10.0.0.0/8/8'],
+  ['a page', ORIGIN, 'https://app.example.com/page'],
+  ['a host without a scheme', ORIGIN, 'app.example.com'],
+  ['a file', ORIGIN, 'file:///page.html'],
   ['nothing', text('x'), ''],
 ];
 

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type ChannelModel, connect } from 'amqplib';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { WebSocket } from 'ws';
 import { silentLogger } from '../../src/base/logger.ts';
 import { type Config, defaultConfig } from '../../src/server/config.ts';
 import { Server } from '../../src/server/server.ts';
@@ -165,5 +166,27 @@ describe('Server', () => {
     const client = await connect(url, { rejectUnauthorized: false });
     server.reloadTls();
     await client.close();
+  });
+
+  test('serves WebSockets over TLS, with the same certificate files', async () => {
+    const fixture = (name: string) => new URL(`../fixtures/tls/${name}`, import.meta.url).pathname;
+    const { server } = await start({
+      amqpPort: 'off',
+      httpsPort: 0,
+      tlsCert: fixture('server.pem'),
+      tlsKey: fixture('server.key'),
+    });
+    const port = portOf(server, 'https');
+    expect(server.listeners).toEqual([{ protocol: 'https', host: '127.0.0.1', port }]);
+    server.reloadTls();
+    const socket = new WebSocket(`wss://127.0.0.1:${port}/ws/amqp`, { rejectUnauthorized: false });
+    const lost = new Promise((resolve) => socket.once('close', resolve));
+    await new Promise((resolve) => socket.once('open', resolve));
+    const start1 = new Promise<Buffer>((resolve) => socket.once('message', resolve));
+    socket.send(Buffer.from('AMQP\0\0\x09\x01', 'latin1'));
+    expect([...(await start1).subarray(0, 3)]).toEqual([1, 0, 0]);
+    expect(server.connectionCount).toBe(1);
+    await server.stop();
+    await lost;
   });
 });
