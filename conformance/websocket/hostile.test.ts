@@ -1,0 +1,135 @@
+/** WebSocket clients that mean no good; another client is served throughout. */
+import { once } from 'node:events';
+import { connect as connectTcp, type Socket } from 'node:net';
+import { AMQPWebSocketClient } from '@cloudamqp/amqp-client';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { WebSocket } from 'ws';
+import { ServerProcess } from '../support/server-process.ts';
+
+Object.assign(globalThis, { WebSocket });
+
+const PATHS = ['/ws/amqp', '/mqtt', '/stomp'];
+const MAX_CONNECTIONS = 40;
+
+let server: ServerProcess;
+
+beforeAll(async () => {
+  server = await ServerProcess.start({
+    args: ['--handshake-timeout', '1s', '--max-connections', String(MAX_CONNECTIONS)],
+  });
+});
+
+afterAll(async () => {
+  const exit = await server.stop();
+  expect(exit.code).toBe(0);
+  expect(server.errors).toEqual([]);
+  await server.dispose();
+});
+
+function url(path: string): string {
+  return `ws://127.0.0.1:${server.port('http')}${path}`;
+}
+
+async function open(path: string): Promise<WebSocket> {
+  const socket = new WebSocket(url(path));
+  socket.on('error', () => undefined);
+  await once(socket, 'open');
+  return socket;
+}
+
+async function closeCode(socket: WebSocket): Promise<number> {
+  if (socket.readyState === WebSocket.CLOSED) return 0;
+  const [code] = (await once(socket, 'close')) as [number];
+  return code;
+}
+
+/** A socket after the upgrade, for frames that no library would send. */
+async function openRaw(path: string): Promise<Socket> {
+  const socket = connectTcp(server.port('http'), '127.0.0.1');
+  socket.on('error', () => undefined);
+  socket.write(
+    `GET ${path} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n` +
+      'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n\r\n',
+  );
+  const [answer] = (await once(socket, 'data')) as [Buffer];
+  expect(answer.toString()).toMatch(/^HTTP\/1\.1 101 /);
+  return socket;
+}
+
+async function isServing(): Promise<void> {
+  const client = new AMQPWebSocketClient(url('/ws/amqp'));
+  await client.connect();
+  await client.channel();
+  await client.close();
+}
+
+test.each(PATHS)(
+  '%s: who says nothing is dropped',
+  async (path) => {
+    const socket = await open(path);
+    await closeCode(socket);
+    await isServing();
+  },
+  10_000,
+);
+
+test.each(PATHS)('%s: fragments without end', async (path) => {
+  const socket = await open(path);
+  for (let count = 0; count < 10_000; count += 1) socket.send(Buffer.of(0), { fin: false });
+  expect([1006, 1008]).toContain(await closeCode(socket));
+  await isServing();
+});
+
+test.each(PATHS)('%s: a frame that claims 2^62 bytes', async (path) => {
+  const socket = await openRaw(path);
+  socket.write(Buffer.from([0x82, 0xff, 0x40, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4]));
+  await once(socket, 'close');
+  await isServing();
+});
+
+test.each([
+  ['an unmasked frame', [0x82, 0x01, 0x41]],
+  ['a reserved bit', [0xc2, 0x81, 1, 2, 3, 4, 5]],
+  ['an unknown opcode', [0x83, 0x81, 1, 2, 3, 4, 5]],
+  ['a fragmented ping', [0x09, 0x80, 1, 2, 3, 4]],
+  ['a continuation of nothing', [0x80, 0x81, 1, 2, 3, 4, 5]],
+  ['a ping of 126 bytes', [0x89, 0xfe, 0, 126, 1, 2, 3, 4]],
+  ['a close code of 1', [0x88, 0x82, 0, 0, 0, 0, 0, 1]],
+])('%s', async (_what, bytes) => {
+  const socket = await openRaw('/ws/amqp');
+  socket.write(Buffer.from(bytes));
+  socket.resume();
+  await once(socket, 'close');
+  await isServing();
+});
+
+test('random bytes behind the upgrade', async () => {
+  for (let round = 0; round < 30; round += 1) {
+    const socket = await openRaw(PATHS[round % PATHS.length]!);
+    const bytes = Buffer.from(Array.from({ length: 200 }, () => Math.floor(Math.random() * 256)));
+    socket.resume();
+    socket.end(bytes);
+    await once(socket, 'close');
+  }
+  await isServing();
+});
+
+test('WebSockets count as connections', async () => {
+  const sockets = await Promise.all(Array.from({ length: MAX_CONNECTIONS }, () => open('/stomp')));
+  const tooMany = await open('/stomp');
+  await closeCode(tooMany);
+  for (const socket of sockets) socket.terminate();
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  await isServing();
+});
+
+test('large messages before the login leave memory as it was', async () => {
+  const before = server.residentBytes();
+  for (let round = 0; round < 5; round += 1) {
+    const socket = await open(PATHS[round % PATHS.length]!);
+    socket.send(Buffer.alloc(60 * 1024 * 1024, 'x'));
+    await closeCode(socket);
+  }
+  await isServing();
+  expect(server.residentBytes() - before).toBeLessThan(400 * 1024 * 1024);
+});
