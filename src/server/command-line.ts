@@ -14,7 +14,7 @@ export interface CommandLine {
 
 const COMMANDS = ['serve', 'check-config'] as const;
 const OFFLINE_NAMES: readonly string[] = OFFLINE_COMMANDS.map(({ name }) => name);
-const DESCRIPTION = `Message broker: AMQP 0-9-1 clients, durable queues on SQLite.
+const DESCRIPTION = `Message broker: AMQP 0-9-1, MQTT and STOMP clients, durable queues on SQLite.
 
 Commands:
   serve         serve clients until SIGTERM (the default)
