@@ -60,6 +60,7 @@ export class ClientSession implements SubscribingHost {
     const { sessions } = vhost;
     sessions.authorize(actor, clientId);
     registry.evict(vhost.name, clientId);
+    registry.checkConnection(actor);
     const isResumed = !connect.isCleanStart && sessions.find(clientId)?.isPersistent === true;
     registry.settleWill(vhost.name, clientId, isResumed, broker.clock.wallMs());
     const cleanStart = connect.isCleanStart;
@@ -79,9 +80,23 @@ export class ClientSession implements SubscribingHost {
     this.deliveries = new Deliveries(host, this.session, sessions, this.limits);
     this.inbound = new Inbound(host, actor, this.session, connect.version);
     this.subscribing = new Subscribing(this);
-    this.subscribing.start();
+    this.#start();
+    registry.takeConnection(actor);
     registry.add(vhost.name, clientId, host);
     registry.keepWill(actor, clientId, connect.will);
+  }
+
+  /** @throws BrokerError when a queue may not be read, or is another's; nothing is left behind */
+  #start(): void {
+    const { vhost, connectionId } = this.actor;
+    try {
+      this.subscribing.start();
+    } catch (error) {
+      this.subscribing.stop();
+      vhost.sessions.disconnected(this.session);
+      vhost.connectionClosed(connectionId);
+      throw error;
+    }
   }
 
   get broker(): ClientSessionHost['broker'] {
@@ -154,6 +169,7 @@ export class ClientSession implements SubscribingHost {
     this.subscribing.stop();
     this.deliveries.giveBack();
     registry.remove(vhost.name, session.clientId, this.#host);
+    registry.giveConnection(actor);
     const { expiryMs } = session;
     vhost.sessions.disconnected(session);
     vhost.connectionClosed(actor.connectionId);

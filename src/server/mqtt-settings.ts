@@ -3,11 +3,20 @@ import type { Config } from './config.ts';
 
 /** The part of the configuration that MQTT takes. */
 export function mqttSettings(config: Config): MqttSettings {
+  const expirySeconds = Math.ceil(config.mqttSessionExpiryMax / 1000);
   return {
     ...DEFAULT_MQTT_SETTINGS,
     product: config.serverProduct,
     version: config.serverVersion,
     defaultVhost: config.defaultVhost,
+    anonymousUser: config.mqttAnonymousUser,
+    disconnectsUnauthorized: config.mqttDisconnectUnauthorized,
+    sessionExpirySecondsMax: expirySeconds === 0 ? Infinity : expirySeconds,
+    keepAliveSecondsMax: Math.ceil(config.mqttKeepAliveMax / 1000),
+    receiveMaximum: config.mqttReceiveMaximum,
+    topicAliasMax: config.mqttTopicAliasMaximum,
+    outgoingAliasMax: config.mqttTopicAliasMaximum,
+    maxPacketBytes: config.mqttMaxPacketSize,
     connectTimeoutMs: config.handshakeTimeout,
   };
 }

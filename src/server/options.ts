@@ -57,6 +57,7 @@ export const OPTION_GROUPS = [
   'Listeners',
   'TLS',
   'AMQP',
+  'MQTT',
   'Users',
   'Tokens',
   'Limits',
@@ -279,6 +280,49 @@ export const OPTIONS = {
     duration(100, 600_000),
     `${HANDSHAKE_MS_MAX / 1000}s`,
     'Time a client has from connect to login.',
+  ),
+  'mqtt-anonymous-user': option(
+    'MQTT',
+    optionalText('name'),
+    'none',
+    'User that clients without a user name log in as. Without one they are refused.',
+  ),
+  'mqtt-disconnect-unauthorized': option(
+    'MQTT',
+    SWITCH,
+    'true',
+    'A publish without the right to it ends the connection where no acknowledgement can tell of ' +
+      'it (3.x, QoS 0); `false` drops it and acknowledges.',
+  ),
+  'mqtt-session-expiry-max': option(
+    'MQTT',
+    duration(0, 315_360_000_000),
+    '86400s',
+    'Sessions outlive their connection by this at most; 0: as long as the client says.',
+  ),
+  'mqtt-keep-alive-max': option(
+    'MQTT',
+    duration(0, 65_535_000),
+    '0s',
+    'Longest keep-alive granted to 5.0 clients; 0: what they ask for.',
+  ),
+  'mqtt-receive-maximum': option(
+    'MQTT',
+    integer(1, 65_535),
+    '1000',
+    'QoS 1 and 2 publishes a client may have under way.',
+  ),
+  'mqtt-topic-alias-maximum': option(
+    'MQTT',
+    integer(0, 65_535),
+    '16',
+    'Topic aliases a client may set, and that it is sent if it allows them.',
+  ),
+  'mqtt-max-packet-size': option(
+    'MQTT',
+    bytes(1_024, 256 * 1024 * 1024),
+    formatBytes(16 * 1024 * 1024),
+    'Largest packet accepted once logged in.',
   ),
   'auth-mechanisms': option(
     'Users',

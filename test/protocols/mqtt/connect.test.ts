@@ -117,6 +117,28 @@ describe('login', () => {
     expect((await harness.connect('a', {}, remote)).connack!.reasonCode).toBe(0x87);
   });
 
+  test("keeps to a user's connection limit, not counting one it takes over", async () => {
+    const harness = await Harness.open();
+    harness.fixture.broker.access.putUser('guest', { limits: { maxConnections: 2 } });
+    const first = await harness.connect('a');
+    await harness.connect('b');
+    expect((await harness.connect('c')).connack!.reasonCode).toBe(0x97);
+    expect((await harness.connect('b')).connack!.reasonCode).toBe(0);
+    await first.disconnect();
+    expect((await harness.connect('c')).connack!.reasonCode).toBe(0);
+  });
+
+  test('without the right to the session nothing happens to it', async () => {
+    const harness = await Harness.open();
+    const owner = await harness.resume('a');
+    const { access } = harness.fixture.broker;
+    access.putUser('bob', { tags: [] });
+    access.setPermission('bob', '/', { configure: '^$', write: '.*', read: '.*' });
+    const thief = await harness.connect('a', {}, { certificateSubject: 'bob' });
+    expect(thief.connack!.reasonCode).toBe(0x87);
+    expect(owner.isClosed).toBe(false);
+  });
+
   test('knows no unknown method of enhanced authentication [MQTT-4.12.0-1]', async () => {
     const harness = await Harness.open();
     const client = await harness.connect('a', { properties: { authenticationMethod: 'X' } });
