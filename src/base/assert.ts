@@ -12,8 +12,3 @@ export class AssertionFailure extends Error {
 export function assert(condition: unknown, text: string): asserts condition {
   if (!condition) throw new AssertionFailure(text);
 }
-
-/** Marks a branch the type system proves unreachable. */
-export function assertNever(value: never): never {
-  throw new AssertionFailure(`unreachable value ${String(value)}`);
-}

@@ -7,11 +7,6 @@ import { assert } from './assert.ts';
 /** 2^32: weight of the high half of a 64-bit integer. */
 const HIGH_HALF = 0x1_0000_0000;
 
-export function putU8(buf: Uint8Array, pos: number, value: number): number {
-  buf[pos] = value;
-  return pos + 1;
-}
-
 export function putU16(buf: Uint8Array, pos: number, value: number): number {
   buf[pos] = value >>> 8;
   buf[pos + 1] = value;

@@ -14,8 +14,6 @@
 
 /** Which protocol encoded the header bytes; each has a `MessageFormat` in `ports.ts`. */
 export const FORMAT_AMQP = 0;
-export const FORMAT_MQTT = 1;
-export const FORMAT_CMQ = 2;
 
 export class Message {
   readonly exchange: string;

@@ -18,7 +18,7 @@ import {
   lockedQueueError,
   resourceText,
 } from './equivalence.ts';
-import type { Destination, Exchange } from './exchange/exchange.ts';
+import type { Exchange } from './exchange/exchange.ts';
 import { checkExchangeType } from './exchange/exchange-types.ts';
 import { TopicExchange } from './exchange/topic-exchange.ts';
 import type { Entry, Message } from './message.ts';
@@ -431,11 +431,6 @@ export class VHost {
       clientId,
     );
   }
-}
-
-/** Narrows a destination to a queue. */
-export function isQueue(destination: Destination): destination is Queue {
-  return !destination.isExchange;
 }
 
 function refuseReserved(kind: 'queue' | 'exchange', name: string): never {

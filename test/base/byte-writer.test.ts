@@ -7,20 +7,18 @@ import {
   putU16,
   putU32,
   putU64,
-  putU8,
   textByteLength,
   truncateText,
 } from '../../src/base/byte-writer.ts';
 
 test('functions put a value and return the next offset', () => {
   const buf = Buffer.alloc(24);
-  let pos = putU8(buf, 0, 0x101);
-  pos = putU16(buf, pos, 0xfffe);
+  let pos = putU16(buf, 0, 0xfffe);
   pos = putU32(buf, pos, 0xdeadbeef);
   pos = putU64(buf, pos, Number.MAX_SAFE_INTEGER);
   pos = putShortText(buf, pos, 'hé', 3);
-  expect(pos).toBe(19);
-  expect(buf.toString('hex', 0, pos)).toBe('01fffedeadbeef001fffffffffffff0368c3a9');
+  expect(pos).toBe(18);
+  expect(buf.toString('hex', 0, pos)).toBe('fffedeadbeef001fffffffffffff0368c3a9');
 });
 
 test("negative integers are in two's complement", () => {
