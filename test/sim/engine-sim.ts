@@ -123,7 +123,13 @@ export class EngineSimulation {
     const id = this.#nextId;
     this.#nextId += 1;
     const tracked: Tracked = {
-      id, queue, isPersistent, isConfirmed: false, deliveries: 0, settledTicket: 0, isGone: false,
+      id,
+      queue,
+      isPersistent,
+      isConfirmed: false,
+      deliveries: 0,
+      settledTicket: 0,
+      isGone: false,
     };
     this.#messages.set(id, tracked);
     const bits = e.publish('', queue, `${id}`, { persistent: isPersistent });
@@ -221,7 +227,7 @@ export class EngineSimulation {
     for (const name of QUEUES) this.#consumers.push(this.#consume(name, Infinity));
     for (let round = 0; round < 40; round += 1) {
       await e.settle(2);
-        for (const { queue, entry, tracked } of this.#held.splice(0)) {
+      for (const { queue, entry, tracked } of this.#held.splice(0)) {
         queue.acknowledge(entry);
         tracked.isGone = true;
       }

@@ -39,7 +39,12 @@ describe('delivery', () => {
     e.turn();
     expect(consumer.bodies).toEqual(['0', '1', '0', '1', '2', '3']);
     expect(consumer.deliveries.map((d) => d.isRedelivered)).toEqual([
-      false, false, true, true, false, false,
+      false,
+      false,
+      true,
+      true,
+      false,
+      false,
     ]);
   });
 
