@@ -4,7 +4,8 @@
  *     slots:  [ c d _ _ a b ]      head = 4 (a), length = 4
  *
  * `Array.shift` moves every element once the array is long (44 us at 100,000 elements); this is
- * constant. Freed slots are cleared so that the ring never pins what it no longer holds.
+ * constant. Freed slots are cleared so that the ring never pins what it no longer holds, and a ring
+ * that never held anything has no slots: most queues are empty.
  */
 const INITIAL_CAPACITY = 16;
 
@@ -15,8 +16,8 @@ export class Ring<T> {
   #length: number;
 
   constructor() {
-    this.#slots = new Array<T | undefined>(INITIAL_CAPACITY).fill(undefined);
-    this.#mask = INITIAL_CAPACITY - 1;
+    this.#slots = [];
+    this.#mask = -1;
     this.#head = 0;
     this.#length = 0;
   }
@@ -60,14 +61,14 @@ export class Ring<T> {
 
   /** Drops everything and gives the memory back. */
   clear(): void {
-    this.#slots = new Array<T | undefined>(INITIAL_CAPACITY).fill(undefined);
-    this.#mask = INITIAL_CAPACITY - 1;
+    this.#slots = [];
+    this.#mask = -1;
     this.#head = 0;
     this.#length = 0;
   }
 
   #grow(): void {
-    const capacity = this.#slots.length * 2;
+    const capacity = Math.max(INITIAL_CAPACITY, this.#slots.length * 2);
     const slots = new Array<T | undefined>(capacity).fill(undefined);
     for (let index = 0; index < this.#length; index += 1) {
       slots[index] = this.#slots[(this.#head + index) & this.#mask];

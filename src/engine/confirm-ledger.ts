@@ -20,6 +20,8 @@ export interface ConfirmSink {
 }
 
 const INITIAL_CAPACITY = 64;
+/** What a ledger holds before its first publish; most connections never publish. */
+const NO_TICKETS = new Float64Array(0);
 
 export class ConfirmLedger {
   readonly #sink: ConfirmSink;
@@ -35,7 +37,7 @@ export class ConfirmLedger {
   constructor(sink: ConfirmSink, onWaiting: (ledger: ConfirmLedger) => void) {
     this.#sink = sink;
     this.#onWaiting = onWaiting;
-    this.#tickets = new Float64Array(INITIAL_CAPACITY);
+    this.#tickets = NO_TICKETS;
     this.#first = 1;
     this.#count = 0;
     this.isListed = false;
@@ -87,7 +89,7 @@ export class ConfirmLedger {
 
   #grow(): void {
     const old = this.#tickets;
-    const grown = new Float64Array(old.length * 2);
+    const grown = new Float64Array(Math.max(INITIAL_CAPACITY, old.length * 2));
     for (let index = 0; index < this.#count; index += 1) {
       const sequence = this.#first + index;
       grown[sequence & (grown.length - 1)] = old[sequence & (old.length - 1)]!;
