@@ -83,11 +83,7 @@ function note(row: Row, column: number, name: string, result: MqttLoadResult): v
   );
 }
 
-async function runRow(
-  row: Row,
-  peers: readonly Peer[],
-  seconds: number,
-): Promise<void> {
+async function runRow(row: Row, peers: readonly Peer[], seconds: number): Promise<void> {
   note(row, 0, 'ours', await runOurs(row.scenario, seconds));
   for (const [index, peer] of peers.entries()) {
     try {
@@ -142,9 +138,7 @@ function printRates(
     const met = target === undefined || at < 0 ? Number.NaN : own / others[at]! / target.ratio;
     const verdict = Number.isNaN(met) ? '' : met >= 1 ? 'yes' : 'no';
     const wanted = target === undefined ? '' : `${target.ratio}x ${target.peer}`;
-    console.log(
-      `| ${row.scenario.title} | ${perSecond(own)} |${cells} ${wanted} | ${verdict} |`,
-    );
+    console.log(`| ${row.scenario.title} | ${perSecond(own)} |${cells} ${wanted} | ${verdict} |`);
   }
   const missing = rows.reduce((total, row) => total + row.missing, 0);
   console.log(
@@ -161,7 +155,10 @@ async function compareConnections(peers: readonly Peer[], count: number): Promis
     rows.push([
       'ours',
       await runConnections({
-        ...DEFAULT_CONNECTIONS, count, url: ours.url, serverPid: ours.gateway.pid,
+        ...DEFAULT_CONNECTIONS,
+        count,
+        url: ours.url,
+        serverPid: ours.gateway.pid,
       }),
     ]);
   } finally {
@@ -189,7 +186,9 @@ async function main(chosen: CompareOptions): Promise<void> {
   const peers: Peer[] = [];
   for (const url of chosen.peers) peers.push(await identify(url));
   const rows: Row[] = MQTT_SCENARIOS.filter(({ name }) => isWanted(name)).map((scenario) => ({
-    scenario, rates: [[], ...peers.map(() => [])], missing: 0,
+    scenario,
+    rates: [[], ...peers.map(() => [])],
+    missing: 0,
   }));
   const fsyncProbes: FsyncFigures[] = [];
   const probeDirectory = mkdtempSync(join(tmpdir(), 'tributary-fsync-'));

@@ -43,7 +43,9 @@ export class Link {
   readonly socket: Socket;
   readonly version: packets.Version;
   readonly #reader: PacketReader;
-  #awaited: { type: number; resolve: (body: Buffer) => void; reject: (e: Error) => void } | undefined;
+  #awaited:
+    | { type: number; resolve: (body: Buffer) => void; reject: (e: Error) => void }
+    | undefined;
   #failure: Error | undefined;
   #isClosing: boolean;
 

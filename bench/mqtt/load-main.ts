@@ -1,6 +1,11 @@
 /** `node dist/bench/mqtt/load-main.js --url mqtt://... [options]`: one load run from the shell. */
 import { parseArgs } from 'node:util';
-import { DEFAULT_MQTT_LOAD, type MqttLoadOptions, type MqttLoadResult, runMqttLoad } from './load.ts';
+import {
+  DEFAULT_MQTT_LOAD,
+  type MqttLoadOptions,
+  type MqttLoadResult,
+  runMqttLoad,
+} from './load.ts';
 import type { Qos } from './packets.ts';
 
 const USAGE = `usage: load-main [options]

@@ -64,14 +64,18 @@ function report(profile: CpuProfile): void {
     add(byFile, url, us);
   }
   const share = (busyUs / (busyUs + idleUs)) * 100;
-  console.log(`main thread busy ${share.toFixed(0)} % of ${((busyUs + idleUs) / 1e6).toFixed(1)} s`);
+  console.log(
+    `main thread busy ${share.toFixed(0)} % of ${((busyUs + idleUs) / 1e6).toFixed(1)} s`,
+  );
   print('self time by function', byFunction, busyUs);
   print('self time by file', byFile, busyUs);
 }
 
 const scenario = MQTT_SCENARIOS.find((one) => one.name === (positionals[0] ?? 'qos0-16'));
 if (scenario === undefined) {
-  throw new Error(`no such scenario; there are ${MQTT_SCENARIOS.map(({ name }) => name).join(', ')}`);
+  throw new Error(
+    `no such scenario; there are ${MQTT_SCENARIOS.map(({ name }) => name).join(', ')}`,
+  );
 }
 const profileDirectory = mkdtempSync(join(tmpdir(), 'tributary-profile-'));
 const ours = await startOurs({

@@ -9,21 +9,19 @@ import { mqttVerdictLine, mqttViolationCount } from './mqtt-ledger.ts';
 const cycles = Number(process.env['KILL_CYCLES'] ?? 8);
 const seed = Number(process.env['KILL_SEED'] ?? Date.now() % 1_000_000);
 
-test(
-  `QoS 1 and 2, sessions and retained messages over ${cycles} kills`,
-  { timeout: 60_000 + cycles * 15_000 },
-  async () => {
-    const report = await runMqttKillTest({ cycles, seed });
-    console.log(
-      `seed ${seed}, ${cycles} kills in ${report.seconds.toFixed(0)} s: ` +
-        `${mqttVerdictLine(report.verdict)}, ` +
-        `slowest restart ${report.restartMaxMs.toFixed(0)} ms`,
-    );
-    expect(report.errors, `seed ${seed}`).toEqual([]);
-    expect(report.integrityFailures, `seed ${seed}`).toEqual([]);
-    expect(report.verdict.examples, `seed ${seed}`).toEqual([]);
-    expect(mqttViolationCount(report.verdict), `seed ${seed}`).toBe(0);
-    // A run that did next to nothing proves nothing.
-    expect(report.verdict.confirmed).toBeGreaterThan(cycles * 10);
-  },
-);
+test(`QoS 1 and 2, sessions and retained messages over ${cycles} kills`, {
+  timeout: 60_000 + cycles * 15_000,
+}, async () => {
+  const report = await runMqttKillTest({ cycles, seed });
+  console.log(
+    `seed ${seed}, ${cycles} kills in ${report.seconds.toFixed(0)} s: ` +
+      `${mqttVerdictLine(report.verdict)}, ` +
+      `slowest restart ${report.restartMaxMs.toFixed(0)} ms`,
+  );
+  expect(report.errors, `seed ${seed}`).toEqual([]);
+  expect(report.integrityFailures, `seed ${seed}`).toEqual([]);
+  expect(report.verdict.examples, `seed ${seed}`).toEqual([]);
+  expect(mqttViolationCount(report.verdict), `seed ${seed}`).toBe(0);
+  // A run that did next to nothing proves nothing.
+  expect(report.verdict.confirmed).toBeGreaterThan(cycles * 10);
+});

@@ -48,10 +48,31 @@ class Cast {
 
   constructor(base: string, ledger: MqttLedger, random: Random) {
     const senders: SenderOptions[] = [
-      { name: `${base}-p1`, version: 5, qos: 1, topic: `${base}/a/1`, window: 40, largeShare: 0.002 },
-      { name: `${base}-p2`, version: 5, qos: 2, topic: `${base}/a/2`, window: 40, largeShare: 0.002 },
+      {
+        name: `${base}-p1`,
+        version: 5,
+        qos: 1,
+        topic: `${base}/a/1`,
+        window: 40,
+        largeShare: 0.002,
+      },
+      {
+        name: `${base}-p2`,
+        version: 5,
+        qos: 2,
+        topic: `${base}/a/2`,
+        window: 40,
+        largeShare: 0.002,
+      },
       { name: `${base}-p3`, version: 4, qos: 1, topic: `${base}/b/1`, window: 5, largeShare: 0.02 },
-      { name: `${base}-p4`, version: 4, qos: 2, topic: `${base}/b/2`, window: 10, largeShare: 0.02 },
+      {
+        name: `${base}-p4`,
+        version: 4,
+        qos: 2,
+        topic: `${base}/b/2`,
+        window: 10,
+        largeShare: 0.02,
+      },
       { name: `${base}-p5`, version: 5, qos: 2, topic: `${base}/b/3`, window: 1, largeShare: 0 },
     ];
     this.senders = senders.map((one) => new Sender(one, ledger, random));

@@ -95,14 +95,13 @@ export class MqttLedger {
   }
 
   /** A session, or a shared group of them (whose deliveries have no order). */
-  addAudience(
-    name: string,
-    qos: number,
-    publishers: readonly string[],
-    isOrdered: boolean,
-  ): void {
+  addAudience(name: string, qos: number, publishers: readonly string[], isOrdered: boolean): void {
     this.#audiences.set(name, {
-      name, qos, isOrdered, publishers: new Set(publishers), seen: new Map(),
+      name,
+      qos,
+      isOrdered,
+      publishers: new Set(publishers),
+      seen: new Map(),
     });
   }
 

@@ -255,7 +255,15 @@ function connectPacket(options: MqttLinkOptions, url: URL): Buffer {
 /** Receive Maximum among CONNACK's properties. */
 function receiveMaximumOf(block: Buffer): number | undefined {
   const fixed: Record<number, number> = {
-    0x11: 4, 0x13: 2, 0x22: 2, 0x24: 1, 0x25: 1, 0x27: 4, 0x28: 1, 0x29: 1, 0x2a: 1,
+    0x11: 4,
+    0x13: 2,
+    0x22: 2,
+    0x24: 1,
+    0x25: 1,
+    0x27: 4,
+    0x28: 1,
+    0x29: 1,
+    0x2a: 1,
   };
   const { value, end: start } = varintAt(block, 0);
   let at = start;

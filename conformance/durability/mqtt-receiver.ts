@@ -103,11 +103,14 @@ export class Receiver {
     if (this.#isHolding || this.#acks.length === 0) return;
     if (this.#random.chance(HOLD_SHARE)) {
       this.#isHolding = true;
-      setTimeout(() => {
-        if (this.#link !== link) return;
-        this.#isHolding = false;
-        this.#flush(link);
-      }, this.#random.between(1, HOLD_MS_MAX));
+      setTimeout(
+        () => {
+          if (this.#link !== link) return;
+          this.#isHolding = false;
+          this.#flush(link);
+        },
+        this.#random.between(1, HOLD_MS_MAX),
+      );
       return;
     }
     this.#flush(link);

@@ -31,7 +31,10 @@ export class Retainer {
     this.#ledger = ledger;
     this.#random = random;
     this.#topics = Array.from({ length: TOPICS }, (_, at) => ({
-      topic: `${prefix}/${at}`, sequence: 0, confirmed: 0, clears: new Set<number>(),
+      topic: `${prefix}/${at}`,
+      sequence: 0,
+      confirmed: 0,
+      clears: new Set<number>(),
     }));
   }
 

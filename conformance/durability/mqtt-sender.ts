@@ -3,7 +3,15 @@
  * exchange that a crash interrupted goes on after the reconnect, PUBLISH with DUP or PUBREL, in the
  * order in which they began. Packet ids come from a small range, so that they are used again soon.
  */
-import { ackPacket, MqttLink, PUBACK, PUBCOMP, PUBREC, PUBREL, publishPacket } from './mqtt-link.ts';
+import {
+  ackPacket,
+  MqttLink,
+  PUBACK,
+  PUBCOMP,
+  PUBREC,
+  PUBREL,
+  publishPacket,
+} from './mqtt-link.ts';
 import type { MqttLedger } from './mqtt-ledger.ts';
 import type { Random } from './random.ts';
 

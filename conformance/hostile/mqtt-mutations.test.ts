@@ -24,14 +24,20 @@ interface Recorded {
 
 function recorded(version: wire.Version): Recorded[] {
   const login = { version, user: 'guest', password: 'guest' };
-  const user = [['a', 'b'], ['a', 'c']] as const;
+  const user = [
+    ['a', 'b'],
+    ['a', 'c'],
+  ] as const;
   const packets = [
     wire.connectPacket({ ...login, clientId: `m${version}`, cleanStart: false, keepAlive: 5 }),
     wire.connectPacket({
       ...login,
       clientId: `w${version}`,
       will: {
-        topic: 'mutated/will', payload: 'w', qos: 2, retain: true,
+        topic: 'mutated/will',
+        payload: 'w',
+        qos: 2,
+        retain: true,
         properties: { willDelay: 1, messageExpiry: 5, user },
       },
       properties: { sessionExpiry: 5, receiveMaximum: 5, topicAliasMaximum: 3, user },
@@ -46,10 +52,20 @@ function recorded(version: wire.Version): Recorded[] {
     wire.publishPacket({ version, topic: 'mutated/a', payload: 'zero' }),
     wire.publishPacket({ version, topic: 'mutated/b', payload: 'one', qos: 1, packetId: 3 }),
     wire.publishPacket({
-      version, topic: 'mutated/c', payload: 'two', qos: 2, packetId: 4, retain: true,
+      version,
+      topic: 'mutated/c',
+      payload: 'two',
+      qos: 2,
+      packetId: 4,
+      retain: true,
       properties: {
-        payloadFormat: 1, messageExpiry: 5, contentType: 'text/plain', responseTopic: 'r/t',
-        correlationData: Buffer.from('id'), topicAlias: 1, user,
+        payloadFormat: 1,
+        messageExpiry: 5,
+        contentType: 'text/plain',
+        responseTopic: 'r/t',
+        correlationData: Buffer.from('id'),
+        topicAlias: 1,
+        user,
       },
     }),
     wire.publishPacket({ version, topic: 'mutated/c', payload: '', retain: true }),

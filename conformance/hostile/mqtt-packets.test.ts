@@ -248,7 +248,8 @@ describe.skipIf(isExternal)('hostile MQTT packets', () => {
         wire.packet(wire.SUBSCRIBE, 2, wire.u16(1), v5, bad, v5),
         wire.packet(wire.UNSUBSCRIBE, 2, wire.u16(1), v5, bad),
         wire.publishPacket({
-          topic: 'a', rawProperties: Buffer.concat([wire.u8(0x26), wire.text('k'), bad]),
+          topic: 'a',
+          rawProperties: Buffer.concat([wire.u8(0x26), wire.text('k'), bad]),
         }),
         wire.publishPacket({ topic: 'a', rawProperties: Buffer.concat([wire.u8(0x03), bad]) }),
         wire.publishPacket({ topic: 'a', rawProperties: Buffer.concat([wire.u8(0x08), bad]) }),

@@ -96,8 +96,13 @@ describe.skipIf(isExternal)('MQTT under pressure', () => {
       expect(answer?.code).toBeGreaterThanOrEqual(0x80);
     }
     const list = wire.packet(
-      wire.SUBSCRIBE, 2, wire.u16(1), wire.varint(rawProperties.length), rawProperties,
-      wire.text('a'), wire.u8(0),
+      wire.SUBSCRIBE,
+      2,
+      wire.u16(1),
+      wire.varint(rawProperties.length),
+      rawProperties,
+      wire.text('a'),
+      wire.u8(0),
     );
     const other = await arena.connect();
     other.write(list);
@@ -109,7 +114,13 @@ describe.skipIf(isExternal)('MQTT under pressure', () => {
   test('10,000 filters in one SUBSCRIBE, taken back in one UNSUBSCRIBE', async () => {
     const client = await arena.connect();
     const filters = Array.from({ length: 10_000 }, (_, at) => `bulk/${at}/+/#`);
-    client.write(wire.subscribePacket(5, 1, filters.map((filter) => ({ filter, qos: 1 }))));
+    client.write(
+      wire.subscribePacket(
+        5,
+        1,
+        filters.map((filter) => ({ filter, qos: 1 })),
+      ),
+    );
     const suback = await client.reply(wire.SUBACK, 1, 20_000);
     expect(suback.codes.length).toBe(10_000);
     client.write(wire.unsubscribePacket(5, 2, filters));
@@ -143,8 +154,21 @@ describe.skipIf(isExternal)('MQTT under pressure', () => {
 
   test('client ids that look like filters, SQL, paths', async () => {
     const ids = [
-      '#', '+', '+/+', 'a/#', '$SYS', '$share/g/#', "'; DROP TABLE sessions; --", '../../etc',
-      '%s%n', 'a.b.*', ' ', '\u{feff}', '\u{10ffff}', 'x'.repeat(1_000), 'y'.repeat(65_535),
+      '#',
+      '+',
+      '+/+',
+      'a/#',
+      '$SYS',
+      '$share/g/#',
+      "'; DROP TABLE sessions; --",
+      '../../etc',
+      '%s%n',
+      'a.b.*',
+      ' ',
+      '\u{feff}',
+      '\u{10ffff}',
+      'x'.repeat(1_000),
+      'y'.repeat(65_535),
     ];
     for (const clientId of ids) {
       const first = await arena.dial();
