@@ -40,6 +40,9 @@ import type { MqttCounters } from './sys-topics.ts';
 const PACKET_ID_MAX = 65_535;
 const NO_IDS: readonly number[] = [];
 
+/** Packets are written one at a time: one record a version does for all connections. */
+const PACKETS = [0, 1, 2, 3, 4, 5].map((version) => new OutgoingPublish(version));
+
 /** What deliveries need of their connection. */
 export interface DeliveryHost {
   readonly broker: Broker;
@@ -82,7 +85,7 @@ export class Deliveries {
     this.#unreceived = new Map();
     this.#sharedQueues = new Map();
     this.#aliases = limits.topicAliasMax > 0 ? new Map() : undefined;
-    this.#packet = new OutgoingPublish(limits.version);
+    this.#packet = PACKETS[limits.version]!;
     this.#lastFreeId = PACKET_ID_MAX;
   }
 

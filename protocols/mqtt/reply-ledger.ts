@@ -11,7 +11,8 @@ export interface ReplySink {
   onReply(type: number, packetId: number, reasonCode: number): void;
 }
 
-const INITIAL_CAPACITY = 64;
+const INITIAL_CAPACITY = 16;
+const NO_RING = new Uint32Array(0);
 
 /**
  * Acknowledgements of one connection, each sent when the commit it promises is on disk, all in the
@@ -20,17 +21,20 @@ const INITIAL_CAPACITY = 64;
  * A ring of packed numbers (type, reason code, packet id) beside a `ConfirmLedger`.
  */
 export class ReplyLedger implements ConfirmSink {
+  readonly #broker: Broker;
   readonly #sink: ReplySink;
-  readonly #ledger: ConfirmLedger;
+  /** Made by the first reply: most connections never publish. */
+  #ledger: ConfirmLedger | undefined;
   #ring: Uint32Array;
   /** Sequences of the oldest reply that waits, and of the next one. */
   #first: number;
   #next: number;
 
   constructor(broker: Broker, sink: ReplySink) {
+    this.#broker = broker;
     this.#sink = sink;
-    this.#ledger = broker.confirmLedger(this);
-    this.#ring = new Uint32Array(INITIAL_CAPACITY);
+    this.#ledger = undefined;
+    this.#ring = NO_RING;
     this.#first = 1;
     this.#next = 1;
   }
@@ -41,6 +45,7 @@ export class ReplyLedger implements ConfirmSink {
     const sequence = this.#next;
     this.#ring[sequence & (this.#ring.length - 1)] = (type << 24) | (reasonCode << 16) | packetId;
     this.#next = sequence + 1;
+    this.#ledger ??= this.#broker.confirmLedger(this);
     this.#ledger.add(sequence, ticket, false);
   }
 
@@ -58,12 +63,12 @@ export class ReplyLedger implements ConfirmSink {
 
   /** The connection is gone. */
   close(): void {
-    this.#ledger.close();
+    this.#ledger?.close();
     this.#first = this.#next;
   }
 
   #grow(): void {
-    const grown = new Uint32Array(this.#ring.length * 2);
+    const grown = new Uint32Array(Math.max(this.#ring.length * 2, INITIAL_CAPACITY));
     for (let sequence = this.#first; sequence < this.#next; sequence += 1) {
       grown[sequence & (grown.length - 1)] = this.#ring[sequence & (this.#ring.length - 1)]!;
     }
