@@ -19,6 +19,7 @@ import type { MessageArena } from '../../src/base/arena.ts';
 import type { Clock } from '../../src/base/clock.ts';
 import { UNREAD_REPLY_BYTES_MAX } from '../../src/base/limits.ts';
 import type { ProtocolLogger } from '../../src/base/logger.ts';
+import type { User } from '../../src/engine/access/user.ts';
 import type { Actor } from '../../src/engine/actor.ts';
 import type { Broker } from '../../src/engine/broker.ts';
 import type { Entry } from '../../src/engine/message.ts';
@@ -55,6 +56,8 @@ export interface ConnectionDeps {
   readonly clock: Clock;
   readonly arena: MessageArena;
   readonly writer: MessageWriter;
+  /** Connections of the acceptor that are logged in as `user`. */
+  connectionsOf(user: User): number;
   onEnded(connection: StompConnection): void;
 }
 
@@ -116,6 +119,11 @@ export class StompConnection
   /** Valid from the login on. */
   get actor(): Actor {
     return this.#actor!;
+  }
+
+  /** undefined before the login. */
+  get user(): User | undefined {
+    return this.#actor?.user;
   }
 
   randomBytes(count: number): Uint8Array {
@@ -250,10 +258,21 @@ export class StompConnection
       settings,
       this.#transport.peer,
       frame,
-      (login) => finish(() => this.#connected(login, heartBeat)),
+      (login) =>
+        finish(() => {
+          const refusal = this.#limitText(login.user);
+          if (refusal === undefined) this.#connected(login, heartBeat);
+          else this.#fail(new StompError('Bad CONNECT', refusal));
+        }),
       (error) => finish(() => this.#fail(error)),
     );
     if (!isDone) this.#gate.hold(HOLD_LOGIN);
+  }
+
+  #limitText(user: User): string | undefined {
+    const max = user.limits.maxConnections;
+    if (max === undefined || this.#deps.connectionsOf(user) < max) return undefined;
+    return `Connection refused: user connection limit (${max}) is reached`;
   }
 
   #connected(login: Login, heartBeat: HeartBeat): void {

@@ -49,6 +49,18 @@ describe('login', () => {
     expect(harness.acceptor.connectionCount).toBe(0);
   });
 
+  test('a user has no more connections than the limit', async () => {
+    const harness = await StompHarness.open();
+    harness.fixture.broker.access.putUser('guest', { limits: { maxConnections: 1 } });
+    const first = await harness.connect();
+    const second = harness.accept();
+    second.send('CONNECT', { login: 'guest', passcode: 'guest', host: '/' });
+    await harness.until(() => second.transport.isEnded);
+    expect((await second.fails('Bad CONNECT')).body).toContain('limit (1)');
+    first.send('DISCONNECT');
+    await harness.connect();
+  });
+
   test('nothing else comes first', async () => {
     const harness = await StompHarness.open();
     const client = harness.accept();
