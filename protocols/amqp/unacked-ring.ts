@@ -20,6 +20,8 @@ import type { Queue } from '../../src/engine/queue/queue.ts';
 import type { AmqpConsumer } from './amqp-consumer.ts';
 
 const INITIAL_CAPACITY = 16;
+/** An empty ring of more slots than this gives them back. */
+const KEPT_CAPACITY = 4_096;
 
 export const SLOT_HOLE = 0;
 /** Delivered, not settled. */
@@ -55,6 +57,11 @@ export class UnackedRing {
   /** Slots from the oldest unsettled delivery to the newest, holes included. */
   get length(): number {
     return this.#length;
+  }
+
+  /** Slots there is memory for. */
+  get capacity(): number {
+    return this.#mask + 1;
   }
 
   /** Deliveries that are not settled, or settled in an open transaction only. */
@@ -131,7 +138,7 @@ export class UnackedRing {
     if (index === 0) this.#trimHead();
   }
 
-  /** Index of the first slot, hole or not, whose tag is above `tag`; `length` when there is none. */
+  /** Index of the first slot, hole or not, with a tag above `tag`; `length` when there is none. */
   indexAbove(tag: number): number {
     let low = 0;
     let high = this.#length;
@@ -172,6 +179,7 @@ export class UnackedRing {
       this.#head = (this.#head + 1) & this.#mask;
       this.#length -= 1;
     }
+    if (this.#length === 0 && this.#mask >= KEPT_CAPACITY) this.clear();
   }
 
   /** Largest index <= `high` whose tag is `tag`, or -1. */

@@ -8,6 +8,8 @@
  * that never held anything has no slots: most queues are empty.
  */
 const INITIAL_CAPACITY = 16;
+/** An empty ring of more slots than this gives them back: most bursts are the last for a while. */
+const KEPT_CAPACITY = 4_096;
 
 export class Ring<T> {
   #slots: (T | undefined)[];
@@ -24,6 +26,11 @@ export class Ring<T> {
 
   get length(): number {
     return this.#length;
+  }
+
+  /** Items there is memory for. */
+  get capacity(): number {
+    return this.#mask + 1;
   }
 
   /** Appends at the tail. */
@@ -56,6 +63,7 @@ export class Ring<T> {
     this.#slots[this.#head] = undefined;
     this.#head = (this.#head + 1) & this.#mask;
     this.#length -= 1;
+    if (this.#length === 0 && this.#mask >= KEPT_CAPACITY) this.clear();
     return item;
   }
 

@@ -3,9 +3,10 @@
  *
  *   publish ---> DELAYED (heap of due times) ---> due: released, settled here
  *
- * A due time costs some 24 bytes of heap; the message itself, transient or not, is let go once it is
- * on disk and the resident set is large, and read back when it falls due. Releasing at the due time
- * and settling here happen in one synchronous run, so a crash either delays once more or not at all.
+ * A due time costs some 24 bytes of heap; the message itself, transient or not, is let go once it
+ * is on disk and the resident set is large, and read back when it falls due. Releasing at the due
+ * time and settling here happen in one synchronous run, so a crash either delays once more or not
+ * at all.
  *
  * Messages leave in the order of their due times, equal ones in that of publishing: while some are
  * being read, later ones wait.

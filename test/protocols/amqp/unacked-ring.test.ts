@@ -61,6 +61,14 @@ describe('UnackedRing', () => {
     expect(liveTags(ring)).toEqual([1, 2, 3]);
   });
 
+  test('gives back what a burst needed', () => {
+    const ring = ringOf(Array.from({ length: 10_000 }, (_, index) => index + 1));
+    for (let tag = 1; tag <= 10_000; tag += 1) ring.remove(ring.find(tag, SLOT_OUTSTANDING));
+    expect(ring.capacity).toBeLessThanOrEqual(16);
+    ring.push(10_001, new Entry(message, 1, Infinity), queue, undefined);
+    expect(liveTags(ring)).toEqual([10_001]);
+  });
+
   test('one delivery that is never settled does not make it grow', () => {
     const ring = ringOf([1]);
     for (let tag = 2; tag < 100_000; tag += 1) {
