@@ -187,7 +187,8 @@ export const OPTIONS = {
     'Listeners',
     SWITCH,
     'false',
-    'Expect a PROXY protocol header (v1 or v2) at the start of each connection.',
+    'Expect a PROXY protocol header (v1 or v2) at the start of each connection, but for those ' +
+      'to the HTTP ports.',
   ),
   'proxy-trusted': option(
     'Listeners',
