@@ -13,7 +13,7 @@ import { ByteWriter, putU32, textByteLength } from '../../src/base/byte-writer.t
 import type { ApplicationProperties } from './application-properties.ts';
 import { ABSENT } from './application-properties.ts';
 import { readUserProperties } from './properties.ts';
-import { topicToKey } from './routing-key.ts';
+import { topicToKey } from '../../src/engine/session/routing-key.ts';
 import type { UserProperty } from './spec/properties.ts';
 
 /** 2 for messages published with QoS 2; delivery-mode tells 0 from 1. */

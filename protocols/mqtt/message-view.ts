@@ -28,7 +28,7 @@ import {
 import { ABSENT } from './application-properties.ts';
 import { FIELD_BYTES_MAX } from './packet-fields.ts';
 import { encodeProperties } from './properties.ts';
-import { keyToTopic } from './routing-key.ts';
+import { keyToTopic } from '../../src/engine/session/routing-key.ts';
 import { PUBLISH } from './spec/packets.ts';
 import type { PropertyValues, UserProperty } from './spec/properties.ts';
 import { isTopicName } from './topic-name.ts';

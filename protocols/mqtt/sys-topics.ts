@@ -8,7 +8,7 @@ import type { Broker } from '../../src/engine/broker.ts';
 import { FORMAT_AMQP, Message } from '../../src/engine/message.ts';
 import type { Session } from '../../src/engine/session/session.ts';
 import { putBodySize, templateOf } from './amqp-header.ts';
-import { topicToKey } from './routing-key.ts';
+import { topicToKey } from '../../src/engine/session/routing-key.ts';
 import type { MqttSettings } from './settings.ts';
 import { topicMatches } from './topic-name.ts';
 

@@ -11,7 +11,7 @@
  */
 import { ByteCache } from '../../src/base/intern.ts';
 import { MqttError } from './mqtt-errors.ts';
-import { topicToKey } from './routing-key.ts';
+import { topicToKey } from '../../src/engine/session/routing-key.ts';
 import { REASON_TOPIC_NAME_INVALID } from './spec/reason-codes.ts';
 import { readMqttText } from './utf8.ts';
 

@@ -21,7 +21,7 @@ import { PacketParser } from '../../protocols/mqtt/packet-parser.ts';
 import { readUserProperties } from '../../protocols/mqtt/properties.ts';
 import { PublishFields, readPublish } from '../../protocols/mqtt/publish-packet.ts';
 import { OutgoingPublish, writePublish } from '../../protocols/mqtt/publish-writer.ts';
-import { keyToTopic } from '../../protocols/mqtt/routing-key.ts';
+import { keyToTopic } from '../../src/engine/session/routing-key.ts';
 import {
   AUTH,
   CONNECT,

@@ -2,12 +2,13 @@
  * Every topic subscription of a vhost, by MQTT's rules, attached to the topic exchange.
  *
  * Topics and routing keys meet here: a publish to the exchange by routing key is offered to the
- * subscriptions as the topic the key stands for (`.` becomes `/`); a publish by topic is matched
+ * subscriptions as the topic the key stands for (routing-key.ts); a publish by topic is matched
  * exactly, whatever characters the topic holds. Binding keys stay the exchange's own business, so
  * neither side's corner cases (empty levels, dots, `$` topics) leak into the other.
  */
 import type { Destination } from '../exchange/exchange.ts';
 import { MQTT_SYNTAX, TopicTrie } from '../exchange/topic-trie.ts';
+import { keyToTopic } from './routing-key.ts';
 import { isHiddenFrom } from './subscription.ts';
 
 interface Target {
@@ -80,7 +81,8 @@ export class SubscriptionIndex {
   /** Appends the destinations of a publish with `routingKey` that `out` does not hold yet. */
   match(routingKey: string, out: Destination[]): void {
     if (this.#count === 0) return;
-    const topic = this.#topic ?? routingKey.replaceAll('.', '/');
+    const topic = this.#topic ?? keyToTopic(routingKey);
+    if (topic === undefined) return;
     const matched = this.#matched;
     matched.length = 0;
     this.#trie.match(topic, matched);

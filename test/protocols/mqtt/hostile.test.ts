@@ -6,7 +6,7 @@ import { MqttError } from '../../../protocols/mqtt/mqtt-errors.ts';
 import { PacketParser } from '../../../protocols/mqtt/packet-parser.ts';
 import { readUserProperties } from '../../../protocols/mqtt/properties.ts';
 import { PublishFields, readPublish } from '../../../protocols/mqtt/publish-packet.ts';
-import { topicToKey } from '../../../protocols/mqtt/routing-key.ts';
+import { topicToKey } from '../../../src/engine/session/routing-key.ts';
 import { parseTopicFilter, TopicNames, topicMatches } from '../../../protocols/mqtt/topic-name.ts';
 import { CONNECT_5, bodyOf, field, hex, list, packet, userProperty } from './wire.ts';
 

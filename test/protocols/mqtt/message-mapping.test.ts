@@ -26,7 +26,7 @@ async function asMqtt(
   key: string,
   properties: CommonProperties,
   persistent = false,
-): Promise<Any | undefined> {
+): Promise<Any> {
   const harness = await Harness.open();
   const { fixture } = harness;
   const client = await harness.connect('a');
@@ -145,6 +145,16 @@ describe('AMQP to MQTT', () => {
       correlationData: Buffer.from('c'),
       userProperties: { text: 't', number: '5', yes: 'true', ratio: '0.5', nothing: '' },
     });
+  });
+
+  test('a filter meets the topic a key stands for, slashes and dots exchanged', async () => {
+    const harness = await Harness.open();
+    const client = await harness.connect('a');
+    await client.subscribe('a/b.c');
+    const { fixture } = harness;
+    fixture.publish('amq.topic', 'a.b/c', 'yes');
+    fixture.publish('amq.topic', 'a.b.c', 'no');
+    expect(await client.messages()).toEqual(['yes']);
   });
 
   test('keys that are no topics do not arrive', async () => {

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { keyToFilter, keyToTopic, topicToKey } from '../../../protocols/mqtt/routing-key.ts';
+import { keyToFilter, keyToTopic, topicToKey } from '../../../src/engine/session/routing-key.ts';
 import {
   isTopicFilter,
   isTopicName,
