@@ -364,6 +364,30 @@ specTest({ section: 'consumer_priorities', rule: 'x-priority must be an integer'
   await channel.refused('basic.consume', args, 406, 'PRECONDITION_FAILED');
 });
 
+specTest(
+  { section: 'basic.consume', rule: 'an argument of another queue type is refused' },
+  async (t) => {
+    const cases = [
+      ['classic', 'x-stream-offset', 'first'],
+      ['classic', 'x-stream-filter', 'a'],
+      ['classic', 'x-consumer-timeout', 60_000],
+      ['quorum', 'x-stream-offset', 'first'],
+      ['stream', 'x-priority', 1],
+    ] as const;
+    for (const [type, name, value] of cases) {
+      const channel = await t.channel();
+      const queue = t.name();
+      await channel.queue(queue, { durable: true, arguments: { 'x-queue-type': type } });
+      await channel.call('basic.qos', { prefetchCount: 1 });
+      const consume = { queue, arguments: { [name]: value } };
+      const text = `${name}' for queue '${queue}' in vhost '`;
+      await channel.refused('basic.consume', consume, 406, text);
+      const next = await t.channel();
+      await next.call('queue.delete', { queue });
+    }
+  },
+);
+
 // update-secret and blocked --------------------------------------------------------------------
 
 specTest({ section: 'connection.update-secret', rule: 'leaves consumers running' }, async (t) => {

@@ -243,7 +243,6 @@ specTest(
   {
     section: 'stream',
     rule: 'x-max-length-bytes drops the oldest',
-    oursOnly: 'RabbitMQ drops whole segments, only when a new one begins',
   },
   async (t) => {
     const [channel, queue] = await stream(t, {

@@ -18,6 +18,7 @@ import {
   lockedQueueError,
   resourceText,
 } from './equivalence.ts';
+import { checkConsumerArguments } from './consumer-arguments.ts';
 import type { Exchange } from './exchange/exchange.ts';
 import { checkExchangeType } from './exchange/exchange-types.ts';
 import { TopicExchange } from './exchange/topic-exchange.ts';
@@ -249,6 +250,7 @@ export class VHost {
     ) {
       fail('ACCESS_REFUSED', `${resourceText('queue', queueName, this.name)} in exclusive use`);
     }
+    checkConsumerArguments(queue, consumer, this.name);
     queue.checkConsumer(consumer);
     queue.addConsumer(consumer);
     this.#queues.consumerAdded(queue, consumer);
