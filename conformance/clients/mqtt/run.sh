@@ -43,7 +43,7 @@ fi
 command_of() {
   limit=120
   case $1 in
-  mqtt-js) command=(node "$MQTT_HOME/js/mqtt_checks.mjs") ;;
+  mqtt-js) command=(node "$MQTT_HOME/js/mqtt-checks.mjs") ;;
   paho-python) command=("$MQTT_PYTHON" "$MQTT_HOME/python/paho_checks.py") ;;
   paho-java) command=(java -cp "$MQTT_CLASSPATH" PahoChecks) ;;
   hivemq-java) command=(java -cp "$MQTT_CLASSPATH" HiveMqChecks) ;;
