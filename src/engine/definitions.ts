@@ -42,7 +42,7 @@ function valueToJson(value: FieldValue): Json {
   }
   if (isTable(value)) return { kind: 'table', value: tableToJson(value) };
   if (isTagged(value)) return { ...value };
-  return (value).map(valueToJson);
+  return value.map(valueToJson);
 }
 
 function valueFromJson(json: Json): FieldValue {

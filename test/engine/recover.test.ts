@@ -90,7 +90,11 @@ describe('recovery', () => {
     const user = f.broker.access.user('ann')!;
     const actor = { user, vhost: f.vhost, connectionId: 99 };
     const options = {
-      passive: false, durable: true, exclusive: false, autoDelete: false, arguments: new Map(),
+      passive: false,
+      durable: true,
+      exclusive: false,
+      autoDelete: false,
+      arguments: new Map(),
     };
     expect(f.vhost.declareQueue(actor, 'abc', options).queue.name).toBe('abc');
     let code = '';

@@ -34,12 +34,20 @@ async function listen(log: string[] = []): Promise<string> {
     onRequest: (_request, response) => void response.writeHead(404).end(),
     routes: [
       {
-        protocol: 'mqtt', paths: ['/mqtt', '/ws'], tokens: ['mqtt', 'mqttv3.1'],
-        acceptsNoToken: false, isText: false, accept,
+        protocol: 'mqtt',
+        paths: ['/mqtt', '/ws'],
+        tokens: ['mqtt', 'mqttv3.1'],
+        acceptsNoToken: false,
+        isText: false,
+        accept,
       },
       {
-        protocol: 'amqp', paths: ['/ws/amqp', '/ws', '/'], tokens: ['amqp'],
-        acceptsNoToken: true, isText: false, accept,
+        protocol: 'amqp',
+        paths: ['/ws/amqp', '/ws', '/'],
+        tokens: ['amqp'],
+        acceptsNoToken: true,
+        isText: false,
+        accept,
       },
     ],
   });

@@ -4,7 +4,6 @@ import {
   DELAYED_RESIDENT_BYTES,
   DELAYED_RESIDENT_ENTRIES,
 } from '../../../src/base/limits.ts';
-import type { Store } from '../../../src/engine/ports.ts';
 import { DelayQueue } from '../../../src/engine/queue/delay-queue.ts';
 import { MemoryDisk } from '../../../src/store/memory-disk.ts';
 import { bodyOf, EngineFixture } from '../../support/engine-fixture.ts';
@@ -54,7 +53,7 @@ describe('delayed messages', () => {
   test('do not stay in memory, be they many, large or transient', async () => {
     const e = await EngineFixture.open();
     const released: string[] = [];
-    const host = { store: e.store as Store, wakeDelayAt: () => {} };
+    const host = { store: e.store, wakeDelayAt: () => {} };
     const queue = new DelayQueue(77, host, (message) => released.push(bodyOf(message)));
     const bytes = 'x'.repeat(Math.ceil(DELAYED_RESIDENT_BYTES / 50));
     for (let n = 0; n < 100; n += 1) {

@@ -54,7 +54,9 @@ describe('Sessions', () => {
     e.publish('amq.topic', 'sensors.kitchen', 'from amqp');
     publish(e, 'sensors/hall', 'from mqtt');
     expect([session.queue.readyCount, e.get('all')?.body, e.get('all')?.body]).toEqual([
-      2, 'from amqp', 'from mqtt',
+      2,
+      'from amqp',
+      'from mqtt',
     ]);
   });
 
@@ -143,7 +145,10 @@ describe('RetainedMessages', () => {
     retained.set('a', message('top', 500));
     retained.set('$SYS/up', message('sys'));
     const found = (filter: string, r = retained) =>
-      r.match(filter, e.clock.wallMs()).map(([topic]) => topic).sort();
+      r
+        .match(filter, e.clock.wallMs())
+        .map(([topic]) => topic)
+        .sort();
     expect(found('#')).toEqual(['a', 'a/b', 'a/b/c']);
     expect(found('a/#')).toEqual(['a', 'a/b', 'a/b/c']);
     expect(found('+/b')).toEqual(['a/b']);

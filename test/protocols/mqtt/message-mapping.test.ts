@@ -22,11 +22,7 @@ async function asAmqp(publish: Any): Promise<{ key: string; properties: CommonPr
 }
 
 /** What an MQTT subscriber gets of an AMQP publish. */
-async function asMqtt(
-  key: string,
-  properties: CommonProperties,
-  persistent = false,
-): Promise<Any> {
+async function asMqtt(key: string, properties: CommonProperties, persistent = false): Promise<Any> {
   const harness = await Harness.open();
   const { fixture } = harness;
   const client = await harness.connect('a');
