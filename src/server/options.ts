@@ -137,7 +137,7 @@ export const OPTIONS = {
     'Listeners',
     PORT,
     '15672',
-    'HTTP and WebSocket: AMQP for browsers (docs/WEBSOCKET.md).',
+    'HTTP and WebSocket: AMQP, MQTT and STOMP for browsers (docs/WEBSOCKET.md).',
   ),
   'https-port': option(
     'Listeners',
