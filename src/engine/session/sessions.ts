@@ -54,6 +54,11 @@ const DEFAULT_TOPIC_EXCHANGE = 'amq.topic';
 const QUEUE_PREFIX = 'mqtt-subscription-';
 /** Messages a slow client may have waiting; then QoS 0 ones are dropped. */
 const TRANSIENT_READY_MAX = 10_000;
+/** QoS 0 is for those who are there and read. */
+const SLOW_READER_SETTINGS = {
+  dropsTransientWhenIdle: true,
+  transientReadyMax: TRANSIENT_READY_MAX,
+};
 const SHARE_PREFIX = 'mqtt-share-';
 
 export class Sessions {
@@ -322,6 +327,7 @@ export class Sessions {
     const queue = this.#vhost.topology.queues.get(queueName);
     if (queue === undefined) return;
     const { topicFilter } = subscription;
+    this.#queues.override(queue, SLOW_READER_SETTINGS);
     this.#shares.set(subscription.filter, { queue, topicFilter, members: new Set([session]) });
     this.#index()?.add(topicFilter, queue);
   }

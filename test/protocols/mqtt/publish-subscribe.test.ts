@@ -297,6 +297,18 @@ describe('shared subscriptions', () => {
     expect(again).toMatchObject({ messageId: sent.messageId, dup: true });
   });
 
+  test('keep QoS 1, not QoS 0, while every member is away', async () => {
+    const harness = await Harness.open();
+    const member = await harness.resume('a');
+    await member.subscribe('$share/g/x', { qos: 1 });
+    await member.disconnect();
+    const publisher = await harness.connect('p');
+    publisher.publish('x', '0');
+    publisher.publish('x', '1', { qos: 1 });
+    await harness.settle();
+    expect(await (await harness.resume('a')).messages()).toEqual(['1']);
+  });
+
   test('with no local are an error [MQTT-3.8.3-4]', async () => {
     const harness = await Harness.open();
     const client = await harness.connect('a');
