@@ -170,7 +170,7 @@ function open(
 ): void {
   const peer = peerOf(socket, tls);
   const transport = new WebSocketTransport(webSocket, socket, peer, route.isText);
-  upgradeLiveness(webSocket);
+  if (route.isNeverPinged !== true) watchLiveness(webSocket);
   transport.start(route.accept(transport));
 }
 
@@ -222,9 +222,11 @@ function peerOf(socket: Socket, tls: TlsOptions | undefined): PeerInfo {
   };
 }
 
+const pinged = new WeakSet<WebSocket>();
 const answeredPing = new WeakSet<WebSocket>();
 
-function upgradeLiveness(webSocket: WebSocket): void {
+function watchLiveness(webSocket: WebSocket): void {
+  pinged.add(webSocket);
   answeredPing.add(webSocket);
   webSocket.on('pong', () => answeredPing.add(webSocket));
 }
@@ -232,6 +234,7 @@ function upgradeLiveness(webSocket: WebSocket): void {
 /** A peer that left the last ping unanswered is gone. */
 function pingAll(upgrader: WebSocketServer): void {
   for (const webSocket of upgrader.clients) {
+    if (!pinged.has(webSocket)) continue;
     if (!answeredPing.delete(webSocket)) webSocket.terminate();
     else webSocket.ping();
   }

@@ -16,6 +16,11 @@ export interface WebSocketRoute {
   readonly acceptsNoToken: boolean;
   /** Messages are text frames. */
   readonly isText: boolean;
+  /**
+   * The protocol finds dead peers itself, and its stock clients cannot answer WebSocket pings:
+   * paho-mqtt sends its pong unmasked, Paho's Java client none.
+   */
+  readonly isNeverPinged?: boolean;
   readonly accept: AcceptTransport;
 }
 

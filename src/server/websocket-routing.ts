@@ -22,6 +22,7 @@ export function mqttRoute(accept: AcceptTransport): WebSocketRoute {
     tokens: ['mqtt', 'mqttv3.1'],
     acceptsNoToken: true,
     isText: false,
+    isNeverPinged: true,
     accept,
   };
 }

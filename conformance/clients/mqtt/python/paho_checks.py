@@ -265,6 +265,18 @@ def suite(transport, url, version):
     if version != V5:
         return
 
+    @run("35 idle seconds, beyond pings of the WebSocket layer")
+    def _():
+        if transport != "ws":
+            raise Skip()
+        topic = unique("t")
+        reader = connect()
+        reader.subscribe(topic, 1)
+        time.sleep(35)
+        assert reader.ended.empty()
+        connect().publish(topic, "x", 1)
+        assert reader.message().payload == b"x"
+
     @run("properties")
     def _():
         topic = unique("t")
