@@ -1,13 +1,14 @@
 import { DEFAULT_MQTT_SETTINGS, type MqttSettings } from '../../protocols/mqtt/settings.ts';
 import type { Config } from './config.ts';
+import { readProductVersion } from './product.ts';
 
 /** The part of the configuration that MQTT takes. */
 export function mqttSettings(config: Config): MqttSettings {
   const expirySeconds = Math.ceil(config.mqttSessionExpiryMax / 1000);
   return {
     ...DEFAULT_MQTT_SETTINGS,
-    product: config.serverProduct,
-    version: config.serverVersion,
+    product: 'Tributary',
+    version: readProductVersion(),
     defaultVhost: config.defaultVhost,
     anonymousUser: config.mqttAnonymousUser,
     disconnectsUnauthorized: config.mqttDisconnectUnauthorized,
