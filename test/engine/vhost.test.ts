@@ -170,16 +170,18 @@ describe('streams', () => {
     const first = e.consume('s', offset('first'));
     const seventh = e.consume('s', offset(7));
     const next = e.consume('s', { prefetchCount: 100 });
+    const last = e.consume('s', offset('last'));
     e.turn();
     e.publish('', 's', 'new', { persistent: true });
     e.turn();
     expect(first.bodies).toEqual(['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'new']);
     expect(seventh.bodies).toEqual(['7', '8', '9', 'new']);
     expect(next.bodies).toEqual(['new']);
+    expect(last.bodies).toEqual(['9', 'new']);
     const headers = e.headersOf(seventh.deliveries[0]!.entry.message);
     expect(headers.get('x-stream-offset')).toBe(7);
     queue.acknowledge(first.deliveries[0]!.entry);
-    expect(queue.unackedCount).toBe(15);
+    expect(queue.unackedCount).toBe(17);
   });
 
   it('reads back what left memory', async () => {

@@ -266,7 +266,7 @@ export class StreamQueue extends Queue {
   #startOf(offset: FieldValue | undefined): number {
     if (offset === undefined || offset === 'next') return this.#nextSequence;
     if (offset === 'first') return this.#firstSequence;
-    if (offset === 'last') return this.#segments.at(-1)?.first ?? this.#firstSequence;
+    if (offset === 'last') return Math.max(this.#nextSequence - 1, this.#firstSequence);
     if (typeof offset === 'number' || typeof offset === 'bigint') {
       return Math.max(Number(offset) + 1, this.#firstSequence);
     }
