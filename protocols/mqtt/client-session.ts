@@ -37,15 +37,17 @@ export class ClientSession implements SubscribingHost {
   readonly ticket: Ticket;
   readonly limits: DeliveryLimits;
   readonly keepAliveMs: number;
-  readonly connack: PropertyValues;
+  /** Properties of CONNACK, until it is written. */
+  connack: PropertyValues | undefined;
   /** False: no reason strings but in CONNACK and DISCONNECT [MQTT-3.1.2-29]. */
   readonly wantsProblemInfo: boolean;
   readonly deliveries: Deliveries;
-  readonly inbound: Inbound;
   readonly subscribing: Subscribing;
   isDelivering: boolean;
   will: ConnectWill | undefined;
   readonly #host: ClientSessionHost;
+  /** Made by the first publish: most clients of many only listen. */
+  #inbound: Inbound | undefined;
 
   /**
    * Opens the session; an older connection of the client id is ended first.
@@ -77,8 +79,8 @@ export class ClientSession implements SubscribingHost {
     this.isDelivering = false;
     this.will = connect.will;
     this.#host = host;
+    this.#inbound = undefined;
     this.deliveries = new Deliveries(host, this.session, sessions, this.limits);
-    this.inbound = new Inbound(host, actor, this.session, connect.version);
     this.subscribing = new Subscribing(this);
     this.#start();
     registry.takeConnection(actor);
@@ -99,6 +101,11 @@ export class ClientSession implements SubscribingHost {
     }
   }
 
+  get inbound(): Inbound {
+    this.#inbound ??= new Inbound(this.#host, this.actor, this.session, this.limits.version);
+    return this.#inbound;
+  }
+
   get broker(): ClientSessionHost['broker'] {
     return this.#host.broker;
   }
@@ -117,6 +124,7 @@ export class ClientSession implements SubscribingHost {
 
   /** CONNACK is written: what was under way goes first, then what waits. */
   begin(): void {
+    this.connack = undefined;
     this.deliveries.resendReleases();
     this.isDelivering = true;
     this.subscribing.wake();

@@ -67,7 +67,6 @@ export class LoginExchange {
     try {
       const connect = readConnect(buf, start, end);
       this.version = connect.version;
-      this.#connect = connect;
       this.#host.versionKnown(connect.version);
       if (connect.properties.authMethod === undefined) this.#checkPassword(connect);
       else this.#beginAuth(connect, connect.properties.authMethod);
@@ -127,6 +126,8 @@ export class LoginExchange {
   #beginAuth(connect: ConnectPacket, method: string): void {
     const { broker, settings, peer, authSecret } = this.#host;
     const auth = new EnhancedAuth(broker, settings, peer, authSecret, method);
+    // Kept for the answer; a password is not.
+    this.#connect = connect;
     this.#challenge(auth.begin(connect.properties.authData));
     this.#auth = auth;
   }
