@@ -1,7 +1,7 @@
 import { Command, CommanderError, Option as Flag } from 'commander';
 import { OFFLINE_COMMANDS } from './commands/run-command.ts';
 import { ConfigError, suggest } from './config-loader.ts';
-import { environmentName, OPTION_KEYS, type OptionKey, optionOf } from './options.ts';
+import { OPTION_KEYS, type OptionKey, optionOf } from './options.ts';
 import { camelCase } from './config.ts';
 
 /** What the process was asked to do. */
@@ -93,9 +93,4 @@ function describe(word: string): string {
   }
   const names = ['--config', '--help', '--version', ...OPTION_KEYS.map((key) => `--${key}`)];
   return `${name}: no such option${suggest(name, names)}`;
-}
-
-/** The environment variables that are options, for the documentation. */
-export function environmentNames(): readonly string[] {
-  return ['TRIBUTARY_CONFIG', ...OPTION_KEYS.map(environmentName)];
 }
