@@ -45,6 +45,7 @@ import { RetainedMessages } from './session/retained.ts';
 import { Topology } from './topology.ts';
 import { VHost } from './vhost.ts';
 import { IDS_PER_QUEUE, VHostQueues } from './vhost-queues.ts';
+import type { WakeTarget } from './wake-target.ts';
 
 export interface BrokerSettings {
   /** Users who may log in from this machine only. */
@@ -97,10 +98,10 @@ export class Broker {
   readonly #queuesOf: Map<VHost, VHostQueues>;
   #dirty: Queue[];
   #delivering: Queue[];
-  readonly #wakeUps: DeadlineHeap<Queue | DelayQueue>;
+  readonly #wakeUps: DeadlineHeap<WakeTarget>;
   /** Number of wake-ups at which stale ones are dropped next. */
   #sweepAt: number;
-  readonly #dueTargets: (Queue | DelayQueue)[];
+  readonly #dueTargets: WakeTarget[];
   readonly #holds: Ring<Hold>;
   #ledgers: ConfirmLedger[];
   readonly #commitWaiters: Ring<CommitWaiter>;
@@ -178,6 +179,7 @@ export class Broker {
       random: this.random,
       queueHost,
       nextQueueId: () => this.nextQueueId(),
+      wakeAt: (target, atMs) => this.#wakeAt(target, atMs),
     });
     topology.onExchangeRemoved = (exchange) => this.#dropDelays(name, exchange, delays);
     const retained = new RetainedMessages(name, this.store);
@@ -348,16 +350,16 @@ export class Broker {
     this.#requestTurn();
   }
 
-  #wakeAt(queue: Queue | DelayQueue, atMs: number): void {
+  #wakeAt(target: WakeTarget, atMs: number): void {
     if (atMs === Infinity) return;
     if (this.#wakeUps.length >= this.#sweepAt) this.#sweepWakeUps();
-    this.#wakeUps.push(atMs, queue);
+    this.#wakeUps.push(atMs, target);
     this.#requestTurn();
   }
 
   /** Leaves each target that still exists its earliest wake-up: it asks for the others then. */
   #sweepWakeUps(): void {
-    const earliest = new Map<Queue | DelayQueue, number>();
+    const earliest = new Map<WakeTarget, number>();
     this.#wakeUps.forEach((atMs, target) => {
       const known = earliest.get(target);
       if (!target.isDeleted && (known === undefined || atMs < known)) earliest.set(target, atMs);

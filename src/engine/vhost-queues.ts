@@ -22,6 +22,7 @@ import { StreamQueue } from './queue/stream-queue.ts';
 import type { ReplyTargets } from './reply-target.ts';
 import type { Topology } from './topology.ts';
 import type { QueueDeclared, QueueDeclareOptions } from './vhost.ts';
+import type { WakeAt } from './wake-target.ts';
 
 const SERVER_NAME_RANDOM_BYTES = 16;
 
@@ -39,6 +40,7 @@ export interface VHostQueuesHost {
   readonly queueHost: QueueHost;
   /** Takes the next free block of store ids. */
   nextQueueId(): QueueId;
+  readonly wakeAt: WakeAt;
 }
 
 interface PersistedQueue {
@@ -76,6 +78,15 @@ export class VHostQueues {
 
   get ticket(): Ticket {
     return this.#host.queueHost.store.ticket;
+  }
+
+  /** How tasks on queues wait for their time. */
+  get wakeAt(): WakeAt {
+    return this.#host.wakeAt;
+  }
+
+  nowMs(): number {
+    return this.#host.queueHost.nowMs();
   }
 
   /** Makes a queue that is not there. @throws BrokerError PRECONDITION_FAILED */
