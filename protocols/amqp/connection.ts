@@ -27,6 +27,7 @@ import type { Actor } from '../../src/engine/actor.ts';
 import type { Broker } from '../../src/engine/broker.ts';
 import type { VHost } from '../../src/engine/vhost.ts';
 import type { FlushSet } from '../../src/net/flush-set.ts';
+import { HOLD_LOGIN, HOLD_READS, HOLD_REPLIES, InputGate } from '../../src/net/input-gate.ts';
 import { Outbound } from '../../src/net/outbound.ts';
 import type { PeerInfo, Transport, TransportHandler } from '../../src/net/transport.ts';
 import { type CloseReason, closeReason } from './amqp-errors.ts';
@@ -45,10 +46,8 @@ import { type FrameHandler, FrameParser } from './frame-parser.ts';
 import { writeHeartbeat } from './frame-writer.ts';
 import { Handshake, type Tuning } from './handshake.ts';
 import { Heartbeat, HEARTBEAT_DEAD, HEARTBEAT_SEND } from './heartbeat.ts';
-import { HOLD_GETS, HOLD_LOGIN, HOLD_REPLIES, InputHold } from './input-hold.ts';
 import type { MethodReader } from './method-reader.ts';
 import { PROTOCOL_HEADER_0_9_1, type ProtocolHeader } from './protocol-header.ts';
-import { PublisherGate } from './publisher-gate.ts';
 import type { AmqpSettings } from './settings.ts';
 import {
   CLASS_CONNECTION,
@@ -106,8 +105,7 @@ export class AmqpConnection implements TransportHandler, FrameHandler, ControlHo
   readonly #parser: FrameParser;
   readonly #handshake: Handshake;
   readonly #control: ControlChannel;
-  readonly #gate: PublisherGate;
-  readonly #hold: InputHold;
+  readonly #gate: InputGate;
   #waitingGetCount: number;
   #stage: number;
   #actor: Actor | undefined;
@@ -132,11 +130,10 @@ export class AmqpConnection implements TransportHandler, FrameHandler, ControlHo
     this.#parser = new FrameParser(this, PRE_LOGIN_FRAME_BYTES_MAX);
     this.#handshake = new Handshake(broker, settings, transport.peer);
     this.#control = new ControlChannel(this, this.#handshake);
-    this.#gate = new PublisherGate(broker, transport, {
+    this.#gate = new InputGate(broker, transport, this.#parser, {
       blocked: (reason) => this.#tellBlocked(reason),
       unblocked: () => this.#tellUnblocked(),
     });
-    this.#hold = new InputHold(this.#parser, this.#gate);
     this.#waitingGetCount = 0;
     this.#stage = HANDSHAKE;
     this.#actor = undefined;
@@ -274,8 +271,8 @@ export class AmqpConnection implements TransportHandler, FrameHandler, ControlHo
    * fill: a client may block in writing its acks while deliveries wait for it.
    */
   #boundReplies(): void {
-    if (this.#stage !== RUNNING || this.#hold.has(HOLD_REPLIES)) return;
-    if (this.outbound.bufferedBytes >= UNREAD_REPLY_BYTES_MAX) this.#hold.add(HOLD_REPLIES);
+    if (this.#stage !== RUNNING || this.#gate.has(HOLD_REPLIES)) return;
+    if (this.outbound.bufferedBytes >= UNREAD_REPLY_BYTES_MAX) this.#gate.hold(HOLD_REPLIES);
   }
 
   #onControlFrame(type: number, channelId: number, buf: Buffer, start: number, end: number): void {
@@ -307,7 +304,7 @@ export class AmqpConnection implements TransportHandler, FrameHandler, ControlHo
   }
 
   holdForLogin(): void {
-    this.#hold.add(HOLD_LOGIN);
+    this.#gate.hold(HOLD_LOGIN);
   }
 
   loginDone(): void {
@@ -343,14 +340,14 @@ export class AmqpConnection implements TransportHandler, FrameHandler, ControlHo
 
   getWaits(): void {
     this.#waitingGetCount += 1;
-    if (this.#waitingGetCount === WAITING_GETS_MAX) this.#hold.add(HOLD_GETS);
+    if (this.#waitingGetCount === WAITING_GETS_MAX) this.#gate.hold(HOLD_READS);
   }
 
   getDone(): void {
     this.#waitingGetCount -= 1;
-    if (this.#waitingGetCount > 0 || !this.#hold.has(HOLD_GETS)) return;
+    if (this.#waitingGetCount > 0 || !this.#gate.has(HOLD_READS)) return;
     // The engine is in the middle of something: what was kept is parsed when it has finished.
-    queueMicrotask(() => this.#release(HOLD_GETS));
+    queueMicrotask(() => this.#release(HOLD_READS));
   }
 
   channelEnded(id: number): void {
@@ -362,7 +359,16 @@ export class AmqpConnection implements TransportHandler, FrameHandler, ControlHo
   /** Ends reasons for holding input, and goes on with what was kept. */
   #release(reasons: number): void {
     try {
-      this.#hold.remove(reasons);
+      this.#gate.release(reasons);
+    } catch (error) {
+      this.#onFramingError(error);
+    }
+  }
+
+  /** Reads what a client says while its connection closes. */
+  #openGate(): void {
+    try {
+      this.#gate.open();
     } catch (error) {
       this.#onFramingError(error);
     }
@@ -404,11 +410,10 @@ export class AmqpConnection implements TransportHandler, FrameHandler, ControlHo
     if (this.#stage >= CLOSING) return;
     this.#teardown();
     this.#stage = CLOSING;
-    this.#gate.open();
     this.#deadlineAtMs = this.#deps.clock.monotonicMs() + this.settings.closeTimeoutMs;
     const { replyCode, replyText, classId, methodId } = reason;
     writeConnectionClose(this.outbound, 0, replyCode, replyText, classId, methodId);
-    this.#release(HOLD_LOGIN | HOLD_REPLIES | HOLD_GETS);
+    this.#openGate();
   }
 
   answerClose(): void {
@@ -416,8 +421,8 @@ export class AmqpConnection implements TransportHandler, FrameHandler, ControlHo
     writeConnectionCloseOk(this.outbound, 0);
     this.outbound.flush();
     this.#stage = ANSWERED;
-    this.#gate.open();
     this.#parser.stop();
+    this.#gate.open();
     this.#deadlineAtMs = this.#deps.clock.monotonicMs() + HANG_UP_WAIT_MS;
   }
 

@@ -20,6 +20,7 @@ import { UNREAD_REPLY_BYTES_MAX } from '../../src/base/limits.ts';
 import type { ProtocolLogger } from '../../src/base/logger.ts';
 import type { Broker } from '../../src/engine/broker.ts';
 import type { FlushSet } from '../../src/net/flush-set.ts';
+import { HOLD_LOGIN, HOLD_REPLIES, InputGate } from '../../src/net/input-gate.ts';
 import { Outbound } from '../../src/net/outbound.ts';
 import type { PeerInfo, Transport, TransportHandler } from '../../src/net/transport.ts';
 import type { Login } from './authentication.ts';
@@ -28,13 +29,13 @@ import type { ClientRegistry } from './client-registry.ts';
 import { ClientSession, type ClientSessionHost } from './client-session.ts';
 import { cappedExpiry } from './connect-answer.ts';
 import type { ConnectPacket } from './connect-packet.ts';
-import { HOLD_LOGIN, HOLD_REPLIES, InputGate } from './input-gate.ts';
 import { LoginExchange, type LoginHost } from './login-exchange.ts';
 import type { MessageView } from './message-view.ts';
 import { MqttError, protocolError, reasonCodeOf } from './mqtt-errors.ts';
 import { type PacketHandler, PacketParser } from './packet-parser.ts';
 import { writeAck, writeConnack, writeDisconnect, writePingresp } from './packet-writer.ts';
 import type { PublishFields } from './publish-packet.ts';
+import { serverReferenceFor, stopCode } from './redirect.ts';
 import { REPLY_DELIVERY, ReplyLedger } from './reply-ledger.ts';
 import type { MqttSettings } from './settings.ts';
 import {
@@ -51,6 +52,7 @@ import {
   UNSUBSCRIBE,
   type ProtocolVersion,
   VARINT_MAX,
+  VERSION_5,
   packetName,
 } from './spec/packets.ts';
 import type { PropertyValues } from './spec/properties.ts';
@@ -59,7 +61,6 @@ import {
   REASON_FAILURE_MIN,
   REASON_KEEP_ALIVE_TIMEOUT,
   REASON_MAXIMUM_CONNECT_TIME,
-  REASON_SERVER_SHUTTING_DOWN,
   REASON_SESSION_TAKEN_OVER,
   REASON_SUCCESS,
   isServerReason,
@@ -91,6 +92,8 @@ const WAITING = 0;
 const CHECKING = 1;
 const RUNNING = 2;
 const ENDED = 3;
+
+const NO_ALARMS: ReadonlySet<string> = new Set();
 
 /** Acknowledgements are read one at a time. */
 const ack = new AckFields();
@@ -140,7 +143,7 @@ export class MqttConnection
     this.#deps = deps;
     this.#transport = transport;
     this.#parser = new PacketParser(this);
-    this.#gate = new InputGate(broker, transport, this.#parser);
+    this.#gate = new InputGate(this, transport, this.#parser);
     this.#login = new LoginExchange(this);
     this.#stage = WAITING;
     this.#client = undefined;
@@ -151,6 +154,15 @@ export class MqttConnection
 
   get peer(): PeerInfo {
     return this.#transport.peer;
+  }
+
+  /** A 5.0 client is told of alarms, publish by publish (0x97); others are not read meanwhile. */
+  get alarms(): ReadonlySet<string> {
+    return this.#login.version === VERSION_5 ? NO_ALARMS : this.broker.alarms;
+  }
+
+  get isOverloaded(): boolean {
+    return this.broker.isOverloaded;
   }
 
   get authSecret(): Buffer {
@@ -171,7 +183,7 @@ export class MqttConnection
 
   onDrain(): void {
     if (this.#stage !== RUNNING) return;
-    this.#guard(() => this.#gate.remove(HOLD_REPLIES));
+    this.#guard(() => this.#gate.release(HOLD_REPLIES));
     this.#client?.subscribing.wake();
   }
 
@@ -210,15 +222,12 @@ export class MqttConnection
 
   /** Alarms or overload changed. */
   onPressureChange(): void {
-    // The engine is in the middle of something: what was kept is parsed when it has finished.
-    queueMicrotask(() => {
-      if (this.#stage === RUNNING) this.#guard(() => this.#gate.update());
-    });
+    if (this.#stage === RUNNING) this.#gate.update();
   }
 
   /** The process ends. */
   shutdown(): void {
-    if (this.#stage === RUNNING) this.#close(REASON_SERVER_SHUTTING_DOWN, 'server is stopping');
+    if (this.#stage === RUNNING) this.#close(stopCode(this.settings), 'server is stopping');
     else this.drop('shutdown');
   }
 
@@ -363,7 +372,7 @@ export class MqttConnection
 
   loginBegins(): void {
     this.#stage = CHECKING;
-    this.#gate.add(HOLD_LOGIN);
+    this.#gate.hold(HOLD_LOGIN);
   }
 
   loggedIn(connect: ConnectPacket, { user, vhost }: Login, proof: PropertyValues): void {
@@ -381,8 +390,8 @@ export class MqttConnection
     this.broker.hold(client.ticket, () => {
       if (this.#stage !== CHECKING) return;
       this.#accept(client, proof);
-      if (isNow) this.#guard(() => this.#gate.remove(HOLD_LOGIN));
-      else queueMicrotask(() => this.#guard(() => this.#gate.remove(HOLD_LOGIN)));
+      if (isNow) this.#guard(() => this.#gate.release(HOLD_LOGIN));
+      else queueMicrotask(() => this.#guard(() => this.#gate.release(HOLD_LOGIN)));
     });
     isNow = false;
   }
@@ -413,7 +422,7 @@ export class MqttConnection
     const reason = reasonName(reasonCode);
     this.#deps.logger.warn({ connection: this.id, remoteAddress, reason, text }, 'mqtt refused');
     if (this.#login.version !== 0) {
-      const properties: PropertyValues = text === '' ? {} : { reasonString: text };
+      const properties = this.#explanation(reasonCode, text);
       const code = reasonCode;
       writeConnack(this.outbound, this.#login.version, false, code, properties, VARINT_MAX);
     }
@@ -441,11 +450,20 @@ export class MqttConnection
     const reason = reasonName(reasonCode);
     this.#deps.logger.info({ connection: this.id, reason, text }, 'mqtt connection closed');
     if (this.#stage === RUNNING && isServerReason(reasonCode, DISCONNECT)) {
-      const properties = text === '' ? undefined : { reasonString: text };
+      const properties = this.#explanation(reasonCode, text);
       const { packetBytesMax } = this.#client!.limits;
       writeDisconnect(this.outbound, this.#login.version, reasonCode, properties, packetBytesMax);
     }
     this.#hangUp(true);
+  }
+
+  /** What CONNACK and DISCONNECT say beside their code. */
+  #explanation(reasonCode: number, text: string): PropertyValues {
+    const serverReference = serverReferenceFor(reasonCode, this.settings);
+    return {
+      ...(text !== '' && { reasonString: text }),
+      ...(serverReference !== undefined && { serverReference }),
+    };
   }
 
   #logFault(error: unknown): void {
@@ -454,7 +472,7 @@ export class MqttConnection
 
   #boundReplies(): void {
     if (this.#stage !== RUNNING || this.#gate.has(HOLD_REPLIES)) return;
-    if (this.outbound.bufferedBytes >= UNREAD_REPLY_BYTES_MAX) this.#gate.add(HOLD_REPLIES);
+    if (this.outbound.bufferedBytes >= UNREAD_REPLY_BYTES_MAX) this.#gate.hold(HOLD_REPLIES);
   }
 
   /** Sends what is buffered, then FIN. */

@@ -25,6 +25,7 @@ import type { Broker } from '../../src/engine/broker.ts';
 import type { Entry } from '../../src/engine/message.ts';
 import type { Queue } from '../../src/engine/queue/queue.ts';
 import type { FlushSet } from '../../src/net/flush-set.ts';
+import { HOLD_LOGIN, HOLD_REPLIES, InputGate } from '../../src/net/input-gate.ts';
 import { Outbound } from '../../src/net/outbound.ts';
 import type { Transport, TransportHandler } from '../../src/net/transport.ts';
 import { Deliveries, type Outcome } from './deliveries.ts';
@@ -32,7 +33,6 @@ import type { Frame } from './frame.ts';
 import { type FrameHandler, FrameParser } from './frame-parser.ts';
 import { HEART_BEAT_DEAD, HEART_BEAT_SEND, HeartBeat } from './heart-beat.ts';
 import { escapeHeader } from './header-text.ts';
-import { HOLD_LOGIN, HOLD_REPLIES, InputGate } from './input-gate.ts';
 import { HEAD_BYTES_MAX, LOGIN_BODY_BYTES_MAX, LOGIN_HEAD_BYTES_MAX } from './limits.ts';
 import { checkLogin, type Login, negotiate } from './login.ts';
 import { type MessageWriter, writeFrame, writeHeartBeat } from './message-writer.ts';
@@ -174,7 +174,7 @@ export class StompConnection
 
   /** Alarms or overload changed. */
   onPressureChange(): void {
-    if (this.#stage === RUNNING) this.#guard(() => this.#gate.update());
+    if (this.#stage === RUNNING) this.#gate.update();
   }
 
   /** Closes with an ERROR: the process stops. */
@@ -196,7 +196,7 @@ export class StompConnection
     const session = this.#session;
     if (this.#stage !== RUNNING || session === undefined) return;
     if (command === 'SEND') {
-      this.#gate.becameSender();
+      this.#gate.becamePublisher();
       session.sending.send(frame, this.#chunkAtMs);
       return;
     }

@@ -12,20 +12,12 @@ import type { FieldTable, FieldValue } from '../../../src/base/field-value.ts';
 import { silentLogger } from '../../../src/base/logger.ts';
 import type { CommonProperties } from '../../../src/engine/ports.ts';
 import { FlushSet } from '../../../src/net/flush-set.ts';
-import type { PeerInfo, Transport, TransportHandler } from '../../../src/net/transport.ts';
+import type { PeerInfo } from '../../../src/net/transport.ts';
+import { PipeTransport } from '../../net/pipe-transport.ts';
 import { EngineFixture } from '../../support/engine-fixture.ts';
 import { bodyFrame, type FieldInput, frame, headerFrame, methodFrame } from './wire.ts';
 
 export const PROTOCOL_HEADER = Buffer.from('AMQP\x00\x00\x09\x01', 'latin1');
-
-const PEER: PeerInfo = {
-  remoteAddress: '127.0.0.1',
-  remotePort: 50_000,
-  localAddress: '127.0.0.1',
-  localPort: 5_672,
-  isLoopback: true,
-  isEncrypted: false,
-};
 
 /** One frame from the server; content is attached to its method. */
 export interface Received {
@@ -34,72 +26,6 @@ export interface Received {
   readonly fields: Record<string, FieldInput>;
   properties?: CommonProperties;
   body?: Buffer;
-}
-
-/** A transport whose other end is a test. */
-export class PipeTransport implements Transport {
-  readonly peer: PeerInfo;
-  handler: TransportHandler | undefined;
-  #chunks: Buffer[];
-  /** Bytes the "kernel" has not taken; set by a test that plays a slow reader. */
-  bufferedBytes: number;
-  isStalled: boolean;
-  isPaused: boolean;
-  isEnded: boolean;
-  isDestroyed: boolean;
-
-  constructor(peer: Partial<PeerInfo> = {}) {
-    this.peer = { ...PEER, ...peer };
-    this.handler = undefined;
-    this.#chunks = [];
-    this.bufferedBytes = 0;
-    this.isStalled = false;
-    this.isPaused = false;
-    this.isEnded = false;
-    this.isDestroyed = false;
-  }
-
-  write(bytes: Buffer, onWritten?: () => void): boolean {
-    if (this.isEnded || this.isDestroyed) return true;
-    // Slabs are used again once they are written.
-    this.#chunks.push(Buffer.from(bytes));
-    if (this.isStalled) {
-      this.bufferedBytes += bytes.length;
-      return false;
-    }
-    onWritten?.();
-    return true;
-  }
-
-  /** What was written and not yet taken away. */
-  get received(): Buffer {
-    if (this.#chunks.length !== 1) this.#chunks = [Buffer.concat(this.#chunks)];
-    return this.#chunks[0]!;
-  }
-
-  set received(left: Buffer) {
-    this.#chunks = [left];
-  }
-
-  cork(): void {}
-
-  uncork(): void {}
-
-  pause(): void {
-    this.isPaused = true;
-  }
-
-  resume(): void {
-    this.isPaused = false;
-  }
-
-  end(): void {
-    this.isEnded = true;
-  }
-
-  destroy(): void {
-    this.isDestroyed = true;
-  }
 }
 
 /** The client's end. */
@@ -116,7 +42,7 @@ export class TestClient {
 
   /** Sends raw bytes. */
   raw(bytes: Buffer): void {
-    this.transport.handler!.onChunk(Buffer.from(bytes));
+    this.transport.receive(bytes);
   }
 
   /** Sends one method. */

@@ -11,9 +11,9 @@ import { silentLogger } from '../../../src/base/logger.ts';
 import { FlushSet } from '../../../src/net/flush-set.ts';
 import type { PeerInfo } from '../../../src/net/transport.ts';
 import type { MemoryDisk } from '../../../src/store/memory-disk.ts';
+import { PipeTransport } from '../../net/pipe-transport.ts';
 import { EngineFixture } from '../../support/engine-fixture.ts';
 import type { FakeClock } from '../../support/fake-clock.ts';
-import { PipeTransport } from '../amqp/amqp-harness.ts';
 
 /** A packet of either side, loosely typed as parsed JSON is: tests look at a few fields. */
 export type Any = ReturnType<typeof JSON.parse>;
@@ -41,7 +41,7 @@ export class TestClient {
   }
 
   raw(bytes: Buffer): void {
-    this.transport.handler!.onChunk(Buffer.from(bytes));
+    this.transport.receive(Buffer.from(bytes));
   }
 
   send(packet: Any): void {

@@ -5,9 +5,9 @@ import { DEFAULT_STOMP_SETTINGS } from '../../../protocols/stomp/settings.ts';
 import { silentLogger } from '../../../src/base/logger.ts';
 import { FlushSet } from '../../../src/net/flush-set.ts';
 import { MESSAGE_HEADERS } from '../../../src/server/stomp-settings.ts';
+import { PipeTransport } from '../../net/pipe-transport.ts';
 import { EngineFixture } from '../../support/engine-fixture.ts';
 import { SeededRandom } from '../../support/seeded-random.ts';
-import { PipeTransport } from '../amqp/amqp-harness.ts';
 import { frameBytes } from './stomp-harness.ts';
 
 const COMMANDS = [

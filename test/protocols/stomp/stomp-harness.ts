@@ -6,8 +6,8 @@ import { silentLogger } from '../../../src/base/logger.ts';
 import { FlushSet } from '../../../src/net/flush-set.ts';
 import type { PeerInfo } from '../../../src/net/transport.ts';
 import { MESSAGE_HEADERS } from '../../../src/server/stomp-settings.ts';
+import { PipeTransport } from '../../net/pipe-transport.ts';
 import { EngineFixture } from '../../support/engine-fixture.ts';
-import { PipeTransport } from '../amqp/amqp-harness.ts';
 
 /** A frame as a test sees it. */
 export interface Received {
@@ -39,7 +39,7 @@ export class StompClient {
   }
 
   raw(bytes: Buffer | string): void {
-    this.transport.handler!.onChunk(Buffer.from(bytes));
+    this.transport.receive(Buffer.from(bytes));
   }
 
   send(command: string, headers: Headers = {}, body = ''): void {
