@@ -74,7 +74,7 @@ export class ClientSession implements SubscribingHost {
     this.ticket = this.session.isPersistent ? opened.ticket : 0;
     this.limits = deliveryLimits(connect, settings);
     this.keepAliveMs = keepAliveSeconds(connect, settings) * 1500;
-    this.connack = connackProperties(connect, settings, isNameless ? clientId : undefined);
+    this.connack = connackProperties(connect, settings, { clientId, userName: actor.user.name });
     this.wantsProblemInfo = connect.properties.requestProblemInfo !== 0;
     this.isDelivering = false;
     this.will = connect.will;

@@ -8,6 +8,8 @@ import type { PropertyValues } from './spec/properties.ts';
 /** Session Expiry Interval that means never (3.1.2.11.2). */
 const NEVER_SECONDS = 0xffff_ffff;
 const RECEIVE_MAXIMUM_DEFAULT = 65_535;
+/** Bytes. Longer response information (a client id may have 64 KiB) is of no use as a topic. */
+const RESPONSE_INFO_BYTES_MAX = 1_024;
 /** A client that sets no Maximum Packet Size takes what the protocol allows. */
 const PACKET_BYTES_UNLIMITED = VARINT_MAX + 5;
 
@@ -46,22 +48,50 @@ export function deliveryLimits(connect: ConnectPacket, settings: MqttSettings): 
   };
 }
 
+/** Who was accepted. */
+export interface Accepted {
+  readonly clientId: string;
+  readonly userName: string;
+}
+
 /** Properties of the CONNACK that accepts. */
 export function connackProperties(
   connect: ConnectPacket,
   settings: MqttSettings,
-  assignedClientId: string | undefined,
+  accepted: Accepted,
 ): PropertyValues {
   const expiry = sessionExpirySeconds(connect, settings);
   const wantedExpiry = connect.properties.sessionExpirySeconds ?? 0;
   const grantedExpiry = expiry === Infinity ? NEVER_SECONDS : expiry;
   const keepAlive = keepAliveSeconds(connect, settings);
+  const responseInfo = responseInformation(connect, settings, accepted);
   return {
     receiveMaximum: settings.receiveMaximum,
     maximumPacketBytes: settings.maxPacketBytes,
     ...(settings.topicAliasMax > 0 && { topicAliasMaximum: settings.topicAliasMax }),
     ...(grantedExpiry !== wantedExpiry && { sessionExpirySeconds: grantedExpiry }),
-    ...(assignedClientId !== undefined && { assignedClientId }),
+    ...(connect.clientId === '' && { assignedClientId: accepted.clientId }),
     ...(keepAlive !== connect.keepAliveSeconds && { serverKeepAliveSeconds: keepAlive }),
+    ...(responseInfo !== undefined && { responseInfo }),
   };
+}
+
+/**
+ * The topic under which a client may expect answers, when it asks (3.1.2.11.6, 3.2.2.3.15). What is
+ * filled in is one level, whatever characters it has, and no other name gives the same.
+ */
+function responseInformation(
+  { properties }: ConnectPacket,
+  { responseInformation: template }: MqttSettings,
+  { clientId, userName }: Accepted,
+): string | undefined {
+  if (properties.requestResponseInfo !== 1 || template === undefined) return undefined;
+  const text = template
+    .split(/(\{client_id\}|\{username\})/)
+    .map((part) => {
+      if (part === '{client_id}') return encodeURIComponent(clientId);
+      return part === '{username}' ? encodeURIComponent(userName) : part;
+    })
+    .join('');
+  return Buffer.byteLength(text) > RESPONSE_INFO_BYTES_MAX ? undefined : text;
 }

@@ -12,6 +12,7 @@
  *    client uses the id again as soon as it has it.
  * 3. What is under way is bounded by our Receive Maximum (0x93).
  */
+import { isUtf8 } from 'node:buffer';
 import type { MessageArena } from '../../src/base/arena.ts';
 import { ARENA_MESSAGE_BYTES_MAX } from '../../src/base/arena.ts';
 import { putBytes, truncateText } from '../../src/base/byte-writer.ts';
@@ -34,6 +35,7 @@ import {
   REASON_NOT_AUTHORIZED,
   REASON_NO_MATCHING_SUBSCRIBERS,
   REASON_PACKET_ID_NOT_FOUND,
+  REASON_PAYLOAD_FORMAT_INVALID,
   REASON_QUOTA_EXCEEDED,
   REASON_RECEIVE_MAXIMUM_EXCEEDED,
   REASON_SUCCESS,
@@ -142,7 +144,9 @@ export class Inbound {
   #refuseUntold(reasonCode: number, qos: number): void {
     if (reasonCode === REASON_NOT_AUTHORIZED && !this.#host.settings.disconnectsUnauthorized)
       return;
-    if (reasonCode !== REASON_NOT_AUTHORIZED && qos === 0) return;
+    const isFault =
+      reasonCode === REASON_NOT_AUTHORIZED || reasonCode === REASON_PAYLOAD_FORMAT_INVALID;
+    if (!isFault && qos === 0) return;
     throw new MqttError(reasonCode, 'the publish was refused');
   }
 
@@ -185,16 +189,33 @@ export class Inbound {
       outcome.reasonCode = route;
       return outcome;
     }
+    const refusal = this.#refusal(buf);
+    if (refusal !== REASON_SUCCESS) {
+      outcome.reasonCode = refusal;
+      return outcome;
+    }
     const { fields } = this.#host;
     const message = this.#messageOf(name, route, buf);
-    if (fields.isRetain) this.#retain(name, message);
     const { vhost } = this.#actor;
     const bits = vhost.publish(this.#withoutOwn(route, name), message);
+    const isRejected = (bits & PUBLISH_REJECTED) !== 0;
+    if (fields.isRetain && !isRejected) this.#retain(name, message);
     outcome.isDurable = (bits & PUBLISH_DURABLE) !== 0 || fields.isRetain;
-    if ((bits & PUBLISH_REJECTED) !== 0) outcome.reasonCode = REASON_QUOTA_EXCEEDED;
+    if (isRejected) outcome.reasonCode = REASON_QUOTA_EXCEEDED;
     else if ((bits & PUBLISH_ROUTED) === 0) outcome.reasonCode = REASON_NO_MATCHING_SUBSCRIBERS;
     else outcome.reasonCode = REASON_SUCCESS;
     return outcome;
+  }
+
+  /** Why the message is not taken, whatever its topic: alarms (3.x is not read then), its format. */
+  #refusal(buf: Buffer): number {
+    const { broker, settings, fields } = this.#host;
+    if (broker.alarms.size > 0 && this.#version === VERSION_5) return REASON_QUOTA_EXCEEDED;
+    if (!settings.checksPayloadFormat || fields.properties.payloadFormat !== 1) {
+      return REASON_SUCCESS;
+    }
+    const payload = buf.subarray(fields.payloadStart, fields.payloadEnd);
+    return isUtf8(payload) ? REASON_SUCCESS : REASON_PAYLOAD_FORMAT_INVALID;
   }
 
   #retain({ text }: TopicName, message: Message): void {

@@ -5,6 +5,7 @@
  *     CONNECT with a method --> AUTH 0x18 <-- AUTH 0x18 --> login; its proof goes into CONNACK
  *     AUTH 0x19 (running)   --> AUTH 0x18 <-- AUTH 0x18 --> AUTH 0x00
  */
+import { isUtf8 } from 'node:buffer';
 import type { Broker } from '../../src/engine/broker.ts';
 import type { Outbound } from '../../src/net/outbound.ts';
 import type { PeerInfo } from '../../src/net/transport.ts';
@@ -16,12 +17,14 @@ import { type ConnectPacket, connackVersion, readConnect } from './connect-packe
 import { EnhancedAuth } from './enhanced-auth.ts';
 import { MqttError, protocolError, reasonCodeOf } from './mqtt-errors.ts';
 import { writeAuth } from './packet-writer.ts';
+import { redirectCode } from './redirect.ts';
 import type { MqttSettings } from './settings.ts';
 import { DISCONNECT, type ProtocolVersion } from './spec/packets.ts';
 import type { PropertyValues } from './spec/properties.ts';
 import {
   REASON_CONTINUE_AUTHENTICATION,
   REASON_NOT_AUTHORIZED,
+  REASON_PAYLOAD_FORMAT_INVALID,
   REASON_REAUTHENTICATE,
   REASON_SUCCESS,
   isServerReason,
@@ -68,6 +71,7 @@ export class LoginExchange {
       const connect = readConnect(buf, start, end);
       this.version = connect.version;
       this.#host.versionKnown(connect.version);
+      this.#checkWelcome(connect);
       if (connect.properties.authMethod === undefined) this.#checkPassword(connect);
       else this.#beginAuth(connect, connect.properties.authMethod);
     } catch (error) {
@@ -112,6 +116,15 @@ export class LoginExchange {
       if (isServerReason(reasonCodeOf(error), DISCONNECT)) throw error;
       throw new MqttError(REASON_NOT_AUTHORIZED, 'the proof is wrong');
     }
+  }
+
+  /** @throws MqttError 0x99, 0x9C, 0x9D: whoever it is, it is refused */
+  #checkWelcome({ will }: ConnectPacket): void {
+    const { settings } = this.#host;
+    const elsewhere = redirectCode(settings);
+    if (elsewhere !== undefined) throw new MqttError(elsewhere, reasonName(elsewhere));
+    if (!settings.checksPayloadFormat || will?.payloadFormat !== 1 || isUtf8(will.payload)) return;
+    throw new MqttError(REASON_PAYLOAD_FORMAT_INVALID, 'the will payload is not UTF-8');
   }
 
   #checkPassword(connect: ConnectPacket): void {

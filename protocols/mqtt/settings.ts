@@ -28,6 +28,14 @@ export interface MqttSettings {
    * (RabbitMQ's default); else the publish is dropped and acknowledged.
    */
   readonly disconnectsUnauthorized: boolean;
+  /** What says it is text must be UTF-8 (Payload Format Indicator 1), else 0x99. */
+  readonly checksPayloadFormat: boolean;
+  /** Response Information with `{client_id}` and `{username}` in it; undefined: none is given. */
+  readonly responseInformation: string | undefined;
+  /** Other servers, for Server Reference; undefined: clients are told of none. */
+  readonly serverReference: string | undefined;
+  /** When clients are sent there: when this server stops, or at once (0x9C, 0x9D). */
+  readonly redirect: 'at-stop' | 'temporary' | 'permanent';
   /** Ms from connect to CONNECT accepted. */
   readonly connectTimeoutMs: number;
   /** Seconds between `$SYS` updates. */
@@ -47,6 +55,10 @@ export const DEFAULT_MQTT_SETTINGS: MqttSettings = {
   sessionExpirySecondsMax: 86_400,
   inflightMax: 1_000,
   disconnectsUnauthorized: true,
+  checksPayloadFormat: false,
+  responseInformation: 'response/{client_id}',
+  serverReference: undefined,
+  redirect: 'at-stop',
   connectTimeoutMs: HANDSHAKE_MS_MAX,
   sysIntervalSeconds: 10,
 };

@@ -19,5 +19,9 @@ export function mqttSettings(config: Config): MqttSettings {
     outgoingAliasMax: config.mqttTopicAliasMaximum,
     maxPacketBytes: config.mqttMaxPacketSize,
     connectTimeoutMs: config.handshakeTimeout,
+    checksPayloadFormat: config.mqttCheckPayloadFormat,
+    responseInformation: config.mqttResponseInformation,
+    serverReference: config.mqttServerReference,
+    redirect: config.mqttRedirect,
   };
 }

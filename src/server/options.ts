@@ -285,7 +285,7 @@ export const OPTIONS = {
   'mqtt-anonymous-user': option(
     'MQTT',
     optionalText('name'),
-    'none',
+    '',
     'User that clients without a user name log in as. Without one they are refused.',
   ),
   'mqtt-disconnect-unauthorized': option(
@@ -324,6 +324,40 @@ export const OPTIONS = {
     bytes(1_024, 256 * 1024 * 1024),
     formatBytes(16 * 1024 * 1024),
     'Largest packet accepted once logged in.',
+  ),
+  'mqtt-exchange': option(
+    'MQTT',
+    text('name'),
+    'amq.topic',
+    'Topic exchange of every vhost that MQTT clients publish to and subscribe at. Another one than ' +
+      '`amq.topic` must be declared.',
+  ),
+  'mqtt-check-payload-format': option(
+    'MQTT',
+    SWITCH,
+    'false',
+    'Refuse messages of 5.0 clients that say they are text (Payload Format 1) and are not UTF-8.',
+  ),
+  'mqtt-response-information': option(
+    'MQTT',
+    optionalText('topic'),
+    'response/{client_id}',
+    'Told to 5.0 clients that ask for it: the topic under which to expect answers; `{client_id}` ' +
+      'and `{username}` are filled in, percent-encoded. Empty: nothing is told.',
+  ),
+  'mqtt-server-reference': option(
+    'MQTT',
+    optionalText('servers'),
+    '',
+    'Where 5.0 clients find another server: `host` or `host:port`, several with spaces between ' +
+      'them. Told to those connected when this server stops, or as `mqtt-redirect` says.',
+  ),
+  'mqtt-redirect': option(
+    'MQTT',
+    choice('at-stop', 'temporary', 'permanent'),
+    'at-stop',
+    '`temporary`, `permanent`: every CONNECT is refused with `mqtt-server-reference`, as Use ' +
+      'another server (0x9C) or Server moved (0x9D).',
   ),
   'auth-mechanisms': option(
     'Users',

@@ -3,10 +3,10 @@ import { describe, expect, test } from 'vitest';
 import { Harness } from './mqtt-harness.ts';
 
 describe('back-pressure', () => {
-  test('an alarm stops reading from publishers only, and goes on where it stopped', async () => {
+  test('an alarm stops reading from 3.x publishers only, and goes on where it stopped', async () => {
     const harness = await Harness.open();
     const { broker } = harness.fixture;
-    const publisher = await harness.connect('p', { keepalive: 10 });
+    const publisher = await harness.connect('p', { keepalive: 10, version: 4 });
     const subscriber = await harness.connect('s');
     await subscriber.subscribe('x', { qos: 1 });
     publisher.publish('x', '1', { qos: 1 });
@@ -23,6 +23,51 @@ describe('back-pressure', () => {
     await harness.settle();
     expect(publisher.transport.isPaused).toBe(false);
     expect(await subscriber.messages()).toEqual(['2']);
+  });
+
+  test('an alarm is told to 5.0 publishers: 0x97, and nothing is kept', async () => {
+    const harness = await Harness.open();
+    const { broker } = harness.fixture;
+    const publisher = await harness.connect('p');
+    const subscriber = await harness.connect('s');
+    await subscriber.subscribe('x', { qos: 2 });
+    broker.setAlarm('memory', true);
+    publisher.publish('x', '0', { qos: 0 });
+    publisher.publish('x', '1', { qos: 1, messageId: 1, retain: true });
+    publisher.publish('x', '2', { qos: 2, messageId: 2 });
+    expect((await publisher.all()).map(({ cmd, reasonCode }) => [cmd, reasonCode])).toEqual([
+      ['puback', 0x97],
+      ['pubrec', 0x97],
+    ]);
+    expect(await subscriber.messages()).toEqual([]);
+    expect(harness.fixture.vhost.retained.count).toBe(0);
+    broker.setAlarm('memory', false);
+    publisher.publish('x', '3', { qos: 2, messageId: 2 });
+    expect(await publisher.next('pubrec')).toMatchObject({ messageId: 2, reasonCode: 0 });
+    expect(await subscriber.messages()).toEqual(['3']);
+  });
+
+  test('commits that fall behind stop reading from 5.0 publishers too', async () => {
+    const harness = await Harness.open();
+    const publisher = await harness.connect('p');
+    publisher.publish('x', '1', { qos: 1 });
+    await harness.settle();
+    const { broker } = harness.fixture;
+    Object.defineProperty(broker, 'isOverloaded', { value: true, configurable: true });
+    broker.setAlarm('disk', true);
+    await harness.settle();
+    expect(publisher.transport.isPaused).toBe(true);
+  });
+
+  test('a refused message is not retained either', async () => {
+    const harness = await Harness.open();
+    const { fixture } = harness;
+    fixture.queue('q', { 'x-max-length': 0, 'x-overflow': 'reject-publish' });
+    fixture.bind('q', 'amq.topic', 'x');
+    const client = await harness.connect('p');
+    client.publish('x', '1', { qos: 1, retain: true });
+    expect((await client.next('puback')).reasonCode).toBe(0x97);
+    expect(fixture.vhost.retained.count).toBe(0);
   });
 
   test('a client that does not read is given no more, and goes on when it does', async () => {

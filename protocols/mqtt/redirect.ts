@@ -1,0 +1,24 @@
+/** Sending clients elsewhere: Use another server (0x9C), Server moved (0x9D), Server Reference (4.11). */
+import type { MqttSettings } from './settings.ts';
+import {
+  REASON_SERVER_MOVED,
+  REASON_SERVER_SHUTTING_DOWN,
+  REASON_USE_ANOTHER_SERVER,
+} from './spec/reason-codes.ts';
+
+/** The code to refuse a CONNECT with; undefined while this server takes clients. */
+export function redirectCode({ redirect, serverReference }: MqttSettings): number | undefined {
+  if (serverReference === undefined || redirect === 'at-stop') return undefined;
+  return redirect === 'permanent' ? REASON_SERVER_MOVED : REASON_USE_ANOTHER_SERVER;
+}
+
+/** The code that ends connections when this server stops. */
+export function stopCode({ serverReference }: MqttSettings): number {
+  return serverReference === undefined ? REASON_SERVER_SHUTTING_DOWN : REASON_USE_ANOTHER_SERVER;
+}
+
+/** The reference that goes with `code`; undefined with all but the two. */
+export function serverReferenceFor(code: number, settings: MqttSettings): string | undefined {
+  const isRedirect = code === REASON_USE_ANOTHER_SERVER || code === REASON_SERVER_MOVED;
+  return isRedirect ? settings.serverReference : undefined;
+}
