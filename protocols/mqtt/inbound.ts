@@ -246,9 +246,8 @@ export class Inbound {
   /** No-local: without this session's own queue when all it subscribed to there says so. */
   #withoutOwn(route: Route, name: TopicName): Route {
     const session = this.#session;
-    if (session.noLocalCount === 0 || route.queues === undefined) return route;
-    if (!session.match(name.text).isNoLocal) return route;
-    return { ...route, queues: route.queues.filter((queue) => queue !== session.queue) };
+    if (session.noLocalCount === 0 || !session.match(name.text).isNoLocal) return route;
+    return { ...route, excluded: session.queue };
   }
 
   #messageOf(name: TopicName, route: Route, buf: Buffer): Message {

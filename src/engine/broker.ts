@@ -50,6 +50,8 @@ import type { WakeTarget } from './wake-target.ts';
 export interface BrokerSettings {
   /** Users who may log in from this machine only. */
   readonly loopbackUsers?: readonly string[];
+  /** Topic exchange of every vhost that sessions publish to and subscribe at. */
+  readonly topicExchange?: string;
 }
 
 export interface BrokerDeps {
@@ -94,6 +96,7 @@ export class Broker {
   readonly random: RandomSource;
   readonly formats: readonly MessageFormat[];
   readonly #requestTurn: () => void;
+  readonly #topicExchange: string | undefined;
   readonly #vhosts: Map<string, VHost>;
   readonly #queuesOf: Map<VHost, VHostQueues>;
   #dirty: Queue[];
@@ -120,6 +123,7 @@ export class Broker {
     this.random = deps.random;
     this.formats = deps.formats;
     this.#requestTurn = deps.requestTurn;
+    this.#topicExchange = deps.settings.topicExchange;
     const { clock, random } = deps;
     const loopbackUsers = deps.settings.loopbackUsers;
     this.access = new Access({ clock, random, ...(loopbackUsers && { loopbackUsers }) });
@@ -184,6 +188,7 @@ export class Broker {
     topology.onExchangeRemoved = (exchange) => this.#dropDelays(name, exchange, delays);
     const retained = new RetainedMessages(name, this.store);
     const vhost = new VHost(topology, publisher, queues, replyTargets, retained);
+    vhost.sessions.exchangeName = this.#topicExchange ?? vhost.sessions.exchangeName;
     this.#vhosts.set(name, vhost);
     this.#queuesOf.set(vhost, queues);
     if (!isRestored) this.store.define('vhost', definitionKey(name), '{}');

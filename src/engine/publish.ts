@@ -42,6 +42,8 @@ export interface Route {
   readonly accessRevision: number;
   /** The topic it was published to, when it came with one. */
   readonly topic?: string;
+  /** A queue that is not to get it, whatever leads there: the publisher's own (no local). */
+  readonly excluded?: Queue;
 }
 
 const NO_KEYS: readonly string[] = [];
@@ -122,6 +124,8 @@ export class Publisher {
     if (queues === undefined || extraKeys.length > 0) {
       queues = this.#matchRoute(route, [route.routingKey, ...extraKeys], message);
     }
+    const { excluded } = route;
+    if (excluded !== undefined) queues = queues.filter((queue) => queue !== excluded);
     return enqueue(queues, message);
   }
 

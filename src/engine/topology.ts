@@ -46,6 +46,8 @@ export class Topology {
   /** Reaches every queue by its name; not declared, bound or listed. */
   readonly defaultExchange: Exchange;
   readonly bindings: BindingIndex;
+  /** Called when an exchange is there, declared or restored. */
+  onExchangeAdded: (exchange: Exchange) => void;
   /** Called when an exchange is gone, by request or by cascade. */
   onExchangeRemoved: (exchange: Exchange) => void;
   readonly #store: Store;
@@ -58,6 +60,7 @@ export class Topology {
     this.queues = new Map();
     this.defaultExchange = new DefaultExchange((name) => this.queues.get(name));
     this.bindings = new BindingIndex();
+    this.onExchangeAdded = () => {};
     this.onExchangeRemoved = () => {};
     this.#store = store;
     this.#random = random;
@@ -185,6 +188,7 @@ export class Topology {
     const exchange = createExchange(declaration.type, options, { random: this.#random });
     this.exchanges.set(name, exchange);
     this.#revision += 1;
+    this.onExchangeAdded(exchange);
     return exchange;
   }
 

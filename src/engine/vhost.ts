@@ -90,6 +90,7 @@ export class VHost {
     this.sessions = new Sessions(this, queues);
     this.#queues = queues;
     queues.onRemoved = (queue) => this.sessions.queueRemoved(queue);
+    topology.onExchangeAdded = (exchange) => this.sessions.exchangeAdded(exchange);
   }
 
   /** @throws BrokerError 403, 404 (passive), 406 */

@@ -310,7 +310,7 @@ async function recover({ config, store, logger }: ServerDeps, requestTurn: () =>
     store,
     formats: createMessageFormats(),
     requestTurn,
-    settings: { loopbackUsers: config.loopbackUsers },
+    settings: { loopbackUsers: config.loopbackUsers, topicExchange: config.mqttExchange },
   };
   const { defaultVhost: vhost, defaultUser: user, defaultPassword: password } = config;
   const { loadDefinitions } = config;

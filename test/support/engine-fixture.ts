@@ -2,7 +2,7 @@
 import type { FieldTable, FieldValue } from '../../src/base/field-value.ts';
 import { EMPTY_TABLE } from '../../src/base/field-value.ts';
 import type { Actor } from '../../src/engine/actor.ts';
-import type { Broker } from '../../src/engine/broker.ts';
+import type { Broker, BrokerSettings } from '../../src/engine/broker.ts';
 import type { Entry } from '../../src/engine/message.ts';
 import { FORMAT_AMQP, Message } from '../../src/engine/message.ts';
 import type { Store } from '../../src/engine/ports.ts';
@@ -98,7 +98,12 @@ export class EngineFixture {
   }
 
   static async open(
-    options: { disk?: MemoryDisk; clock?: FakeClock; store?: Store } = {},
+    options: {
+      disk?: MemoryDisk;
+      clock?: FakeClock;
+      store?: Store;
+      settings?: BrokerSettings;
+    } = {},
   ): Promise<EngineFixture> {
     const clock = options.clock ?? new FakeClock();
     const random = new SeededRandom(7);
@@ -110,7 +115,7 @@ export class EngineFixture {
       store,
       formats: [new AmqpMessageFormat()],
       requestTurn: () => {},
-      settings: {},
+      settings: options.settings ?? {},
     };
     const { broker } = await recoverBroker(deps);
     return new EngineFixture(clock, random, broker);

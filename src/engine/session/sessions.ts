@@ -19,6 +19,7 @@ import { EMPTY_TABLE } from '../../base/field-value.ts';
 import type { Actor } from '../actor.ts';
 import { definitionKey } from '../definitions.ts';
 import type { Json } from '../definitions.ts';
+import type { Exchange } from '../exchange/exchange.ts';
 import { TopicExchange } from '../exchange/topic-exchange.ts';
 import type { Store, Ticket } from '../ports.ts';
 import type { Queue } from '../queue/queue.ts';
@@ -261,6 +262,18 @@ export class Sessions {
       else this.#rejoin(session, subscription);
     }
     this.#applyExpiry(session);
+  }
+
+  /** The topic exchange was declared, maybe again: what is subscribed is subscribed at this one. */
+  exchangeAdded(exchange: Exchange): void {
+    if (exchange.name !== this.exchangeName || !(exchange instanceof TopicExchange)) return;
+    const index = exchange.subscriptions;
+    for (const { subscriptions, queue } of this.#byClient.values()) {
+      for (const { group, topicFilter } of subscriptions.values()) {
+        if (group === undefined) index.add(topicFilter, queue);
+      }
+    }
+    for (const { topicFilter, queue } of this.#shares.values()) index.add(topicFilter, queue);
   }
 
   /** Keeps a client's will over a restart; replaces the one before. */

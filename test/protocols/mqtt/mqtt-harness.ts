@@ -8,6 +8,7 @@ import { expect } from 'vitest';
 import { createMqttAcceptor, type MqttAcceptor } from '../../../protocols/mqtt/listener.ts';
 import { DEFAULT_MQTT_SETTINGS, type MqttSettings } from '../../../protocols/mqtt/settings.ts';
 import { silentLogger } from '../../../src/base/logger.ts';
+import type { BrokerSettings } from '../../../src/engine/broker.ts';
 import { FlushSet } from '../../../src/net/flush-set.ts';
 import type { PeerInfo } from '../../../src/net/transport.ts';
 import type { MemoryDisk } from '../../../src/store/memory-disk.ts';
@@ -154,7 +155,7 @@ export class Harness {
 
   static async open(
     settings: Partial<MqttSettings> = {},
-    options: { disk?: MemoryDisk; clock?: FakeClock } = {},
+    options: { disk?: MemoryDisk; clock?: FakeClock; settings?: BrokerSettings } = {},
   ): Promise<Harness> {
     return new Harness(await EngineFixture.open(options), settings);
   }

@@ -47,6 +47,26 @@ describe('a subscription', () => {
     expect(await client.messages()).toEqual(['again']);
   });
 
+  test('with no local neither when routing depends on the message', async () => {
+    const harness = await Harness.open();
+    const { fixture } = harness;
+    fixture.vhost.bindExchange(fixture.actor, 'amq.headers', 'amq.topic', 'x', new Map());
+    const queue = fixture.queue('q');
+    const args = new Map([
+      ['x-match', 'any'],
+      ['kind', 'k'],
+    ]);
+    fixture.bind('q', 'amq.headers', '', args);
+    const client = await harness.connect('a');
+    const other = await harness.connect('b');
+    await client.subscribe('x', { nl: true });
+    await other.subscribe('x', { nl: true });
+    client.publish('x', 'mine', { properties: { userProperties: { kind: 'k' } } });
+    expect(await client.messages()).toEqual([]);
+    expect(await other.messages()).toEqual(['mine']);
+    expect(queue.readyCount).toBe(1);
+  });
+
   test('wildcards first never meet $ topics, and filters are proven', async () => {
     const harness = await Harness.open();
     const client = await harness.connect('a');

@@ -1,5 +1,6 @@
 /** What an operator may set: response information, other servers, the check of text payloads. */
 import { describe, expect, test } from 'vitest';
+import { MemoryDisk } from '../../../src/store/memory-disk.ts';
 import { Harness } from './mqtt-harness.ts';
 
 const NOT_UTF_8 = Buffer.from('c328', 'hex');
@@ -121,5 +122,61 @@ describe('Payload Format Indicator', () => {
       properties: isText,
     });
     expect((await client.next('puback')).reasonCode).toBe(0x10);
+  });
+});
+
+describe('the topic exchange', () => {
+  const settings = { topicExchange: 'devices' };
+  const declaration = {
+    type: 'topic',
+    durable: true,
+    autoDelete: false,
+    internal: false,
+    arguments: new Map(),
+  };
+
+  test('may be another than amq.topic', async () => {
+    const harness = await Harness.open({}, { settings });
+    const { fixture } = harness;
+    fixture.vhost.topology.addExchange('devices', declaration);
+    const queue = fixture.queue('q');
+    fixture.bind('q', 'devices', 'a.*');
+    const old = fixture.queue('old');
+    fixture.bind('old', 'amq.topic', '#');
+    const client = await harness.connect('c');
+    expect(await client.subscribe('a/b', { qos: 1 })).toEqual([1]);
+    client.publish('a/b', 'm', { qos: 1 });
+    expect(await client.messages()).toEqual(['m']);
+    expect([queue.readyCount, old.readyCount]).toEqual([1, 0]);
+  });
+
+  test('must be there: 0x83 until it is, and again after it was deleted', async () => {
+    const harness = await Harness.open({}, { settings });
+    const { topology } = harness.fixture.vhost;
+    const client = await harness.resume('c');
+    expect(await client.subscribe('a', { qos: 1 })).toEqual([0x83]);
+    client.publish('a', 'm', { qos: 1 });
+    expect((await client.next('puback')).reasonCode).toBe(0x83);
+    topology.addExchange('devices', declaration);
+    expect(await client.subscribe('a', { qos: 1 })).toEqual([1]);
+    expect(await client.subscribe('$share/g/b', { qos: 1 })).toEqual([1]);
+    topology.removeExchange(topology.exchange('devices')!);
+    topology.addExchange('devices', declaration);
+    client.publish('a', 'one', { qos: 1 });
+    client.publish('b', 'two', { qos: 1 });
+    expect((await client.messages()).sort()).toEqual(['one', 'two']);
+  });
+
+  test('may change from one start to the next: sessions follow', async () => {
+    const disk = new MemoryDisk();
+    const before = await Harness.open({}, { disk });
+    await (await before.resume('c')).subscribe('a', { qos: 1 });
+    before.fixture.vhost.topology.addExchange('devices', declaration);
+    await before.settle();
+    const after = await Harness.open({}, { disk, settings });
+    const client = await after.resume('c');
+    expect(client.connack?.sessionPresent).toBe(true);
+    client.publish('a', 'm', { qos: 1 });
+    expect(await client.messages()).toEqual(['m']);
   });
 });
