@@ -13,6 +13,7 @@ import { FanoutExchange } from './fanout-exchange.ts';
 import { HeadersExchange } from './headers-exchange.ts';
 import { ModulusHashExchange } from './modulus-hash-exchange.ts';
 import { RandomExchange } from './random-exchange.ts';
+import { TagsExchange } from './tags-exchange.ts';
 import { TopicExchange } from './topic-exchange.ts';
 
 /** What factories need besides the options. */
@@ -42,6 +43,7 @@ const TYPES: ReadonlyMap<string, ExchangeType> = new Map<string, ExchangeType>([
   ['x-modulus-hash', { create: (type, options) => new ModulusHashExchange(type, options) }],
   ['x-random', { create: createRandom }],
   ['x-local-random', { create: createRandom }],
+  ['x-tags', { create: (type, options) => new TagsExchange(type, options) }],
   [DELAYED_TYPE, { create: createDelayed, validate: validateDelayed }],
 ]);
 

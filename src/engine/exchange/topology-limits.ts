@@ -14,3 +14,9 @@ export const TOPIC_CACHE_PAUSE_KEYS = 65_536;
 
 /** Weight of one binding of a consistent-hash exchange, as in RabbitMQ. */
 export const HASH_WEIGHT_MAX = 10_000;
+
+/** Tags one binding of a tags exchange may name: CMQ's own limit is 5; more is for AMQP users. */
+export const BINDING_TAGS_MAX = 64;
+
+/** Tags of one message that a tags exchange looks at: bounds what one publish costs. */
+export const MESSAGE_TAGS_MAX = 64;

@@ -1,0 +1,92 @@
+/**
+ * A message on its way through a topic: what the topic adds to its header, and what a push reads
+ * from it.
+ *
+ * Whoever published it, over CMQ, AMQP or MQTT: every copy carries the same `x-msg-id`, and the
+ * copy of a queue subscription `x-subscription` as well. Without anything to add the message passes
+ * as it is, so that it is stored once however many subscriptions push it.
+ */
+import type { FieldTable, FieldValue } from '../../base/field-value.ts';
+import { MESSAGE_TAGS, tagsOf } from '../exchange/tags-exchange.ts';
+import { Message } from '../message.ts';
+import type { MessageFormat } from '../ports.ts';
+import { carriedId, MESSAGE_ID_HEADER } from '../queue/message-id.ts';
+
+/** Header of a queue subscription's copy: `TOPIC/SUBSCRIPTION`. */
+export const SUBSCRIPTION_HEADER = 'x-subscription';
+
+const ID_FORM = /^\d{1,20}$/;
+
+/** Gives the messages of a vhost's topics their id. */
+export class TopicStamp {
+  readonly #formats: readonly MessageFormat[];
+  readonly #nextId: () => string;
+  /** The message stamped last: it goes to the next subscription at once. */
+  #message: Message | undefined;
+  #stamped: Message | undefined;
+
+  constructor(formats: readonly MessageFormat[], nextId: () => string) {
+    this.#formats = formats;
+    this.#nextId = nextId;
+    this.#message = undefined;
+    this.#stamped = undefined;
+  }
+
+  /** The message with an id; the same object when it has one. One id however often it is asked. */
+  stamp(message: Message): Message {
+    if (this.#message === message) return this.#stamped!;
+    const id = carriedId(this.headersOf(message));
+    const hasId = id !== undefined && ID_FORM.test(id);
+    const stamped = hasId ? message : this.edit(message, [[MESSAGE_ID_HEADER, this.#nextId()]]);
+    this.#message = message;
+    this.#stamped = stamped;
+    return stamped;
+  }
+
+  /** A copy with some headers set and, when given, another address. */
+  edit(
+    message: Message,
+    set: readonly (readonly [string, FieldValue])[],
+    exchange = message.exchange,
+    routingKey = message.routingKey,
+  ): Message {
+    const header = this.#formats[message.format]!.edit(message, { set: new Map(set) });
+    const bytes = Buffer.allocUnsafe(header.length + message.bodyBytes);
+    header.copy(bytes, 0);
+    bodyOf(message).copy(bytes, header.length);
+    return new Message(
+      exchange,
+      routingKey,
+      message.format,
+      bytes,
+      0,
+      header.length,
+      message.bodyBytes,
+      message.isPersistent,
+      message.priority,
+      message.expirationMs,
+      message.publishedAtMs,
+    );
+  }
+
+  headersOf(message: Message): FieldTable | undefined {
+    return this.#formats[message.format]!.headers(message);
+  }
+
+  /** What a push shows of a stamped message. */
+  read(message: Message): { msgId: string; tags: readonly string[]; body: Buffer } {
+    const headers = this.headersOf(message);
+    return { msgId: carriedId(headers) ?? '', tags: tagsOf(headers), body: bodyOf(message) };
+  }
+}
+
+/** The header pair that carries tags. */
+export function tagsHeader(tags: readonly string[]): readonly [string, FieldValue] {
+  return [MESSAGE_TAGS, [...tags]];
+}
+
+/** The body, as a view. */
+export function bodyOf(message: Message): Buffer {
+  const from = message.start + message.headerBytes;
+  return message.bytes.subarray(from, from + message.bodyBytes);
+}
