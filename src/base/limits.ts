@@ -92,6 +92,18 @@ export const DELAYED_RESIDENT_BYTES = 8 * 1024 * 1024;
 /** Delayed messages released in one turn per exchange. */
 export const DELAYED_RELEASES_PER_TURN = 4_096;
 
+/**
+ * Settled messages kept in memory per rewind window; few, because they are rarely wanted again and
+ * every queue may have a window.
+ */
+export const REWIND_RESIDENT_ENTRIES = 1_024;
+
+/** Bytes of settled messages kept in memory per rewind window. */
+export const REWIND_RESIDENT_BYTES = 256 * 1024;
+
+/** Messages dropped from a rewind window in one turn. */
+export const REWIND_DROPS_PER_TURN = 16_384;
+
 /** Dead letters that one death may lead to, by overflow after overflow, before they are lost. */
 export const DEATHS_PER_RUN_MAX = 16_384;
 

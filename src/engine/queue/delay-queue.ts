@@ -1,29 +1,31 @@
 /**
  * Messages waiting for their due time: at an `x-delayed-message` exchange, or before a queue.
  *
- *   publish ---> DELAYED (heap of due times) ---> due: released, settled here
+ *   publish ---> DELAYED (timed-entries.ts) ---> due: released, settled here
+ *                    |  ^ re-timed           +-> cancelled, or too old: dropped
  *
- * A due time costs some 24 bytes of heap; the message itself, transient or not, is let go once it
- * is on disk and the resident set is large, and read back when it falls due. Releasing at the due
- * time and settling here happen in one synchronous run, so a crash either delays once more or not
- * at all.
+ * A due time costs 16 bytes of memory once the message is on disk and many wait. Releasing at the
+ * due time and settling here happen in one synchronous run, so a crash either delays once more or
+ * not at all.
  *
  * Messages leave in the order of their due times, equal ones in that of publishing: while some are
- * being read, later ones wait.
+ * being read, later ones wait. A sequence names a message for as long as it waits, restarts
+ * included.
+ *
+ * Retention counts from publishing, so it ends in the order of sequences: only the oldest message
+ * is ever asked for its age.
  */
-import { DeadlineHeap } from '../../base/deadline-heap.ts';
 import {
   DELAYED_RELEASES_PER_TURN,
   DELAYED_RESIDENT_BYTES,
   DELAYED_RESIDENT_ENTRIES,
 } from '../../base/limits.ts';
-import { ENTRY_DELAYED, Entry, STORE_WRITTEN } from '../message.ts';
-import type { Message } from '../message.ts';
+import type { Entry, Message } from '../message.ts';
 import type { QueueId, RecoveredQueue, Store } from '../ports.ts';
 import { ENQUEUED, ENQUEUED_DURABLE } from './queue.ts';
+import { TimedEntries } from './timed-entries.ts';
 
-/** Part of the limits down to which memory is freed once it is above them. */
-const LET_GO_TO = 7 / 8;
+const RESIDENT_LIMITS = { entries: DELAYED_RESIDENT_ENTRIES, bytes: DELAYED_RESIDENT_BYTES };
 
 /** What a delay queue needs from its vhost. */
 export interface DelayHost {
@@ -32,30 +34,53 @@ export interface DelayHost {
   wakeDelayAt(queue: DelayQueue, atMs: number): void;
 }
 
+/** A message that waits, as a list shows it. */
+export interface DelayedItem {
+  readonly sequence: number;
+  /** Wall ms. */
+  readonly dueAtMs: number;
+}
+
+export interface DelayOptions {
+  /** Told of each message that retention dropped. */
+  readonly dropped?: (message: Message) => void;
+}
+
 export class DelayQueue {
   readonly id: QueueId;
   readonly #host: DelayHost;
   /** Takes a message that fell due. */
   readonly #release: (message: Message) => void;
-  /** Due time and sequence. */
-  readonly #due: DeadlineHeap<number>;
-  /** By sequence, oldest first. */
-  readonly #resident: Map<number, Entry>;
-  #residentBytes: number;
+  readonly #dropped: ((message: Message) => void) | undefined;
+  readonly #entries: TimedEntries;
   /** Reads under way of messages that are due. */
   #readCount: number;
-  #nextSequence: number;
+  /** Ms after publishing at which a message is dropped; Infinity: never. */
+  #retentionMs: number;
+  /** Wall ms before which nothing is old enough to be dropped. */
+  #expiresAtMs: number;
+  /** A read of the oldest messages is under way. */
+  #isExpiring: boolean;
+  /** Wall ms of the last tick. */
+  #nowMs: number;
   #isDropped: boolean;
 
-  constructor(id: QueueId, host: DelayHost, release: (message: Message) => void) {
+  constructor(
+    id: QueueId,
+    host: DelayHost,
+    release: (message: Message) => void,
+    options: DelayOptions = {},
+  ) {
     this.id = id;
     this.#host = host;
     this.#release = release;
-    this.#due = new DeadlineHeap();
-    this.#resident = new Map();
-    this.#residentBytes = 0;
+    this.#dropped = options.dropped;
+    this.#entries = new TimedEntries(id, host.store, RESIDENT_LIMITS);
     this.#readCount = 0;
-    this.#nextSequence = 1;
+    this.#retentionMs = Infinity;
+    this.#expiresAtMs = Infinity;
+    this.#isExpiring = false;
+    this.#nowMs = 0;
     this.#isDropped = false;
   }
 
@@ -64,116 +89,196 @@ export class DelayQueue {
     return this.#isDropped;
   }
 
-  /** Messages that wait. */
+  /** Messages that wait, exactly. */
   get count(): number {
-    return this.#due.length;
+    return this.#entries.count;
   }
 
   /** Messages in memory. */
   get residentCount(): number {
-    return this.#resident.size;
+    return this.#entries.residentCount;
   }
 
   /** Bytes of the messages in memory. */
   get residentBytes(): number {
-    return this.#residentBytes;
+    return this.#entries.residentBytes;
+  }
+
+  /** Sequence the next message gets. */
+  get nextSequence(): number {
+    return this.#entries.nextSequence;
   }
 
   restore(recovered: RecoveredQueue): void {
-    this.#nextSequence = recovered.nextSequence;
-    for (const { sequence, notBeforeMs } of recovered.delayed) {
-      this.#due.push(notBeforeMs, sequence);
-    }
-    if (this.#due.length > 0) this.#host.wakeDelayAt(this, this.#due.nextKey);
+    this.#entries.restore(recovered);
+    this.#lookAtOldest();
+    this.#wakeForNext();
   }
 
   /** Keeps `message` until `dueAtMs`. Returns ENQUEUED or ENQUEUED_DURABLE. */
   publish(message: Message, dueAtMs: number, isDurable: boolean): number {
-    const entry = new Entry(message, this.#nextSequence, Infinity);
-    this.#nextSequence += 1;
-    entry.state = ENTRY_DELAYED;
-    entry.notBeforeMs = dueAtMs;
-    this.#host.store.put(this.id, entry, isDurable);
-    this.#resident.set(entry.sequence, entry);
-    this.#residentBytes += bytesOf(message);
-    const isNext = dueAtMs < this.#due.nextKey;
-    this.#due.push(dueAtMs, entry.sequence);
-    if (isNext) this.#host.wakeDelayAt(this, dueAtMs);
-    if (this.#holdsMoreThan(1)) this.#letGo();
+    const nextMs = this.#nextMs();
+    this.#entries.put(message, dueAtMs, isDurable);
+    const endsAtMs = message.publishedAtMs + this.#retentionMs;
+    if (endsAtMs < this.#expiresAtMs) this.#expiresAtMs = endsAtMs;
+    if (this.#nextMs() < nextMs) this.#wakeForNext();
     return isDurable ? ENQUEUED_DURABLE : ENQUEUED;
   }
 
-  /** Releases what is due, at most a turn's share. */
+  /** Drops what is too old and releases what is due, at most a turn's share. */
   tick(nowMs: number): void {
-    if (this.#isDropped || this.#readCount > 0) return;
+    if (this.#isDropped) return;
+    this.#nowMs = nowMs;
+    this.#expire();
+    if (this.#readCount > 0) return;
     for (let budget = DELAYED_RELEASES_PER_TURN; budget > 0; budget -= 1) {
-      if (this.#due.nextKey > nowMs) break;
-      const entry = this.#resident.get(this.#due.peek()!);
+      if (this.#entries.nextMs > nowMs) break;
+      const entry = this.#entries.inMemory(this.#entries.nextInOrder);
       if (entry !== undefined && this.#readCount > 0) break;
-      const sequence = this.#due.pop()!;
+      const sequence = this.#entries.take();
       if (entry === undefined) this.#readAndRelease(sequence);
       else this.#releaseEntry(entry);
     }
     this.#wakeForNext();
   }
 
-  /** The exchange was deleted: what waits is lost, as with RabbitMQ's plugin. */
+  /** True for a message that waits. */
+  has(sequence: number): boolean {
+    return this.#entries.has(sequence);
+  }
+
+  /** What waits, in the order of due times, `offset` of them skipped. */
+  list(offset: number, limit: number): DelayedItem[] {
+    const items = this.#entries.list(offset, limit);
+    return items.map(({ sequence, atMs }) => ({ sequence, dueAtMs: atMs }));
+  }
+
+  /**
+   * The entry of a message that waits, its due time in `notBeforeMs`; undefined when it does not.
+   * `done` runs at once unless the message must be read from disk.
+   */
+  read(sequence: number, done: (entry: Entry | undefined) => void): void {
+    this.#entries.read(sequence, done);
+  }
+
+  /** Gives a message another due time, also one that is past; false when it does not wait. */
+  retime(sequence: number, dueAtMs: number): boolean {
+    if (!this.#entries.has(sequence)) return false;
+    this.#entries.move(sequence, dueAtMs);
+    this.#wakeForNext();
+    return true;
+  }
+
+  /**
+   * Takes a message back before it is due: settled here in the run in which `done` gets it.
+   * `done` gets undefined when it does not wait (any more), in which case nothing has changed.
+   */
+  cancel(sequence: number, done: (message: Message | undefined) => void): void {
+    this.#entries.read(sequence, (entry) => {
+      if (entry !== undefined) this.#entries.end(sequence);
+      done(entry?.message);
+    });
+  }
+
+  /** Drops messages at this age, from now on; undefined: at none. */
+  setRetention(retentionMs: number | undefined): void {
+    const newMs = retentionMs ?? Infinity;
+    if (newMs === this.#retentionMs) return;
+    this.#retentionMs = newMs;
+    this.#lookAtOldest();
+    this.#wakeForNext();
+  }
+
+  /** Removes what waits; returns how many. */
+  clear(): number {
+    return this.#entries.clear();
+  }
+
+  /** The exchange or queue was deleted: what waits is lost, as with RabbitMQ's plugin. */
   drop(): void {
     this.#isDropped = true;
-    this.#due.clear();
-    this.#resident.clear();
-    this.#residentBytes = 0;
-    this.#host.store.dropQueue(this.id);
+    this.#entries.drop();
+  }
+
+  /** Wall ms at which something is to be done. */
+  #nextMs(): number {
+    const dueMs = this.#readCount > 0 ? Infinity : this.#entries.nextMs;
+    return this.#isExpiring ? dueMs : Math.min(dueMs, this.#expiresAtMs);
   }
 
   /** While messages are being read the next wake-up is asked for when they have come. */
   #wakeForNext(): void {
-    if (this.#readCount > 0 || this.#due.length === 0) return;
-    this.#host.wakeDelayAt(this, this.#due.nextKey);
+    const nextMs = this.#nextMs();
+    if (nextMs !== Infinity) this.#host.wakeDelayAt(this, nextMs);
   }
 
   #releaseEntry(entry: Entry): void {
-    this.#forget(entry);
+    if (this.#isTooOld(entry)) {
+      this.#dropEntry(entry);
+      return;
+    }
     this.#release(entry.message);
-    this.#host.store.settle(this.id, entry);
+    this.#entries.end(entry.sequence);
   }
 
   #readAndRelease(sequence: number): void {
     this.#readCount += 1;
-    this.#host.store.read(this.id, sequence, 1, 1, (entries) => {
+    this.#entries.read(sequence, (entry) => {
       this.#readCount -= 1;
       if (this.#isDropped) return;
-      const entry = entries[0];
-      if (entry?.sequence === sequence) this.#releaseEntry(entry);
+      // It may have been cancelled or re-timed meanwhile.
+      if (this.#entries.isTaken(sequence)) {
+        if (entry === undefined) this.#entries.end(sequence);
+        else this.#releaseEntry(entry);
+      }
       this.#wakeForNext();
     });
   }
 
-  /** Forgets the oldest entries that are surely on disk while there are too many or too large. */
-  #letGo(): void {
-    for (const entry of this.#resident.values()) {
-      if (entry.storeState !== STORE_WRITTEN || !this.#holdsMoreThan(LET_GO_TO)) return;
-      if (!this.#isReadable(entry.sequence)) return;
-      this.#forget(entry);
+  /** The age of the oldest message is unknown: finds out in the next tick. */
+  #lookAtOldest(): void {
+    const mayExpire = this.#entries.count > 0 && this.#retentionMs !== Infinity;
+    this.#expiresAtMs = mayExpire ? 0 : Infinity;
+  }
+
+  /** Drops the oldest messages for as long as they are too old. */
+  #expire(): void {
+    while (this.#nowMs >= this.#expiresAtMs && !this.#isExpiring) {
+      const { oldest } = this.#entries;
+      if (oldest === Infinity) {
+        this.#expiresAtMs = Infinity;
+        return;
+      }
+      const entry = this.#entries.inMemory(oldest);
+      if (entry === undefined) this.#readAndExpire(oldest);
+      else this.#dropOrWaitFor(entry);
     }
   }
 
-  /** True when more than that part of either limit is in memory. */
-  #holdsMoreThan(part: number): boolean {
-    if (this.#resident.size > part * DELAYED_RESIDENT_ENTRIES) return true;
-    return this.#residentBytes > part * DELAYED_RESIDENT_BYTES;
+  #readAndExpire(sequence: number): void {
+    this.#isExpiring = true;
+    this.#entries.readPage(sequence, (entries) => {
+      this.#isExpiring = false;
+      if (this.#isDropped) return;
+      for (const entry of entries) {
+        if (this.#nowMs < this.#expiresAtMs) break;
+        if (this.#entries.has(entry.sequence)) this.#dropOrWaitFor(entry);
+      }
+      this.#wakeForNext();
+    });
   }
 
-  #forget(entry: Entry): void {
-    if (this.#resident.delete(entry.sequence)) this.#residentBytes -= bytesOf(entry.message);
+  #dropOrWaitFor(oldest: Entry): void {
+    if (this.#isTooOld(oldest)) this.#dropEntry(oldest);
+    else this.#expiresAtMs = oldest.message.publishedAtMs + this.#retentionMs;
   }
 
-  /** True when the commit of the entry has begun: a read finds it. */
-  #isReadable(sequence: number): boolean {
-    return this.#host.store.firstLive(this.id, sequence) === sequence;
+  #isTooOld(entry: Entry): boolean {
+    return entry.message.publishedAtMs + this.#retentionMs <= this.#nowMs;
   }
-}
 
-function bytesOf(message: Message): number {
-  return message.headerBytes + message.bodyBytes;
+  #dropEntry(entry: Entry): void {
+    this.#entries.end(entry.sequence);
+    this.#dropped?.(entry.message);
+  }
 }

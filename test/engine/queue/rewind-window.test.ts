@@ -1,0 +1,170 @@
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { REWIND_RESIDENT_ENTRIES } from '../../../src/base/limits.ts';
+import type { Message } from '../../../src/engine/message.ts';
+import type { Store } from '../../../src/engine/ports.ts';
+import { REWIND_ID_OFFSET, RewindWindow } from '../../../src/engine/queue/rewind-window.ts';
+import { bodyOf } from '../../support/engine-fixture.ts';
+import { FakeClock } from '../../support/fake-clock.ts';
+import { commit, describeMessage, makeMessage } from '../../store/support.ts';
+import type { RestartableStore } from './restartable-stores.ts';
+import { RESTARTABLE_STORES } from './restartable-stores.ts';
+
+const ID = 512 + REWIND_ID_OFFSET;
+const START_MS = 1_700_000_000_000;
+const WINDOW_MS = 10_000;
+
+describe.each(RESTARTABLE_STORES)('rewind window on the %s store', (_name, make) => {
+  let restartable: RestartableStore;
+  let store: Store;
+  let clock: FakeClock;
+  let window: RewindWindow;
+
+  beforeEach(async () => {
+    restartable = make();
+    clock = new FakeClock(START_MS);
+    await restart();
+  });
+  afterEach(() => restartable.dispose());
+
+  async function restart(windowMs = WINDOW_MS): Promise<void> {
+    const { store: opened, recovery } = await restartable.open();
+    store = opened;
+    window = new RewindWindow(ID, { store, nowMs: () => clock.wallMs() }, windowMs);
+    const recovered = recovery.queues.get(ID);
+    if (recovered !== undefined) window.restore(recovered);
+  }
+
+  function park(body: string, publishedAfterMs: number): number {
+    return window.park(makeMessage({ body, publishedAtMs: START_MS + publishedAfterMs }));
+  }
+
+  function take(fromAfterMs: number): Promise<string[]> {
+    const bodies: string[] = [];
+    return new Promise((resolve, reject) => {
+      const take = (message: Message): void => void bodies.push(bodyOf(message));
+      window.takeFrom(START_MS + fromAfterMs, take, (count) => {
+        if (count === bodies.length) resolve(bodies);
+        else reject(new Error(`told ${count}, gave ${bodies.length}`));
+      });
+    });
+  }
+
+  test('gives back what was published from a time on, in the order of publishing', async () => {
+    clock.advance(100);
+    for (const afterMs of [50, 10, 40, 40, 20]) park(`at ${afterMs}`, afterMs);
+    expect(await take(20)).toEqual(['at 20', 'at 40', 'at 40', 'at 50']);
+    expect(window.count).toBe(1);
+    expect(await take(20)).toEqual([]);
+    expect(await take(0)).toEqual(['at 10']);
+    await commit(store);
+    await restart();
+    expect(window.count).toBe(0);
+  });
+
+  test('keeps messages whole over a restart, and gives each back once', async () => {
+    const message = makeMessage({
+      body: 'kept',
+      header: 'its header',
+      publishedAtMs: START_MS + 7,
+    });
+    window.park(message);
+    park('other', 3);
+    await commit(store);
+    await restart();
+    expect(window.count).toBe(2);
+    const taken: Message[] = [];
+    await new Promise<unknown>((resolve) => {
+      window.takeFrom(START_MS + 5, (each) => taken.push(each), resolve);
+    });
+    expect(taken.map(describeMessage)).toEqual([describeMessage(message)]);
+    await commit(store);
+    await restart();
+    expect(window.count).toBe(1);
+  });
+
+  test('takes what comes back and what settles there in one run', async () => {
+    park('a', 0);
+    await commit(store);
+    await restart();
+    let countWithin = -1;
+    await new Promise((resolve) => {
+      window.takeFrom(0, () => (countWithin = window.count), resolve);
+    });
+    expect([countWithin, window.count]).toEqual([1, 0]);
+  });
+
+  test('drops what has left the window, unread', async () => {
+    park('a', 0);
+    await commit(store);
+    await restart();
+    park('b', 500);
+    expect(window.nextMs).toBe(START_MS + WINDOW_MS);
+    window.expire(START_MS + WINDOW_MS - 1);
+    expect(window.count).toBe(2);
+    window.expire(START_MS + WINDOW_MS);
+    expect([window.count, window.nextMs]).toEqual([1, START_MS + 500 + WINDOW_MS]);
+    await commit(store);
+    await restart();
+    expect(await take(0)).toEqual(['b']);
+    expect(window.nextMs).toBe(Infinity);
+  });
+
+  test('neither keeps nor gives back what is too old, though nobody called expire', async () => {
+    park('old', 0);
+    park('new', 1);
+    clock.advance(WINDOW_MS);
+    expect(park('too late', 0)).toBe(0);
+    expect(window.count).toBe(2);
+    expect(await take(0)).toEqual(['new']);
+  });
+
+  test('follows its window: smaller drops, none drops all', async () => {
+    for (const afterMs of [0, 100, 200]) park(`${afterMs}`, afterMs);
+    clock.advance(1_000);
+    window.setWindow(900);
+    expect([window.count, window.nextMs]).toEqual([1, START_MS + 1_100]);
+    window.setWindow(WINDOW_MS);
+    park('more', 0);
+    expect(window.count).toBe(2);
+    window.setWindow(0);
+    expect([window.count, window.nextMs, park('none', 1_000)]).toEqual([0, Infinity, 0]);
+    await commit(store);
+    await restart();
+    expect(window.count).toBe(0);
+  });
+
+  test('reads many in pages, mixed with those in memory, one taking after the other', async () => {
+    const count = 2 * REWIND_RESIDENT_ENTRIES;
+    for (let n = 0; n < count; n += 1) {
+      // Settled in another order than published.
+      park(`${n ^ 1}`, n ^ 1);
+      if (n % 300 === 0) await commit(store);
+    }
+    clock.advance(count);
+    expect(window.residentCount).toBeLessThan(1.4 * REWIND_RESIDENT_ENTRIES);
+    const [later, earlier] = await Promise.all([take(count / 2), take(0)]);
+    const bodies = Array.from({ length: count }, (_, n) => `${n}`);
+    expect([...earlier, ...later]).toEqual(bodies);
+    expect(window.count).toBe(0);
+  });
+
+  test('what is cleared while it is read does not come back', async () => {
+    park('a', 0);
+    await commit(store);
+    await restart();
+    const taken = take(0);
+    expect(window.clear()).toBe(1);
+    park('b', 1);
+    expect(await taken).toEqual([]);
+    expect(window.count).toBe(1);
+  });
+
+  test('a queue that is dropped takes its window along', async () => {
+    park('a', 0);
+    await commit(store);
+    window.drop();
+    await commit(store);
+    await restart();
+    expect([window.count, await take(0)]).toEqual([0, []]);
+  });
+});
