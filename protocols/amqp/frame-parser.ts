@@ -5,20 +5,17 @@
  *     ^ pos                                      ^ pos + 7     ^ pos + 7 + size
  *
  * 1. A frame that lies whole in a chunk is handed over where it lies: no object, no slice, no copy.
- * 2. A method or header frame cut by the end of a chunk is collected in `carry`, which grows with
- *    the bytes that really arrive and never above the frame limit.
+ * 2. A method or header frame cut by the end of a chunk is collected in the carry buffer.
  * 3. A body frame that is cut is handed over in pieces, as its bytes arrive: to the content
  *    assembler two pieces are two frames, and no body byte is copied twice. The last piece waits
  *    for the end octet, so content never completes with a frame whose end is wrong.
- * 4. A handler may `pause()` during any call. The rest of the chunk is then copied and kept, and
- *    what is pushed meanwhile queues behind it. `resume()` goes on from there. What is kept is
- *    bounded by the caller, who stops reading the socket with it.
- * 5. After a framing error, an exception from the handler, or `stop()`, everything is ignored:
- *    without frame boundaries there is no way back. Handlers answer channel errors themselves.
+ * 4. Pausing, stopping and errors are as in `ChunkParser`. Handlers answer channel errors
+ *    themselves.
  */
-import { assert } from '../../src/base/assert.ts';
 import { readU16, readU32 } from '../../src/base/byte-reader.ts';
 import { BrokerError } from '../../src/base/errors.ts';
+import { CarryBuffer } from '../../src/net/carry-buffer.ts';
+import { ChunkParser } from '../../src/net/chunk-parser.ts';
 import type { ProtocolHeader } from './protocol-header.ts';
 import { classifyProtocolHeader, PROTOCOL_HEADER_BYTES } from './protocol-header.ts';
 import {
@@ -46,60 +43,29 @@ export interface FrameHandler {
  */
 const UNLIMITED_CARRY_BYTES_MAX = 1024 * 1024;
 
-/** Bytes. First size of a carry buffer; methods are mostly smaller. */
-const CARRY_BYTES_INITIAL = 256;
-
-const NO_BYTES = Buffer.alloc(0);
-
-export class FrameParser {
+export class FrameParser extends ChunkParser {
   readonly #handler: FrameHandler;
   /** Largest payload of a method or header frame, and of a body frame. */
   #payloadBytesMax: number;
   #bodyBytesMax: number;
   #expectsHeader: boolean;
-  #isParsing: boolean;
-  #isPaused: boolean;
-  #isStopped: boolean;
   /** Begin of a frame that was cut, or of the protocol header. */
-  #carry: Buffer;
-  #carryBytes: number;
+  readonly #carry: CarryBuffer;
   /** Payload bytes to come of a body frame handed over in pieces; 0 outside of one. */
   #pieceBytesLeft: number;
   #pieceChannel: number;
-  /** What arrived while paused; owned. */
-  #pending: Buffer;
-  #pendingStart: number;
 
   /** @param frameMaxBytes  see `setFrameMax` */
   constructor(handler: FrameHandler, frameMaxBytes: number) {
+    super();
     this.#handler = handler;
     this.#payloadBytesMax = 0;
     this.#bodyBytesMax = 0;
     this.#expectsHeader = true;
-    this.#isParsing = false;
-    this.#isPaused = false;
-    this.#isStopped = false;
-    this.#carry = NO_BYTES;
-    this.#carryBytes = 0;
+    this.#carry = new CarryBuffer();
     this.#pieceBytesLeft = 0;
     this.#pieceChannel = 0;
-    this.#pending = NO_BYTES;
-    this.#pendingStart = 0;
     this.setFrameMax(frameMaxBytes);
-  }
-
-  get isPaused(): boolean {
-    return this.#isPaused;
-  }
-
-  /** True after a framing error, a foreign protocol header or `stop`. */
-  get isStopped(): boolean {
-    return this.#isStopped;
-  }
-
-  /** Bytes held back: of a cut frame, and of what arrived while paused. */
-  get heldBytes(): number {
-    return this.#carryBytes + this.#pending.length - this.#pendingStart;
   }
 
   /**
@@ -113,78 +79,26 @@ export class FrameParser {
     this.#bodyBytesMax = bytes === 0 ? Infinity : bytes;
   }
 
-  /**
-   * Parses a chunk and calls the handler for what is complete.
-   *
-   * @param chunk  borrowed until it returns
-   * @throws BrokerError FRAME_ERROR (connection): too large, unknown type, wrong end octet; and
-   *   whatever the handler throws. The parser has then stopped.
-   */
-  push(chunk: Buffer): void {
-    assert(!this.#isParsing, 'push from within a handler');
-    if (this.#isStopped || chunk.length === 0) return;
-    if (this.#isPaused) {
-      this.#pending = Buffer.concat([this.#pending.subarray(this.#pendingStart), chunk]);
-      this.#pendingStart = 0;
-      return;
-    }
-    const pos = this.#parse(chunk, 0);
-    if (pos < chunk.length && !this.#isStopped) this.#pending = Buffer.from(chunk.subarray(pos));
+  protected get carriedBytes(): number {
+    return this.#carry.length;
   }
 
-  /** Stops after the frame being handled; what is left is kept. */
-  pause(): void {
-    this.#isPaused = true;
+  protected dropCarried(): void {
+    this.#carry.drop();
   }
 
-  /** Goes on with what was kept. Throws as `push`. From within a handler it undoes `pause`. */
-  resume(): void {
-    this.#isPaused = false;
-    if (this.#isParsing || this.#isStopped || this.#pending.length === 0) return;
-    const pos = this.#parse(this.#pending, this.#pendingStart);
-    if (this.#isStopped) return;
-    if (pos < this.#pending.length) {
-      this.#pendingStart = pos;
-    } else {
-      this.#pending = NO_BYTES;
-      this.#pendingStart = 0;
-    }
-  }
-
-  /** Ignores everything from now on. */
-  stop(): void {
-    this.#isStopped = true;
-    this.#carry = NO_BYTES;
-    this.#carryBytes = 0;
-    this.#pending = NO_BYTES;
-    this.#pendingStart = 0;
-  }
-
-  /** Parses from `pos` until the end, a pause or a stop; returns where it stands. */
-  #parse(buf: Buffer, pos: number): number {
-    this.#isParsing = true;
-    let isDone = false;
-    try {
-      const next = this.#walk(buf, pos);
-      isDone = true;
-      return next;
-    } finally {
-      this.#isParsing = false;
-      if (!isDone) this.stop();
-    }
-  }
-
-  #walk(buf: Buffer, from: number): number {
+  /** @throws BrokerError FRAME_ERROR (connection): too large, unknown type, wrong end octet */
+  protected walk(buf: Buffer, from: number): number {
     let pos = from;
     const end = buf.length;
-    while (pos < end && !this.#isPaused && !this.#isStopped) {
+    while (pos < end && !this.isHalted) {
       if (this.#pieceBytesLeft > 0) {
         pos = this.#continueBody(buf, pos, end);
-      } else if (this.#carryBytes > 0 || this.#expectsHeader) {
+      } else if (this.#carry.length > 0 || this.#expectsHeader) {
         pos = this.#continueCarry(buf, pos, end);
       } else {
         pos = this.#walkWhole(buf, pos, end);
-        if (!this.#isPaused && !this.#isStopped) pos = this.#beginCut(buf, pos, end);
+        if (!this.isHalted) pos = this.#beginCut(buf, pos, end);
       }
     }
     return pos;
@@ -206,7 +120,7 @@ export class FrameParser {
       const payload = pos + FRAME_HEAD_BYTES;
       pos = payloadEnd + 1;
       handler.onFrame(type, (buf[payload - 6]! << 8) | buf[payload - 5]!, buf, payload, payloadEnd);
-      if (this.#isPaused || this.#isStopped) return pos;
+      if (this.isHalted) return pos;
     }
     return pos;
   }
@@ -214,44 +128,44 @@ export class FrameParser {
   /** What is left of the chunk is the begin of a frame. */
   #beginCut(buf: Buffer, pos: number, end: number): number {
     if (pos === end) return pos;
-    this.#keep(buf, pos, Math.min(end, pos + FRAME_HEAD_BYTES));
-    if (this.#carryBytes < FRAME_HEAD_BYTES) return end;
+    this.#carry.fill(buf, pos, end, FRAME_HEAD_BYTES);
+    if (this.#carry.length < FRAME_HEAD_BYTES) return end;
     return this.#continueCarry(buf, pos + FRAME_HEAD_BYTES, end);
   }
 
   #continueCarry(buf: Buffer, from: number, end: number): number {
     if (this.#expectsHeader) return this.#continueHeader(buf, from, end);
-    const pos = this.#fill(buf, from, end, FRAME_HEAD_BYTES);
-    if (this.#carryBytes < FRAME_HEAD_BYTES) return pos;
+    const pos = this.#carry.fill(buf, from, end, FRAME_HEAD_BYTES);
+    if (this.#carry.length < FRAME_HEAD_BYTES) return pos;
 
-    const type = this.#carry[0]!;
-    const channel = readU16(this.#carry, 1);
-    const payloadBytes = readU32(this.#carry, 3);
-    if (this.#carryBytes === FRAME_HEAD_BYTES) this.#checkHead(type, channel, payloadBytes);
+    const { bytes } = this.#carry;
+    const type = bytes[0]!;
+    const channel = readU16(bytes, 1);
+    const payloadBytes = readU32(bytes, 3);
+    if (this.#carry.length === FRAME_HEAD_BYTES) this.#checkHead(type, channel, payloadBytes);
     if (type === FRAME_BODY && payloadBytes > 0) {
-      this.#releaseCarry();
+      this.#carry.take();
       this.#pieceBytesLeft = payloadBytes;
       this.#pieceChannel = channel;
       return pos;
     }
     const frameBytes = payloadBytes + FRAME_OVERHEAD_BYTES;
-    const next = this.#fill(buf, pos, end, frameBytes);
-    if (this.#carryBytes < frameBytes) return next;
+    const next = this.#carry.fill(buf, pos, end, frameBytes);
+    if (this.#carry.length < frameBytes) return next;
 
-    const frame = this.#carry;
+    const frame = this.#carry.take();
     const endOctet = frame[frameBytes - 1]!;
     if (endOctet !== FRAME_END) throw wrongEnd(endOctet);
-    this.#releaseCarry();
     this.#handler.onFrame(type, channel, frame, FRAME_HEAD_BYTES, frameBytes - 1);
     return next;
   }
 
   #continueHeader(buf: Buffer, from: number, end: number): number {
-    const pos = this.#fill(buf, from, end, PROTOCOL_HEADER_BYTES);
-    const header = classifyProtocolHeader(this.#carry, 0, this.#carryBytes);
+    const pos = this.#carry.fill(buf, from, end, PROTOCOL_HEADER_BYTES);
+    const header = classifyProtocolHeader(this.#carry.bytes, 0, this.#carry.length);
     if (header === 'incomplete') return pos;
     this.#expectsHeader = false;
-    this.#releaseCarry();
+    this.#carry.take();
     if (header !== 'amqp-0-9-1') this.stop();
     this.#handler.onProtocolHeader(header);
     return pos;
@@ -261,7 +175,7 @@ export class FrameParser {
   #continueBody(buf: Buffer, from: number, end: number): number {
     let pos = from;
     const left = this.#pieceBytesLeft;
-    if (this.#carryBytes === 0) {
+    if (this.#carry.length === 0) {
       if (end - pos > left) {
         // All of it, and the end octet.
         const payloadEnd = pos + left;
@@ -278,43 +192,13 @@ export class FrameParser {
       }
     }
     // The last payload byte waits in the carry for the end octet.
-    pos = this.#fill(buf, pos, end, 2);
-    if (this.#carryBytes < 2) return pos;
-    const last = this.#carry;
+    pos = this.#carry.fill(buf, pos, end, 2);
+    if (this.#carry.length < 2) return pos;
+    const last = this.#carry.take();
     if (last[1] !== FRAME_END) throw wrongEnd(last[1]!);
     this.#pieceBytesLeft = 0;
-    this.#releaseCarry();
     this.#handler.onFrame(FRAME_BODY, this.#pieceChannel, last, 0, 1);
     return pos;
-  }
-
-  /** Moves bytes into the carry until it has `wanted`; returns where it stands in `buf`. */
-  #fill(buf: Buffer, pos: number, end: number, wanted: number): number {
-    const missing = wanted - this.#carryBytes;
-    if (missing <= 0) return pos;
-    const next = Math.min(end, pos + missing);
-    this.#keep(buf, pos, next);
-    return next;
-  }
-
-  #keep(buf: Buffer, start: number, end: number): void {
-    const used = this.#carryBytes;
-    const needed = used + end - start;
-    if (needed > this.#carry.length) {
-      const most = this.#payloadBytesMax + FRAME_OVERHEAD_BYTES;
-      const doubled = Math.min(this.#carry.length * 2, most);
-      const grown = Buffer.allocUnsafe(Math.max(needed, doubled, CARRY_BYTES_INITIAL));
-      this.#carry.copy(grown, 0, 0, used);
-      this.#carry = grown;
-    }
-    buf.copy(this.#carry, used, start, end);
-    this.#carryBytes = needed;
-  }
-
-  /** A large carry is not kept: ten thousand idle connections each hold next to nothing. */
-  #releaseCarry(): void {
-    this.#carryBytes = 0;
-    if (this.#carry.length > CARRY_BYTES_INITIAL) this.#carry = NO_BYTES;
   }
 
   #checkHead(type: number, channel: number, payloadBytes: number): void {

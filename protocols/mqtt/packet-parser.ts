@@ -5,19 +5,16 @@
  *     ^ pos                                                     ^ start                      ^ end
  *
  * 1. A packet that lies whole in a chunk is handed over where it lies: no object, slice or copy.
- * 2. A packet cut by the end of a chunk is collected in `carry`, a buffer that grows with the bytes
- *    that really arrive, at most fourfold ahead of them: a length that lies costs its sender more
- *    than us. A large one is not used again, so its receiver may keep it (`isPacketOwned`) and
- *    no payload byte is copied twice.
+ * 2. A packet cut by the end of a chunk is collected in the carry buffer. A large one is its
+ *    receiver's to keep (`isPacketOwned`), so no payload byte is copied twice.
  * 3. The first byte is judged as soon as it is there: before CONNECT nothing else is let in
  *    [MQTT-3.1.0-1], after it no second one [MQTT-3.1.0-2], never a packet only servers send, and
  *    flags are as table 2-2 has them [MQTT-2.1.3-1]. The length as soon as it is complete.
- * 4. A handler may `pause()` during any call. The rest of the chunk is then copied and kept, and
- *    what is pushed meanwhile queues behind it; `resume()` goes on from there. What is kept is
- *    bounded by the caller, who stops reading the socket with it.
- * 5. After an error, an exception from the handler, or `stop()`, everything is ignored.
+ * 4. Pausing, stopping and errors are as in `ChunkParser`.
  */
 import { assert } from '../../src/base/assert.ts';
+import { CARRY_BYTES_KEPT, CarryBuffer } from '../../src/net/carry-buffer.ts';
+import { ChunkParser } from '../../src/net/chunk-parser.ts';
 import { MqttError, malformed, protocolError } from './mqtt-errors.ts';
 import { VARINT_TOO_LONG, readVarint, varintEnd } from './packet-fields.ts';
 import {
@@ -50,14 +47,6 @@ export interface PacketHandler {
 
 /** Bytes. Default limit before login: CONNECT with a will and a token fits (RabbitMQ's value). */
 export const CONNECT_BYTES_DEFAULT = 64 * 1024;
-
-/** Bytes. First size of a carry buffer, and the largest that is kept for the next cut packet. */
-const CARRY_BYTES_KEPT = 256;
-
-/** How far a carry buffer runs ahead of what came: copying while it grows stays below a third. */
-const CARRY_GROWTH = 4;
-
-const NO_BYTES = Buffer.alloc(0);
 
 const HEAD_LEGAL = 0;
 const HEAD_MALFORMED = 1;
@@ -93,52 +82,26 @@ const HEADS_FIRST = new Uint8Array(256).fill(HEAD_FORBIDDEN);
 HEADS_FIRST[CONNECT << 4] = HEAD_LEGAL;
 for (let low = 1; low < 16; low += 1) HEADS_FIRST[(CONNECT << 4) | low] = HEAD_MALFORMED;
 
-export class PacketParser {
+export class PacketParser extends ChunkParser {
   readonly #handler: PacketHandler;
   #packetBytesMax: number;
   #heads: Uint8Array;
-  #isParsing: boolean;
-  #isPaused: boolean;
-  #isStopped: boolean;
   #isPacketOwned: boolean;
   /** Begin of a packet that was cut, fixed header and all. */
-  #carry: Buffer;
-  #carryBytes: number;
+  readonly #carry: CarryBuffer;
   /** Bytes of that packet; 0 while its length is not known. */
   #carryTotal: number;
-  /** What arrived while paused; owned. */
-  #pending: Buffer;
-  #pendingStart: number;
 
   /** @param packetBytesMax  limit before login, fixed header included; see `setPacketBytesMax` */
   constructor(handler: PacketHandler, packetBytesMax: number = CONNECT_BYTES_DEFAULT) {
+    super();
     this.#handler = handler;
     this.#packetBytesMax = 0;
     this.#heads = HEADS_FIRST;
-    this.#isParsing = false;
-    this.#isPaused = false;
-    this.#isStopped = false;
     this.#isPacketOwned = false;
-    this.#carry = NO_BYTES;
-    this.#carryBytes = 0;
+    this.#carry = new CarryBuffer();
     this.#carryTotal = 0;
-    this.#pending = NO_BYTES;
-    this.#pendingStart = 0;
     this.setPacketBytesMax(packetBytesMax);
-  }
-
-  get isPaused(): boolean {
-    return this.#isPaused;
-  }
-
-  /** True after an error or `stop`. */
-  get isStopped(): boolean {
-    return this.#isStopped;
-  }
-
-  /** Bytes held back: of a cut packet, and of what arrived while paused. */
-  get heldBytes(): number {
-    return this.#carryBytes + this.#pending.length - this.#pendingStart;
   }
 
   /**
@@ -161,71 +124,23 @@ export class PacketParser {
     else this.#heads = version === VERSION_3_1_1 ? HEADS_3_1_1 : HEADS_3_1;
   }
 
-  /**
-   * Parses a chunk and calls the handler for what is complete.
-   *
-   * @param chunk  borrowed until it returns
-   * @throws MqttError 0x81, 0x82, 0x95, and whatever the handler throws. The parser has then
-   *   stopped.
-   */
-  push(chunk: Buffer): void {
-    assert(!this.#isParsing, 'push from within a handler');
-    if (this.#isStopped || chunk.length === 0) return;
-    if (this.#isPaused) {
-      this.#pending = Buffer.concat([this.#pending.subarray(this.#pendingStart), chunk]);
-      this.#pendingStart = 0;
-      return;
-    }
-    const pos = this.#parse(chunk, 0);
-    if (pos < chunk.length && !this.#isStopped) this.#pending = Buffer.from(chunk.subarray(pos));
+  protected get carriedBytes(): number {
+    return this.#carry.length;
   }
 
-  /** Stops after the packet being handled; what is left is kept. */
-  pause(): void {
-    this.#isPaused = true;
+  protected dropCarried(): void {
+    this.#carry.drop();
+    this.#carryTotal = 0;
   }
 
-  /** Goes on with what was kept. Throws as `push`. From within a handler it undoes `pause`. */
-  resume(): void {
-    this.#isPaused = false;
-    if (this.#isParsing || this.#isStopped || this.#pending.length === 0) return;
-    const pos = this.#parse(this.#pending, this.#pendingStart);
-    if (this.#isStopped) return;
-    if (pos < this.#pending.length) {
-      this.#pendingStart = pos;
-    } else {
-      this.#pending = NO_BYTES;
-      this.#pendingStart = 0;
-    }
-  }
-
-  /** Ignores everything from now on. */
-  stop(): void {
-    this.#isStopped = true;
-    this.#carry = NO_BYTES;
-    this.#carryBytes = 0;
-    this.#pending = NO_BYTES;
-    this.#pendingStart = 0;
-  }
-
-  /** Parses from `pos` until the end, a pause or a stop; returns where it stands. */
-  #parse(buf: Buffer, from: number): number {
-    this.#isParsing = true;
-    let isDone = false;
-    let pos = from;
-    try {
-      if (this.#carryBytes > 0) pos = this.#continueCarry(buf, pos);
-      if (!this.#isPaused && !this.#isStopped && pos < buf.length) pos = this.#walk(buf, pos);
-      isDone = true;
-      return pos;
-    } finally {
-      this.#isParsing = false;
-      if (!isDone) this.stop();
-    }
+  /** @throws MqttError 0x81, 0x82, 0x95 */
+  protected walk(buf: Buffer, from: number): number {
+    const pos = this.#carry.length > 0 ? this.#continueCarry(buf, from) : from;
+    return this.isHalted ? pos : this.#walkWhole(buf, pos);
   }
 
   /** Packets that lie whole in the chunk; the begin of one that does not goes to the carry. */
-  #walk(buf: Buffer, from: number): number {
+  #walkWhole(buf: Buffer, from: number): number {
     const handler = this.#handler;
     const end = buf.length;
     let pos = from;
@@ -247,36 +162,35 @@ export class PacketParser {
       if (head === CONNECT << 4) this.#heads = HEADS_5;
       pos = next;
       handler.onPacket(head >>> 4, head & 0x0f, buf, start, next);
-      if (this.#isPaused || this.#isStopped) return pos;
+      if (this.isHalted) return pos;
     }
     return pos;
   }
 
   #beginCarry(buf: Buffer, pos: number, total: number): number {
     this.#carryTotal = total;
-    this.#keep(buf, pos, buf.length);
+    this.#carry.append(buf, pos, buf.length, total);
     return buf.length;
   }
 
   #continueCarry(buf: Buffer, from: number): number {
     let pos = from;
+    const carry = this.#carry;
     while (this.#carryTotal === 0) {
       // The fixed header, byte by byte: at most four of them.
       if (pos === buf.length) return pos;
-      this.#keep(buf, pos, pos + 1);
+      carry.append(buf, pos, pos + 1, FIXED_HEADER_BYTES_MAX);
       pos += 1;
-      this.#readCarryHead();
+      this.#readCarryHead(carry.bytes, carry.length);
     }
-    const next = Math.min(buf.length, pos + this.#carryTotal - this.#carryBytes);
-    this.#keep(buf, pos, next);
-    if (this.#carryBytes === this.#carryTotal) this.#handOverCarry();
-    return next;
+    pos = carry.fill(buf, pos, buf.length, this.#carryTotal);
+    if (carry.length === this.#carryTotal) this.#handOverCarry();
+    return pos;
   }
 
-  #readCarryHead(): void {
-    const carry = this.#carry;
+  #readCarryHead(carry: Buffer, carryBytes: number): void {
     const head = carry[0]!;
-    const remaining = readVarint(carry, 1, this.#carryBytes);
+    const remaining = readVarint(carry, 1, carryBytes);
     if (remaining === VARINT_TOO_LONG) throw lengthTooLong();
     if (remaining < 0) return;
     const total = varintEnd(carry, 1) + remaining;
@@ -285,33 +199,14 @@ export class PacketParser {
   }
 
   #handOverCarry(): void {
-    const packet = this.#carry;
+    const packet = this.#carry.take();
     const head = packet[0]!;
     const end = this.#carryTotal;
-    this.#carryBytes = 0;
     this.#carryTotal = 0;
-    const isOwned = packet.length > CARRY_BYTES_KEPT;
-    // A large carry is not kept: ten thousand idle connections each hold next to nothing.
-    if (isOwned) this.#carry = NO_BYTES;
     if (head === CONNECT << 4) this.#heads = HEADS_5;
-    this.#isPacketOwned = isOwned;
+    this.#isPacketOwned = packet.length > CARRY_BYTES_KEPT;
     this.#handler.onPacket(head >>> 4, head & 0x0f, packet, varintEnd(packet, 1), end);
     this.#isPacketOwned = false;
-  }
-
-  #keep(buf: Buffer, start: number, end: number): void {
-    const used = this.#carryBytes;
-    const needed = used + end - start;
-    if (needed > this.#carry.length) {
-      const most = Math.max(this.#carryTotal, FIXED_HEADER_BYTES_MAX);
-      const wanted = Math.max(Math.min(needed * CARRY_GROWTH, most), needed, CARRY_BYTES_KEPT);
-      // Slow: a packet that is kept must not pin Node's shared pool.
-      const grown = Buffer.allocUnsafeSlow(wanted);
-      this.#carry.copy(grown, 0, 0, used);
-      this.#carry = grown;
-    }
-    buf.copy(this.#carry, used, start, end);
-    this.#carryBytes = needed;
   }
 
   #refusalOf(head: number): MqttError {

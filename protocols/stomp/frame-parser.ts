@@ -7,16 +7,18 @@
  * LF with or without CR, in every version. Line ends and stray NULs between frames are heart-beats
  * or padding.
  *
- * A frame that lies whole in a chunk is handed on from where it lies. The rest of a chunk is kept
- * in `#carry`, which the following chunks extend; scanning goes on where it stopped, so every byte
- * is looked at once and a body that comes in drops costs no more than its copies.
+ * A frame that lies whole in a chunk is handed on from where it lies. The rest of a chunk goes to
+ * the carry buffer, which the following chunks extend; scanning goes on where it stopped, so every
+ * byte is looked at once and a body that comes in drops costs no more than its copies.
  *
  * Invariants:
- * 1. At most one frame is kept, and at most what the limits allow of it plus one chunk.
- * 2. Positions are relative to the buffer given to `#run`; `#keep` moves them with the bytes.
- * 3. Nothing is handed on while paused or after `stop`.
+ * 1. At most one frame is carried, and at most what the limits allow of it plus one chunk.
+ * 2. Positions are relative to the buffer given to `#run`; `#moveBack` moves them with the bytes.
+ * 3. Pausing, stopping and errors are as in `ChunkParser`. A pause may leave whole frames carried.
  */
 import { readText } from '../../src/base/byte-reader.ts';
+import { CarryBuffer } from '../../src/net/carry-buffer.ts';
+import { ChunkParser } from '../../src/net/chunk-parser.ts';
 import { Frame } from './frame.ts';
 import { HEADER_COUNT_MAX } from './limits.ts';
 import { type Dialect, STOMP_1_0 } from './spec/headers.ts';
@@ -35,8 +37,6 @@ const BODY = 3;
 /** No content-length: the body ends at the first NUL. */
 const UNKNOWN = -1;
 const NO_BYTES = Buffer.alloc(0);
-/** Bytes of carry that stay for the next frame whatever it needs. */
-const CARRY_BYTES_KEPT = 64 * 1024;
 const DIGITS = /^\d{1,15}$/;
 
 export interface FrameHandler {
@@ -44,15 +44,14 @@ export interface FrameHandler {
   onFrame(frame: Frame): void;
 }
 
-export class FrameParser {
+export class FrameParser extends ChunkParser {
   /** How headers of the following frames are escaped; CONNECT never is. */
   dialect: Dialect;
   readonly #handler: FrameHandler;
   readonly #frame: Frame;
   #headBytesMax: number;
   #bodyBytesMax: number;
-  #carry: Buffer;
-  #carryBytes: number;
+  readonly #carry: CarryBuffer;
   #phase: number;
   /** Next byte to look at. */
   #pos: number;
@@ -61,25 +60,21 @@ export class FrameParser {
   /** First colon of the line, or -1. */
   #colon: number;
   #bodyBytes: number;
-  #isPaused: boolean;
-  #isStopped: boolean;
 
   constructor(handler: FrameHandler, headBytesMax: number, bodyBytesMax: number) {
+    super();
     this.dialect = STOMP_1_0;
     this.#handler = handler;
     this.#frame = new Frame();
     this.#headBytesMax = headBytesMax;
     this.#bodyBytesMax = bodyBytesMax;
-    this.#carry = NO_BYTES;
-    this.#carryBytes = 0;
+    this.#carry = new CarryBuffer();
     this.#phase = IDLE;
     this.#pos = 0;
     this.#frameStart = 0;
     this.#lineStart = 0;
     this.#colon = -1;
     this.#bodyBytes = UNKNOWN;
-    this.#isPaused = false;
-    this.#isStopped = false;
   }
 
   /** Limits of the frames to come. */
@@ -88,90 +83,51 @@ export class FrameParser {
     this.#bodyBytesMax = bodyBytesMax;
   }
 
-  /**
-   * Takes the next bytes of the stream (borrowed).
-   *
-   * @throws StompError when they are no frame; the parser is of no use then
-   */
-  push(chunk: Buffer): void {
-    if (this.#isStopped) return;
-    if (this.#carryBytes === 0 && !this.#isPaused) {
-      this.#run(chunk);
-      if (this.#pos < chunk.length || this.#phase !== IDLE) this.#keep(chunk);
-      else this.#pos = 0;
-      return;
-    }
-    this.#append(chunk);
-    if (!this.#isPaused) this.#runCarry();
+  protected get carriedBytes(): number {
+    return this.#carry.length;
   }
 
-  /** Hands nothing on until `resume`. */
-  pause(): void {
-    this.#isPaused = true;
+  protected dropCarried(): void {
+    this.#carry.drop();
   }
 
-  /** Goes on with what was kept. @throws StompError as `push` */
-  resume(): void {
-    if (!this.#isPaused) return;
-    this.#isPaused = false;
-    if (!this.#isStopped && this.#carryBytes > 0) this.#runCarry();
-  }
-
-  /** Forgets everything; later calls do nothing. */
-  stop(): void {
-    this.#isStopped = true;
-    this.#carry = NO_BYTES;
-    this.#carryBytes = 0;
-  }
-
-  #runCarry(): void {
-    const kept = this.#carry.subarray(0, this.#carryBytes);
-    this.#run(kept);
-    if (this.#isStopped) return;
-    if (this.#pos < kept.length || this.#phase !== IDLE) {
-      this.#keep(kept);
-      return;
-    }
-    this.#carry = NO_BYTES;
-    this.#carryBytes = 0;
-    this.#pos = 0;
-  }
-
-  /** Makes the unfinished frame of `buf` the beginning of the carry. */
-  #keep(buf: Buffer): void {
-    if (this.#isStopped) return;
-    const from = this.#phase === IDLE ? this.#pos : this.#frameStart;
-    const keptBytes = buf.length - from;
+  /** @throws StompError when the bytes are no frame */
+  protected walk(buf: Buffer, from: number): number {
     const carry = this.#carry;
-    const isInPlace =
-      from === 0 && buf.buffer === carry.buffer && buf.byteOffset === carry.byteOffset;
-    if (!isInPlace) {
-      const fits = carry.length >= keptBytes;
-      const isWasteful = carry.length > CARRY_BYTES_KEPT && carry.length > keptBytes * 4;
-      if (fits && !isWasteful) buf.copy(carry, 0, from);
-      else this.#carry = Buffer.from(buf.subarray(from));
+    if (carry.length === 0) {
+      this.#pos = from;
+      this.#run(buf);
+      if (this.isStopped || this.#phase === IDLE) return this.#pos;
+      carry.append(buf, this.#frameStart, buf.length, this.#bytesExpected(buf.length));
+      this.#moveBack(this.#frameStart);
+      return buf.length;
     }
-    this.#carryBytes = keptBytes;
-    this.#pos -= from;
-    this.#lineStart -= from;
-    this.#frameStart -= from;
-    if (this.#colon >= 0) this.#colon -= from;
+    carry.append(buf, from, buf.length, this.#bytesExpected(carry.length + buf.length - from));
+    this.#run(carry.bytes.subarray(0, carry.length));
+    if (!this.isStopped) {
+      const doneBytes = this.#phase === IDLE ? this.#pos : this.#frameStart;
+      carry.discard(doneBytes);
+      this.#moveBack(doneBytes);
+    }
+    return buf.length;
   }
 
-  #append(chunk: Buffer): void {
-    const needed = this.#carryBytes + chunk.length;
-    if (needed > this.#carry.length) {
-      const grown = Buffer.allocUnsafeSlow(Math.max(needed, this.#carry.length * 2));
-      this.#carry.copy(grown, 0, 0, this.#carryBytes);
-      this.#carry = grown;
-    }
-    chunk.copy(this.#carry, this.#carryBytes);
-    this.#carryBytes = needed;
+  /** How large the carry may grow ahead: the frame, when its size is known. */
+  #bytesExpected(arrivedBytes: number): number {
+    const isKnown = this.#phase === BODY && this.#bodyBytes !== UNKNOWN;
+    return isKnown ? this.#frame.headEnd + this.#bodyBytes + 1 : arrivedBytes * 2;
+  }
+
+  #moveBack(bytes: number): void {
+    this.#pos -= bytes;
+    this.#lineStart -= bytes;
+    this.#frameStart -= bytes;
+    if (this.#colon >= 0) this.#colon -= bytes;
   }
 
   /** Hands on the frames that are complete in `buf`. */
   #run(buf: Buffer): void {
-    while (!this.#isPaused && !this.#isStopped) {
+    while (!this.isHalted) {
       if (this.#phase === IDLE && !this.#begin(buf)) return;
       if (this.#phase !== BODY && !this.#readHead(buf)) return;
       if (!this.#readBody(buf)) return;
