@@ -6,6 +6,7 @@
  * dropped (a queue that was not durable, or deleted while its rows were being cleaned).
  */
 import { BrokerError } from '../base/errors.ts';
+import type { AccessRecordKind } from './access/access.ts';
 import type { PasswordHash } from './access/password.ts';
 import { Broker } from './broker.ts';
 import type { BrokerDeps } from './broker.ts';
@@ -20,10 +21,13 @@ const KINDS = [
   'user',
   'permission',
   'topic_permission',
+  'access_key',
   'policy',
   'operator_policy',
   'exchange',
   'queue',
+  'cmq_queue',
+  'cmq_redrive',
   'binding',
   'delay',
   'session',
@@ -73,6 +77,15 @@ export async function recoverBroker(
   return { broker, recovery };
 }
 
+function isAccessKind(kind: Kind): kind is AccessRecordKind {
+  return (
+    kind === 'user' ||
+    kind === 'permission' ||
+    kind === 'topic_permission' ||
+    kind === 'access_key'
+  );
+}
+
 function groupByKind(definitions: readonly Definition[]): Map<string, Definition[]> {
   const byKind = new Map<string, Definition[]>();
   for (const definition of definitions) {
@@ -96,7 +109,7 @@ function restore(
     broker.addVHost(names[0]!, true);
     return;
   }
-  if (kind === 'user' || kind === 'permission' || kind === 'topic_permission') {
+  if (isAccessKind(kind)) {
     broker.access.restore(kind, names, value);
     return;
   }
@@ -113,6 +126,8 @@ function restore(
     vhost.topology.restoreExchange(rest[0]!, value);
   } else if (kind === 'binding') {
     vhost.topology.restoreBinding(rest, value);
+  } else if (kind === 'cmq_queue' || kind === 'cmq_redrive') {
+    vhost.cmq.restore(kind, rest[0]!, value);
   } else if (kind === 'session') {
     vhost.sessions.restore(rest[0]!, value);
   } else if (kind === 'mqtt_received') {

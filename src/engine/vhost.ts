@@ -18,6 +18,7 @@ import {
   lockedQueueError,
   resourceText,
 } from './equivalence.ts';
+import { CmqAccount } from './cmq/cmq-account.ts';
 import { checkConsumerArguments } from './consumer-arguments.ts';
 import type { Exchange } from './exchange/exchange.ts';
 import { checkExchangeType } from './exchange/exchange-types.ts';
@@ -73,6 +74,7 @@ export class VHost {
   readonly replyTargets: ReplyTargets;
   readonly sessions: Sessions;
   readonly retained: RetainedMessages;
+  readonly cmq: CmqAccount;
   readonly #queues: VHostQueues;
 
   constructor(
@@ -89,7 +91,11 @@ export class VHost {
     this.retained = retained;
     this.sessions = new Sessions(this, queues);
     this.#queues = queues;
-    queues.onRemoved = (queue) => this.sessions.queueRemoved(queue);
+    this.cmq = new CmqAccount(this, queues);
+    queues.onRemoved = (queue) => {
+      this.sessions.queueRemoved(queue);
+      this.cmq.queueRemoved(queue);
+    };
     topology.onExchangeAdded = (exchange) => this.sessions.exchangeAdded(exchange);
   }
 

@@ -1,0 +1,345 @@
+/**
+ * The queues of one vhost as CMQ's owners manage them: attributes, names without regard to case,
+ * quota, dead-letter bindings, and what of it is persisted.
+ *
+ * 1. A CMQ queue is a durable queue of the vhost and one definition `cmq_queue` with its attribute
+ *    record; the record decides settings of the queue (`settingsFor`). Whoever deletes the queue,
+ *    the record goes with it.
+ * 2. A durable queue that another protocol declared can be used as it is; setting an attribute
+ *    gives it a record.
+ * 3. A dead-letter binding lives in the record of its source. One level only: a dead-letter queue
+ *    has no binding itself, and at most SOURCES_MAX sources. CMQ cannot delete it while it has any;
+ *    when another protocol does, its sources are unbound.
+ * 4. Rights: creating, changing and deleting need configure, sending write, everything that reads
+ *    or settles read; a binding needs write on the dead-letter queue, too.
+ */
+import { BrokerError } from '../../base/errors.ts';
+import { EMPTY_TABLE } from '../../base/field-value.ts';
+import type { PermissionKind } from '../access/permission.ts';
+import type { Actor } from '../actor.ts';
+import { definitionKey } from '../definitions.ts';
+import type { Json } from '../definitions.ts';
+import { resourceText } from '../equivalence.ts';
+import type { Ticket } from '../ports.ts';
+import { ClassicQueue } from '../queue/classic-queue.ts';
+import type { Queue } from '../queue/queue.ts';
+import type { VHost } from '../vhost.ts';
+import type { VHostQueues } from '../vhost-queues.ts';
+import { CmqQueueError } from './cmq-queue-error.ts';
+import {
+  changeAttributes,
+  defaultAttributes,
+  foreignAttributes,
+  settingsFor,
+  withDeadLetter,
+} from './queue-attributes.ts';
+import type { AttributeChanges, DeadLetterBinding, QueueAttributes } from './queue-attributes.ts';
+import { QueueCounters } from './queue-counters.ts';
+import { QueueNames } from './queue-names.ts';
+
+/** What an operator may limit. */
+export interface CmqQueueLimits {
+  /** Queues made over CMQ in one vhost. */
+  readonly queuesMax: number;
+  /** Ms in which a deleted name cannot be made again. */
+  readonly recreateAfterMs: number;
+}
+
+/** A dead-letter binding as it is asked for. */
+export interface DeadLetterRequest {
+  /** Name or id of the dead-letter queue. */
+  readonly queue: string;
+  readonly policy: 0 | 1;
+  readonly maxReceiveCount?: number | undefined;
+  readonly maxTimeToLive?: number | undefined;
+}
+
+const NAME_PATTERN = /^[A-Za-z][A-Za-z0-9_-]{0,63}$/;
+/** Queues one dead-letter queue may serve. */
+const SOURCES_MAX = 6;
+/** Queues of the gateway's own, which no CMQ client sees. */
+const INTERNAL_PREFIXES = ['amq.', 'cmq.push.', 'mqtt-subscription-', 'mqtt-share-'];
+/** Receives and seconds a binding asks for unless it says so itself. */
+const MAX_RECEIVE_COUNT_DEFAULT = 10;
+const MAX_TIME_TO_LIVE_DEFAULT = 43_200;
+/** Deleted names remembered at most. */
+const COOLING_NAMES_MAX = 100_000;
+
+export class CmqQueues {
+  limits: CmqQueueLimits;
+  readonly #vhost: VHost;
+  readonly #queues: VHostQueues;
+  readonly #names: QueueNames;
+  readonly #records: Map<Queue, QueueAttributes>;
+  /** By dead-letter queue. */
+  readonly #sources: Map<Queue, Set<Queue>>;
+  readonly #counters: WeakMap<Queue, QueueCounters>;
+  /** When each name in lower case was deleted, oldest first. */
+  readonly #cooling: Map<string, number>;
+  /** Called after a record was made, changed or (undefined) has gone with its queue. */
+  onRecord: (queue: Queue, attributes: QueueAttributes | undefined) => void;
+
+  constructor(vhost: VHost, queues: VHostQueues) {
+    this.limits = { queuesMax: 10_000, recreateAfterMs: 0 };
+    this.#vhost = vhost;
+    this.#queues = queues;
+    this.#names = new QueueNames(vhost.topology);
+    this.#records = new Map();
+    this.#sources = new Map();
+    this.#counters = new WeakMap();
+    this.#cooling = new Map();
+    this.onRecord = () => {};
+  }
+
+  /** Queues that have a record. */
+  get count(): number {
+    return this.#records.size;
+  }
+
+  /** Makes a queue. @throws BrokerError 403; CmqQueueError */
+  create(
+    actor: Actor,
+    name: string,
+    changes: AttributeChanges = {},
+    deadLetter?: DeadLetterRequest,
+  ): { readonly queue: ClassicQueue; readonly ticket: Ticket } {
+    this.#authorize(actor, 'configure', name);
+    if (!NAME_PATTERN.test(name)) throw new CmqQueueError('name', `'${name}' is no queue name`);
+    if (this.#names.isTaken(name)) throw new CmqQueueError('exists', `queue '${name}' exists`);
+    if (this.count >= this.limits.queuesMax) {
+      throw new CmqQueueError('quota', `there are ${this.count} queues already`);
+    }
+    this.#refuseCooling(name);
+    const nowMs = this.#queues.nowMs();
+    let attributes = changeAttributes(defaultAttributes(nowMs), changes, nowMs);
+    if (deadLetter !== undefined) {
+      const binding = this.#binding(actor, undefined, deadLetter);
+      attributes = withDeadLetter(attributes, binding, nowMs);
+    }
+    const queue = this.#names.adding(() => this.#declare(actor, name)) as ClassicQueue;
+    this.#put(queue, attributes);
+    return { queue, ticket: this.#queues.ticket };
+  }
+
+  /**
+   * Changes attributes, the binding with them when `deadLetter` is given.
+   * @throws BrokerError 403, 404; CmqQueueError
+   */
+  set(
+    actor: Actor,
+    name: string,
+    changes: AttributeChanges,
+    deadLetter?: DeadLetterRequest,
+  ): { readonly queue: ClassicQueue; readonly ticket: Ticket } {
+    const queue = this.find(actor, name, 'configure');
+    const nowMs = this.#queues.nowMs();
+    let attributes = changeAttributes(this.attributesOf(queue), changes, nowMs);
+    if (deadLetter !== undefined) {
+      const binding = this.#binding(actor, queue, deadLetter);
+      attributes = withDeadLetter(attributes, binding, nowMs);
+    }
+    this.#put(queue, attributes);
+    return { queue, ticket: this.#queues.ticket };
+  }
+
+  /** Ends a binding; none is fine. @throws BrokerError 403, 404 */
+  unbindDeadLetter(actor: Actor, name: string): Ticket {
+    const queue = this.find(actor, name, 'configure');
+    this.#unbind(queue);
+    return this.#queues.ticket;
+  }
+
+  /** Deletes a queue with everything in it. @throws BrokerError 403, 404; CmqQueueError 'bound' */
+  delete(actor: Actor, name: string): Ticket {
+    const queue = this.find(actor, name, 'configure');
+    const sources = this.sourcesOf(queue);
+    if (sources.length > 0) {
+      const names = sources.map((source) => source.name).join(', ');
+      throw new CmqQueueError('bound', `queue '${queue.name}' takes the dead letters of ${names}`);
+    }
+    this.#queues.remove(queue);
+    if (this.limits.recreateAfterMs > 0) {
+      const lower = queue.name.toLowerCase();
+      this.#cooling.delete(lower);
+      if (this.#cooling.size < COOLING_NAMES_MAX) this.#cooling.set(lower, this.#queues.nowMs());
+    }
+    return this.#queues.ticket;
+  }
+
+  /**
+   * A queue that CMQ may use, by its name in whatever case.
+   * @throws BrokerError ACCESS_REFUSED, NOT_FOUND
+   */
+  find(actor: Actor, name: string, right: PermissionKind): ClassicQueue {
+    const queue = this.#names.find(name);
+    this.#authorize(actor, right, queue?.name ?? name);
+    if (queue !== undefined && isUsable(queue)) return queue;
+    throw new BrokerError('NOT_FOUND', `no ${resourceText('queue', name, this.#vhost.name)}`);
+  }
+
+  /** Every queue CMQ may use that `actor` has some right on, by name. */
+  list(actor: Actor): ClassicQueue[] {
+    const { access } = this.#queues;
+    const isVisible = ({ name }: Queue): boolean =>
+      (['configure', 'write', 'read'] as const).some((right) =>
+        access.isAuthorized(actor.user, this.#vhost.name, right, 'queue', name),
+      );
+    return [...this.#vhost.topology.queues.values()]
+      .filter((queue): queue is ClassicQueue => isUsable(queue) && isVisible(queue))
+      .sort((a, b) => (a.name < b.name ? -1 : 1));
+  }
+
+  /** The queue's record, or how one without looks. */
+  attributesOf(queue: Queue): QueueAttributes {
+    return this.#records.get(queue) ?? foreignAttributes(0);
+  }
+
+  countersOf(queue: Queue): QueueCounters {
+    let counters = this.#counters.get(queue);
+    if (counters === undefined) this.#counters.set(queue, (counters = new QueueCounters()));
+    return counters;
+  }
+
+  /** The queues whose dead letters go to `queue`. */
+  sourcesOf(queue: Queue): readonly Queue[] {
+    return [...(this.#sources.get(queue) ?? [])];
+  }
+
+  /** Puts a persisted record back; its queue exists. */
+  restore(name: string, value: Json): void {
+    const queue = this.#vhost.topology.queues.get(name);
+    if (queue === undefined) return;
+    const row = value as unknown as Partial<QueueAttributes>;
+    this.#apply(queue, { ...foreignAttributes(0), ...row });
+  }
+
+  /** A queue was deleted, by whomever. */
+  queueRemoved(queue: Queue): void {
+    for (const source of this.sourcesOf(queue)) this.#unbind(source);
+    const attributes = this.#records.get(queue);
+    if (attributes === undefined) return;
+    this.#forgetSource(queue, attributes.deadLetter);
+    this.#records.delete(queue);
+    this.#queues.store.undefine('cmq_queue', definitionKey(this.#vhost.name, queue.name));
+    this.onRecord(queue, undefined);
+  }
+
+  #declare(actor: Actor, name: string): Queue {
+    this.#vhost.declareQueue(actor, name, {
+      passive: false,
+      durable: true,
+      exclusive: false,
+      autoDelete: false,
+      arguments: EMPTY_TABLE,
+    });
+    return this.#vhost.topology.queues.get(name)!;
+  }
+
+  /** @param source undefined while it is being made */
+  #binding(
+    actor: Actor,
+    source: ClassicQueue | undefined,
+    request: DeadLetterRequest,
+  ): DeadLetterBinding {
+    const queue = this.#byNameOrId(request.queue);
+    this.#authorize(actor, 'write', queue?.name ?? request.queue);
+    if (queue === undefined) {
+      const resource = resourceText('queue', request.queue, this.#vhost.name);
+      throw new BrokerError('NOT_FOUND', `no ${resource}`);
+    }
+    if (queue === source) refuseBinding('a queue cannot take its own dead letters');
+    if (this.attributesOf(queue).deadLetter !== undefined) {
+      refuseBinding(`queue '${queue.name}' has a dead-letter queue itself`);
+    }
+    if (source !== undefined && this.sourcesOf(source).length > 0) {
+      refuseBinding(`queue '${source.name}' takes dead letters itself`);
+    }
+    const others = this.sourcesOf(queue).filter((other) => other !== source);
+    if (others.length >= SOURCES_MAX) {
+      refuseBinding(
+        `queue '${queue.name}' takes the dead letters of ${SOURCES_MAX} queues already`,
+      );
+    }
+    const { policy } = request;
+    const maxReceiveCount = request.maxReceiveCount ?? MAX_RECEIVE_COUNT_DEFAULT;
+    const maxTimeToLive = request.maxTimeToLive ?? MAX_TIME_TO_LIVE_DEFAULT;
+    const boundAtMs = this.#queues.nowMs();
+    return { queueName: queue.name, policy, maxReceiveCount, maxTimeToLive, boundAtMs };
+  }
+
+  #byNameOrId(text: string): ClassicQueue | undefined {
+    const queue = this.#names.find(text) ?? this.#byId(text);
+    return queue !== undefined && isUsable(queue) ? queue : undefined;
+  }
+
+  #byId(id: string): Queue | undefined {
+    for (const queue of this.#vhost.topology.queues.values()) {
+      if (queueIdOf(queue) === id) return queue;
+    }
+    return undefined;
+  }
+
+  #unbind(source: Queue): void {
+    const attributes = this.#records.get(source);
+    if (attributes?.deadLetter === undefined) return;
+    this.#put(source, withDeadLetter(attributes, undefined, this.#queues.nowMs()));
+  }
+
+  #put(queue: Queue, attributes: QueueAttributes): void {
+    this.#apply(queue, attributes);
+    this.#queues.store.define(
+      'cmq_queue',
+      definitionKey(this.#vhost.name, queue.name),
+      JSON.stringify(attributes),
+    );
+  }
+
+  #apply(queue: Queue, attributes: QueueAttributes): void {
+    this.#forgetSource(queue, this.#records.get(queue)?.deadLetter);
+    this.#records.set(queue, attributes);
+    const { deadLetter } = attributes;
+    const target = deadLetter && this.#vhost.topology.queues.get(deadLetter.queueName);
+    if (target !== undefined) {
+      const sources = this.#sources.get(target);
+      if (sources === undefined) this.#sources.set(target, new Set([queue]));
+      else sources.add(queue);
+    }
+    this.#queues.override(queue, settingsFor(attributes));
+    this.onRecord(queue, attributes);
+  }
+
+  #forgetSource(queue: Queue, deadLetter: DeadLetterBinding | undefined): void {
+    if (deadLetter === undefined) return;
+    for (const [target, sources] of this.#sources) {
+      if (sources.delete(queue) && sources.size === 0) this.#sources.delete(target);
+    }
+  }
+
+  #refuseCooling(name: string): void {
+    const { recreateAfterMs } = this.limits;
+    const deletedAtMs = this.#cooling.get(name.toLowerCase());
+    if (deletedAtMs === undefined) return;
+    if (deletedAtMs + recreateAfterMs > this.#queues.nowMs()) {
+      throw new CmqQueueError('cooling', `queue '${name}' was deleted a moment ago`);
+    }
+    this.#cooling.delete(name.toLowerCase());
+  }
+
+  #authorize(actor: Actor, right: PermissionKind, name: string): void {
+    this.#queues.access.authorize(actor.user, this.#vhost.name, right, 'queue', name);
+  }
+}
+
+/** The id CMQ shows for a queue; never reused. */
+export function queueIdOf(queue: Queue): string {
+  return `queue-${queue.id.toString(36)}`;
+}
+
+function isUsable(queue: Queue): queue is ClassicQueue {
+  if (!(queue instanceof ClassicQueue) || !queue.isDurable || queue.isExclusive) return false;
+  return !INTERNAL_PREFIXES.some((prefix) => queue.name.startsWith(prefix));
+}
+
+function refuseBinding(text: string): never {
+  throw new CmqQueueError('dead-letter', text);
+}

@@ -1,0 +1,58 @@
+/**
+ * A dead letter on its way home: where it came from, and what it looks like without its death.
+ */
+import type { FieldTable } from '../../base/field-value.ts';
+import { Message } from '../message.ts';
+import type { MessageFormat } from '../ports.ts';
+
+/** Header with the queue a dead letter came from. */
+export const ORIGIN_QUEUE_HEADER = 'x-origin-queue';
+
+/** What dying wrote; the message id stays. */
+const DEATH_HEADERS = [
+  'x-death',
+  'x-first-death-exchange',
+  'x-first-death-queue',
+  'x-first-death-reason',
+  'x-last-death-exchange',
+  'x-last-death-queue',
+  'x-last-death-reason',
+  'x-delivery-count',
+  ORIGIN_QUEUE_HEADER,
+  'x-origin-msg-id',
+  'x-origin-enqueue-time',
+  'x-origin-receive-count',
+];
+
+/** The queue a dead letter died in last; undefined when it is none. */
+export function originOf(headers: FieldTable | undefined): string | undefined {
+  const origin = headers?.get(ORIGIN_QUEUE_HEADER) ?? headers?.get('x-last-death-queue');
+  return typeof origin === 'string' ? origin : undefined;
+}
+
+/** The message as new to `queueName`: nothing of its death is left, all counts begin again. */
+export function revive(
+  message: Message,
+  format: MessageFormat,
+  queueName: string,
+  nowMs: number,
+): Message {
+  const header = format.edit(message, { remove: DEATH_HEADERS, removeExpiration: true });
+  const bytes = Buffer.allocUnsafe(header.length + message.bodyBytes);
+  header.copy(bytes, 0);
+  const bodyStart = message.start + message.headerBytes;
+  message.bytes.copy(bytes, header.length, bodyStart, bodyStart + message.bodyBytes);
+  return new Message(
+    '',
+    queueName,
+    message.format,
+    bytes,
+    0,
+    header.length,
+    message.bodyBytes,
+    message.isPersistent,
+    message.priority,
+    -1,
+    nowMs,
+  );
+}
