@@ -14,6 +14,7 @@ import type { Clock } from '../../base/clock.ts';
 import { BrokerError } from '../../base/errors.ts';
 import type { RandomSource } from '../../base/random.ts';
 import type { Json } from '../definitions.ts';
+import { AccessKeys } from './access-key.ts';
 import { LoginCache } from './login-cache.ts';
 import {
   DUMMY_PASSWORD,
@@ -34,7 +35,7 @@ import { tokenIn, type TokenVerifier } from './token-login.ts';
 import { User, userFromJson, userRecord, type UserLimits } from './user.ts';
 
 export type ResourceKind = 'exchange' | 'queue';
-export type AccessRecordKind = 'user' | 'permission' | 'topic_permission';
+export type AccessRecordKind = 'user' | 'permission' | 'topic_permission' | 'access_key';
 
 /** Told of each changed record; `value` undefined: it is gone. */
 export type AccessRecordListener = (
@@ -68,6 +69,8 @@ export class Access {
   onRecord: AccessRecordListener;
   /** Set when tokens are taken in the place of passwords. */
   tokenVerifier: TokenVerifier | undefined;
+  /** Keys that sign requests; each stands for a user. */
+  readonly keys: AccessKeys;
   readonly #clock: Clock;
   readonly #random: RandomSource;
   readonly #users = new Map<string, User>();
@@ -85,6 +88,10 @@ export class Access {
   constructor(deps: AccessDeps) {
     this.onRecord = () => {};
     this.tokenVerifier = undefined;
+    this.keys = new AccessKeys({
+      hasUser: (name) => this.#users.has(name),
+      onRecord: (names, value) => this.#changed('access_key', names, value),
+    });
     this.#clock = deps.clock;
     this.#random = deps.random;
     this.#loopbackUsers = new Set(deps.loopbackUsers ?? ['guest']);
@@ -129,7 +136,7 @@ export class Access {
     return user;
   }
 
-  /** Deletes a user with all permissions. Returns false when there was none. */
+  /** Deletes a user with all permissions and keys. Returns false when there was none. */
   deleteUser(name: string): boolean {
     if (!this.#users.delete(name)) return false;
     for (const vhost of [...(this.#permissions.get(name)?.keys() ?? [])]) {
@@ -140,6 +147,7 @@ export class Access {
         this.clearTopicPermission(name, vhost, exchange);
       }
     }
+    this.keys.removeUser(name);
     this.#changed('user', [name], undefined);
     return true;
   }
@@ -201,6 +209,7 @@ export class Access {
 
   /** A vhost is being deleted: so are the rights in it. */
   removeVHost(vhost: string): void {
+    this.keys.removeVHost(vhost);
     for (const name of [...this.#permissions.keys()]) this.clearPermission(name, vhost);
     for (const [name, byVhost] of [...this.#topics]) {
       for (const exchange of [...(byVhost.get(vhost)?.keys() ?? [])]) {
@@ -377,7 +386,9 @@ export class Access {
   restore(kind: AccessRecordKind, names: readonly string[], value: Json): void {
     const [name = '', vhost = '', exchange = ''] = names;
     this.#revision++;
-    if (kind === 'user') {
+    if (kind === 'access_key') {
+      this.keys.restore(name, value);
+    } else if (kind === 'user') {
       this.#users.set(name, userFromJson(name, value));
     } else if (kind === 'permission') {
       const permission = new Permission(value as unknown as PermissionPatterns);
