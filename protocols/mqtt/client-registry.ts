@@ -7,9 +7,10 @@
  */
 import { DeadlineHeap } from '../../src/base/deadline-heap.ts';
 import type { ProtocolLogger } from '../../src/base/logger.ts';
-import type { User } from '../../src/engine/access/user.ts';
+import { tokenUser, type User } from '../../src/engine/access/user.ts';
 import type { Actor } from '../../src/engine/actor.ts';
 import type { Broker } from '../../src/engine/broker.ts';
+import type { VHost } from '../../src/engine/vhost.ts';
 import type { ConnectWill } from './connect-packet.ts';
 import { MqttError } from './mqtt-errors.ts';
 import { REASON_QUOTA_EXCEEDED } from './spec/reason-codes.ts';
@@ -84,20 +85,24 @@ export class ClientRegistry {
     actor.vhost.sessions.forgetWill(clientId);
   }
 
-  /** Takes over the wills that the last process left; those of its connections count from now. */
+  /**
+   * Takes over the wills that the last process left. A delay that ran goes on from when it began;
+   * who was connected when the process died is gone from now on.
+   */
   restoreWills(broker: Broker, nowMs: number): void {
     for (const vhost of broker.vhosts()) {
       for (const [clientId, json] of vhost.sessions.takeWills()) {
-        const { will, userName, dueAtMs } = willFromJson(json);
-        const user = broker.access.user(userName);
+        const { will, userName, grant, dueAtMs } = willFromJson(json);
+        const user =
+          grant === undefined ? broker.access.user(userName) : tokenUser(userName, grant);
         if (user === undefined) {
           vhost.sessions.forgetWill(clientId);
           continue;
         }
-        const key = keyOf(vhost.name, clientId);
-        const waiting = { key, actor: { user, vhost, connectionId: 0 }, clientId, will };
-        this.#wills.set(key, waiting);
-        this.#dueWills.push(dueAtMs ?? nowMs + will.delaySeconds * 1000, waiting);
+        const actor = { user, vhost, connectionId: 0 };
+        const waiting = { key: keyOf(vhost.name, clientId), actor, clientId, will };
+        this.#wills.set(waiting.key, waiting);
+        this.#dueWills.push(dueAtMs ?? nowMs + willDelayMs(will, vhost, clientId), waiting);
       }
     }
   }
@@ -146,14 +151,8 @@ export class ClientRegistry {
     }
   }
 
-  /**
-   * The rights of a token are in memory only. So is the will then: after a crash it must not be
-   * published with those of a user who has the same name.
-   */
   #persist(actor: Actor, clientId: string, will: ConnectWill, dueAtMs: number | undefined): void {
-    const { sessions } = actor.vhost;
-    if (actor.user.grant !== undefined) sessions.forgetWill(clientId);
-    else sessions.keepWill(clientId, willToJson(will, actor.user.name, dueAtMs));
+    actor.vhost.sessions.keepWill(clientId, willToJson(will, actor.user, dueAtMs));
   }
 
   #publish({ actor, clientId, will }: WaitingWill, nowMs: number): void {
@@ -165,6 +164,12 @@ export class ClientRegistry {
       this.#logger.warn({ clientId, reason }, 'mqtt will was not published');
     }
   }
+}
+
+/** Ms from the end of the connection; the session's end comes first when it is earlier (3.1.3.2.2). */
+function willDelayMs(will: ConnectWill, vhost: VHost, clientId: string): number {
+  const expiryMs = vhost.sessions.find(clientId)?.expiryMs ?? 0;
+  return Math.min(will.delaySeconds * 1000, expiryMs);
 }
 
 function keyOf(vhost: string, clientId: string): string {

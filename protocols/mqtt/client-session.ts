@@ -152,6 +152,20 @@ export class ClientSession implements SubscribingHost {
     });
   }
 
+  /**
+   * The login has other rights than before: what it has by now it must still be allowed.
+   *
+   * @throws BrokerError ACCESS_REFUSED, NOT_ALLOWED
+   */
+  recheckRights(): void {
+    const { actor, session, will } = this;
+    const { user, vhost } = actor;
+    this.broker.access.authorizeVhost(user, vhost.name);
+    vhost.sessions.authorize(actor, session.clientId);
+    vhost.sessions.reauthorize(actor, session);
+    this.#host.registry.keepWill(actor, session.clientId, will);
+  }
+
   ownQueueDrained(): void {
     if (this.subscribing.hasShared) this.subscribing.wake();
   }

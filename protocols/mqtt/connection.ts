@@ -61,6 +61,7 @@ import {
   REASON_FAILURE_MIN,
   REASON_KEEP_ALIVE_TIMEOUT,
   REASON_MAXIMUM_CONNECT_TIME,
+  REASON_NOT_AUTHORIZED,
   REASON_SESSION_TAKEN_OVER,
   REASON_SUCCESS,
   isServerReason,
@@ -394,6 +395,16 @@ export class MqttConnection
       else queueMicrotask(() => this.#guard(() => this.#gate.release(HOLD_LOGIN)));
     });
     isNow = false;
+  }
+
+  renewed(isRenewed: boolean): void {
+    const client = this.#client;
+    if (this.#stage !== RUNNING || client === undefined) return;
+    this.#guard(() => {
+      if (!isRenewed) throw new MqttError(REASON_NOT_AUTHORIZED, 'the token is refused');
+      client.recheckRights();
+      this.#login.writeRenewed(client);
+    });
   }
 
   #accept(client: ClientSession, proof: PropertyValues): void {

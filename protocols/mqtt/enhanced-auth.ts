@@ -1,14 +1,25 @@
-/** Enhanced authentication of one connection (4.12): the exchange under way, and who came out. */
+/**
+ * Enhanced authentication of one connection (4.12): the exchange under way, and who came out.
+ *
+ *     SCRAM-SHA-256   data, challenge, proof, signature       two steps (scram.ts)
+ *     OAUTHBEARER     n,,^Aauth=Bearer TOKEN^A^A (RFC 7628)   one step; the token alone will do too
+ */
+import { tokenIn } from '../../src/engine/access/token-login.ts';
+import type { User } from '../../src/engine/access/user.ts';
 import type { Broker } from '../../src/engine/broker.ts';
 import type { PeerInfo } from '../../src/net/transport.ts';
-import { type Login, admit, splitUserName } from './authentication.ts';
+import { type Login, type LoginDone, admit, splitUserName } from './authentication.ts';
 import { MqttError, protocolError } from './mqtt-errors.ts';
 import { SCRAM_METHOD, ScramExchange } from './scram.ts';
 import type { MqttSettings } from './settings.ts';
 import type { PropertyValues } from './spec/properties.ts';
-import { REASON_BAD_AUTH_METHOD } from './spec/reason-codes.ts';
+import { REASON_BAD_AUTH_METHOD, REASON_BAD_USER_OR_PASSWORD } from './spec/reason-codes.ts';
+
+/** The method's name in CONNECT and AUTH; there while tokens are taken at all. */
+export const BEARER_METHOD = 'OAUTHBEARER';
 
 export class EnhancedAuth {
+  readonly method: string;
   readonly #broker: Broker;
   readonly #settings: MqttSettings;
   readonly #peer: PeerInfo;
@@ -26,14 +37,45 @@ export class EnhancedAuth {
     secret: Buffer,
     method: string,
   ) {
-    if (method !== SCRAM_METHOD) {
+    const takesTokens = broker.access.tokenVerifier !== undefined;
+    if (method !== SCRAM_METHOD && !(method === BEARER_METHOD && takesTokens)) {
       throw new MqttError(REASON_BAD_AUTH_METHOD, `the method ${method} is not supported`);
     }
+    this.method = method;
     this.#broker = broker;
     this.#settings = settings;
     this.#peer = peer;
     this.#secret = secret;
     this.#exchange = undefined;
+  }
+
+  /** One step proves it, with nothing to ask in between. */
+  get isBearer(): boolean {
+    return this.method === BEARER_METHOD;
+  }
+
+  /**
+   * Checks a token; `done` runs now or in a later turn.
+   *
+   * @param username  of CONNECT: its vhost counts, as with a token for a password
+   */
+  checkToken(data: Buffer | undefined, username: string | undefined, done: LoginDone): void {
+    const token = bearerToken(data);
+    if (token === undefined) {
+      done(REASON_BAD_USER_OR_PASSWORD);
+      return;
+    }
+    const [vhost] = splitUserName(username ?? '', this.#settings.defaultVhost);
+    this.#broker.access.authenticate('', token, (user) =>
+      done(admit(this.#broker, this.#peer, user, vhost)),
+    );
+  }
+
+  /** Replaces the rights of a login by those of a new token; `done` runs now or in a later turn. */
+  renew(user: User, data: Buffer | undefined, done: (isRenewed: boolean) => void): void {
+    const token = bearerToken(data);
+    if (token === undefined) done(false);
+    else this.#broker.access.renew(user, token, done);
   }
 
   /** Begins, or begins anew; returns the properties of AUTH 0x18. @throws MqttError 0x82 */
@@ -62,6 +104,14 @@ export class EnhancedAuth {
 
   /** The method must stay what CONNECT said. @throws MqttError 0x82 */
   expectMethod({ authMethod }: PropertyValues): void {
-    if (authMethod !== SCRAM_METHOD) throw protocolError('another authentication method');
+    if (authMethod !== this.method) throw protocolError('another authentication method');
   }
+}
+
+/** The token in authentication data; undefined when there is none. */
+function bearerToken(data: Buffer | undefined): string | undefined {
+  if (data === undefined) return undefined;
+  const message = /^n,[^,]*,\u0001(?:[^\u0001]*\u0001)*?auth=Bearer +([^\u0001]*)\u0001/i;
+  const found = message.exec(data.toString('latin1'));
+  return tokenIn(found?.[1] ?? data);
 }

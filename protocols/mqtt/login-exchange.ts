@@ -4,6 +4,9 @@
  *     CONNECT, name and password ------------------- checked, now or in a later turn --> login
  *     CONNECT with a method --> AUTH 0x18 <-- AUTH 0x18 --> login; its proof goes into CONNACK
  *     AUTH 0x19 (running)   --> AUTH 0x18 <-- AUTH 0x18 --> AUTH 0x00
+ *
+ * With a token there is nothing to ask in between: CONNECT is answered with CONNACK, and AUTH 0x19
+ * with AUTH 0x00 once the rights of the new token are those of the connection.
  */
 import { isUtf8 } from 'node:buffer';
 import type { Broker } from '../../src/engine/broker.ts';
@@ -44,6 +47,8 @@ export interface LoginHost {
   /** The login is being checked: nothing more is to be read until it ends. */
   loginBegins(): void;
   loggedIn(connect: ConnectPacket, login: Login, proof: PropertyValues): void;
+  /** A running connection has new rights, or was refused them. */
+  renewed(isRenewed: boolean): void;
   refused(reasonCode: number, text: string): void;
 }
 
@@ -53,12 +58,15 @@ export class LoginExchange {
   readonly #host: LoginHost;
   #connect: ConnectPacket | undefined;
   #auth: EnhancedAuth | undefined;
+  /** A new token is being checked. */
+  #isRenewing: boolean;
 
   constructor(host: LoginHost) {
     this.version = 0;
     this.#host = host;
     this.#connect = undefined;
     this.#auth = undefined;
+    this.#isRenewing = false;
   }
 
   /** True while an answer to AUTH 0x18 is due before CONNACK. */
@@ -100,7 +108,8 @@ export class LoginExchange {
     if (auth === undefined) throw protocolError('AUTH without a method in CONNECT');
     if (reasonCode === REASON_REAUTHENTICATE) {
       auth.expectMethod(properties);
-      this.#challenge(auth.begin(properties.authData));
+      if (auth.isBearer) this.#renew(client, auth, properties.authData);
+      else this.#challenge(auth.begin(properties.authData));
       return;
     }
     try {
@@ -116,6 +125,21 @@ export class LoginExchange {
       if (isServerReason(reasonCodeOf(error), DISCONNECT)) throw error;
       throw new MqttError(REASON_NOT_AUTHORIZED, 'the proof is wrong');
     }
+  }
+
+  #renew(client: ClientSession, auth: EnhancedAuth, data: Buffer | undefined): void {
+    if (this.#isRenewing) throw protocolError('AUTH before the last one was answered');
+    this.#isRenewing = true;
+    auth.renew(client.actor.user, data, (isRenewed) => {
+      this.#isRenewing = false;
+      this.#host.renewed(isRenewed);
+    });
+  }
+
+  /** AUTH 0x00: the new rights are in force. */
+  writeRenewed(client: ClientSession): void {
+    const properties = { authMethod: this.#auth!.method };
+    writeAuth(this.#host.outbound, REASON_SUCCESS, properties, client.limits.packetBytesMax);
   }
 
   /** @throws MqttError 0x99, 0x9C, 0x9D: whoever it is, it is refused */
@@ -139,10 +163,24 @@ export class LoginExchange {
   #beginAuth(connect: ConnectPacket, method: string): void {
     const { broker, settings, peer, authSecret } = this.#host;
     const auth = new EnhancedAuth(broker, settings, peer, authSecret, method);
+    if (auth.isBearer) {
+      this.#auth = auth;
+      this.#checkToken(connect, auth);
+      return;
+    }
     // Kept for the answer; a password is not.
     this.#connect = connect;
     this.#challenge(auth.begin(connect.properties.authData));
     this.#auth = auth;
+  }
+
+  #checkToken(connect: ConnectPacket, auth: EnhancedAuth): void {
+    const host = this.#host;
+    host.loginBegins();
+    auth.checkToken(connect.properties.authData, connect.username, (result) => {
+      if (typeof result === 'number') host.refused(result, reasonName(result));
+      else host.loggedIn(connect, result, { authMethod: auth.method });
+    });
   }
 
   #challenge(properties: PropertyValues): void {

@@ -1,4 +1,6 @@
 /** The message a client leaves behind: published as its user, with rights checked then. */
+import { grantFromJson, type TokenGrant } from '../../src/engine/access/token-grant.ts';
+import type { User } from '../../src/engine/access/user.ts';
 import type { Json } from '../../src/engine/definitions.ts';
 import type { Actor } from '../../src/engine/actor.ts';
 import { FORMAT_AMQP, Message } from '../../src/engine/message.ts';
@@ -69,6 +71,8 @@ function willMessage(
 /** A will as it is persisted. */
 interface WillRow {
   readonly user: string;
+  /** Of a login with a token: its rights. */
+  readonly grant?: Json;
   readonly topic: string;
   readonly qos: number;
   readonly retain: boolean;
@@ -82,10 +86,11 @@ interface WillRow {
 }
 
 /** @param dueAtMs  wall ms once the client is gone */
-export function willToJson(will: ConnectWill, user: string, dueAtMs: number | undefined): Json {
+export function willToJson(will: ConnectWill, user: User, dueAtMs: number | undefined): Json {
   const { qos, delaySeconds, expirySeconds, payloadFormat } = will;
   return {
-    user,
+    user: user.name,
+    ...(user.grant !== undefined && { grant: user.grant.toJson() }),
     topic: will.topic.text,
     qos,
     retain: will.isRetain,
@@ -102,6 +107,8 @@ export function willToJson(will: ConnectWill, user: string, dueAtMs: number | un
 export function willFromJson(json: Json): {
   readonly will: ConnectWill;
   readonly userName: string;
+  /** The rights of a login with a token; they end with it. */
+  readonly grant: TokenGrant | undefined;
   readonly dueAtMs: number | undefined;
 } {
   const row = json as unknown as WillRow;
@@ -116,5 +123,6 @@ export function willFromJson(json: Json): {
     payloadFormat,
     properties: Buffer.from(row.properties, 'base64'),
   };
-  return { will, userName: row.user, dueAtMs: row.dueAtMs };
+  const grant = row.grant === undefined ? undefined : grantFromJson(row.grant);
+  return { will, userName: row.user, grant, dueAtMs: row.dueAtMs };
 }

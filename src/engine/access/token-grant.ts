@@ -10,6 +10,7 @@
  * 3. A scope that cannot be understood grants nothing.
  * 4. Topic exchanges need a scope with a routing key, besides the right on the exchange.
  */
+import type { Json } from '../definitions.ts';
 import type { PermissionKind } from './permission.ts';
 
 /** Vhosts for which one grant keeps its compiled scopes; a connection asks about one. */
@@ -91,6 +92,21 @@ export class TokenGrant {
     this.#claims = [...texts].some((text) => text.includes('{')) ? claims : {};
   }
 
+  /** What `grantFromJson` makes the same grant of. */
+  toJson(): Json {
+    const scopes = this.#scopes.map(({ kind, vhost, name, routingKey }) => {
+      const topic = routingKey === undefined ? '' : `/${routingKey}`;
+      return `${kind}:${vhost}/${name}${topic}`;
+    });
+    const tags = [...this.tags].map((tag) => TAG_PREFIX + tag);
+    const claims = Object.entries(this.#claims).filter(([, value]) => typeof value === 'string');
+    return {
+      scopes: [...scopes, ...tags],
+      claims: Object.fromEntries(claims) as Record<string, string>,
+      expiresAtMs: this.expiresAtMs,
+    };
+  }
+
   /** Undefined when no scope names the vhost: it cannot even be opened. */
   inVHost(vhost: string): VHostGrant | undefined {
     if (this.#byVHost.has(vhost)) return this.#byVHost.get(vhost);
@@ -117,6 +133,16 @@ export class TokenGrant {
     }
     return compiled.length === 0 ? undefined : new VHostGrant(compiled);
   }
+}
+
+/** The reverse of `TokenGrant.toJson`; the JSON is our own. */
+export function grantFromJson(json: Json): TokenGrant {
+  const row = json as unknown as {
+    readonly scopes: readonly string[];
+    readonly claims: ScopeClaims;
+    readonly expiresAtMs: number;
+  };
+  return new TokenGrant(row.scopes, row.claims, row.expiresAtMs);
 }
 
 function ownValue(claims: ScopeClaims, name: string): unknown {

@@ -45,6 +45,11 @@ export class User {
   }
 }
 
+/** One login with a token. */
+export function tokenUser(name: string, grant: TokenGrant): User {
+  return new User(name, undefined, grant.tags, {}, grant);
+}
+
 /** The persisted form, with the names of RabbitMQ's definitions files. */
 export function userToJson(user: Pick<User, 'password' | 'tags' | 'limits'>): Json {
   return {

@@ -15,6 +15,7 @@
  * 4. Rights are those of the public operations used: configure, write and read on the session's
  *    queue, read on the topic exchange and on the topic.
  */
+import { BrokerError } from '../../base/errors.ts';
 import { EMPTY_TABLE } from '../../base/field-value.ts';
 import type { Actor } from '../actor.ts';
 import { definitionKey } from '../definitions.ts';
@@ -25,6 +26,7 @@ import type { Store, Ticket } from '../ports.ts';
 import type { Queue } from '../queue/queue.ts';
 import type { VHost } from '../vhost.ts';
 import type { VHostQueues } from '../vhost-queues.ts';
+import { topicToKey } from './routing-key.ts';
 import { Session } from './session.ts';
 import type { SubscriptionIndex } from './subscription-index.ts';
 import type { Subscription } from './subscription.ts';
@@ -111,12 +113,23 @@ export class Sessions {
     access.authorize(actor.user, this.#vhost.name, 'read', 'queue', name);
   }
 
+  /**
+   * Whether `actor` may still read all that its session is subscribed to.
+   * @throws BrokerError ACCESS_REFUSED
+   */
+  reauthorize(actor: Actor, session: Session): void {
+    for (const subscription of session.subscriptions.values()) {
+      this.#authorizeRead(actor, session, subscription);
+    }
+  }
+
   /** Resumes or begins a session. The caller has ended the client's older connection. */
   open(actor: Actor, request: SessionRequest): SessionOpened {
     this.authorize(actor, request.clientId);
     const existing = this.#byClient.get(request.clientId);
     if (existing !== undefined && !request.cleanStart && existing.isPersistent) {
       this.setExpiry(existing, request.expiryMs);
+      this.#dropRefused(actor, existing);
       return { session: existing, isPresent: true, ticket: this.#store.ticket };
     }
     if (existing !== undefined) this.end(existing);
@@ -308,6 +321,29 @@ export class Sessions {
   /** Puts a persisted QoS 2 delivery under way back. */
   restoreReleased(clientId: string, packetId: number): void {
     this.#byClient.get(clientId)?.released.add(packetId);
+  }
+
+  /** Another user may resume a session, or the same one with less rights than before. */
+  #dropRefused(actor: Actor, session: Session): void {
+    for (const subscription of [...session.subscriptions.values()]) {
+      try {
+        this.#authorizeRead(actor, session, subscription);
+      } catch (error) {
+        if (!(error instanceof BrokerError) || error.code !== 'ACCESS_REFUSED') throw error;
+        this.unsubscribe(session, subscription.filter);
+      }
+    }
+  }
+
+  /** @throws BrokerError ACCESS_REFUSED */
+  #authorizeRead(actor: Actor, { clientId }: Session, subscription: Subscription): void {
+    const { access } = this.#queues;
+    const { name } = this.#vhost;
+    const shared = this.sharedQueue(subscription);
+    if (shared !== undefined) access.authorize(actor.user, name, 'read', 'queue', shared.name);
+    access.authorize(actor.user, name, 'read', 'exchange', this.exchangeName);
+    const key = topicToKey(subscription.topicFilter);
+    access.authorizeTopic(actor.user, name, 'read', this.exchangeName, key, clientId);
   }
 
   #join(actor: Actor, session: Session, subscription: Subscription, group: string): void {

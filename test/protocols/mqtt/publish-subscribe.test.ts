@@ -261,6 +261,41 @@ describe('a will', () => {
     expect(await late.messages()).toEqual([]);
   });
 
+  test('whose delay ran when the process died counts from the disconnection', async () => {
+    const disk = new MemoryDisk();
+    const before = await Harness.open({}, { disk });
+    const { clock } = before.fixture;
+    const delayed = { ...will, properties: { willDelayInterval: 10 } };
+    await (await before.resume('a', { will: delayed })).lose();
+    before.advance(4_000);
+    await before.settle();
+    clock.advance(3_000);
+    const after = await Harness.open({}, { disk, clock });
+    const watching = await after.connect('watch');
+    await watching.subscribe('w', { qos: 1 });
+    after.advance(2_999);
+    expect(await watching.messages()).toEqual([]);
+    after.advance(1);
+    expect(await watching.messages()).toEqual(['gone']);
+  });
+
+  test('of a client that was connected then waits no longer than its session lasts', async () => {
+    const disk = new MemoryDisk();
+    const before = await Harness.open({}, { disk });
+    const delayed = { ...will, properties: { willDelayInterval: 100 } };
+    const short = { clean: false, properties: { sessionExpiryInterval: 5 } };
+    await before.connect('a', { will: { ...delayed, payload: Buffer.from('short') }, ...short });
+    await before.connect('b', { will: { ...delayed, payload: Buffer.from('none') } });
+    await before.settle();
+    const after = await Harness.open({}, { disk, clock: before.fixture.clock });
+    const watching = await after.connect('watch');
+    await watching.subscribe('w', { qos: 1 });
+    after.advance(0);
+    expect(await watching.messages()).toEqual(['none']);
+    after.advance(5_000);
+    expect(await watching.messages()).toEqual(['short']);
+  });
+
   test('carries its properties and may be retained [MQTT-3.1.2-15]', async () => {
     const harness = await Harness.open();
     const properties = { contentType: 'text/plain', userProperties: { a: 'b' } };
