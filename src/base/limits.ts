@@ -68,6 +68,15 @@ export const PAGE_IN_BYTES = 2 * 1024 * 1024;
 /** Deliveries of one queue in one turn; then other queues and sockets have theirs. */
 export const DELIVERIES_PER_TURN = 2_048;
 
+/** Messages of one queue that age or TTL ends in one turn: each may be dead-lettered. */
+export const EXPIRIES_PER_TURN = 4_096;
+
+/** Entries read from disk in the search for one message id. */
+export const FIND_SCAN_ENTRIES_MAX = 200_000;
+
+/** Ms of a lease by handle where neither the receive nor the queue says (CMQ's default). */
+export const VISIBILITY_MS_DEFAULT = 30_000;
+
 /**
  * Entries by which the persisted "delivered below" mark runs ahead of delivery. Larger means fewer
  * marks and more entries falsely marked redelivered after a crash (never the reverse).

@@ -86,13 +86,19 @@ export class Entry {
   isRedelivered: boolean;
   /** Wall-clock ms at which the entry's TTL ends; Infinity when it has none. */
   expiresAtMs: number;
-  /** Wall-clock ms before which it is delayed; 0 when it is not. */
+  /**
+   * Wall-clock ms before which it is delayed; of a ready one out of the order of publishing the
+   * time its age counts from; else 0.
+   */
   notBeforeMs: number;
-  /** Hand-overs that count towards the delivery limit (and CMQ's receive count). */
+  /** Hand-overs that count: failed ones, or all where the queue counts receives. */
   receiveCount: number;
   /** Grows with each hand-over; settling with an older one is stale. */
   generation: number;
-  /** Wall-clock ms at which the present lease ends; Infinity without deadline. */
+  /**
+   * Wall-clock ms at which the present lease ends; Infinity without deadline. On disk: only of a
+   * lease by handle, which lasts over a restart.
+   */
   leaseUntilMs: number;
   /** Wall-clock ms of the first hand-over; 0 before it. */
   firstReceivedAtMs: number;

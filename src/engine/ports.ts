@@ -28,8 +28,10 @@ export interface RecoveredQueue {
    * The value last passed to `mark`.
    */
   readonly deliveredBelow: number;
-  /** Entries that are delayed: sequence and due time (wall ms), for the delay heap. */
+  /** Entries with a time of their own (`Entry.notBeforeMs`, wall ms): a due time, or an age. */
   readonly delayed: readonly { readonly sequence: number; readonly notBeforeMs: number }[];
+  /** Entries leased by handle until that time (wall ms), past ones included, by sequence. */
+  readonly leased: readonly { readonly sequence: number; readonly leaseUntilMs: number }[];
 }
 
 /** One persisted definition: a vhost, user, permission, exchange, queue, binding, policy ... */

@@ -16,6 +16,7 @@ import { parseQueueArguments, serverNamePrefix, settingsOf } from './queue/argum
 import { ClassicQueue, DELAYED_ID_OFFSET } from './queue/classic-queue.ts';
 import type { Consumer } from './queue/consumer.ts';
 import type { Queue, QueueHost } from './queue/queue.ts';
+import { REWIND_ID_OFFSET } from './queue/rewind-window.ts';
 import { mergePolicy } from './queue/settings.ts';
 import type { DeclaredSettings, QueueSettings } from './queue/settings.ts';
 import { StreamQueue } from './queue/stream-queue.ts';
@@ -26,7 +27,7 @@ import type { WakeAt } from './wake-target.ts';
 
 const SERVER_NAME_RANDOM_BYTES = 16;
 
-/** Store ids a queue may use: one per priority level (0 to 255), then DELAYED_ID_OFFSET. */
+/** Store ids a queue may use: one per priority level (0 to 255), then the delayed and the rewindable. */
 export const IDS_PER_QUEUE = 512;
 
 /** Priority levels a queue can have. */
@@ -154,7 +155,11 @@ export class VHostQueues {
       if (level === 0 && !mayHaveLevels(queue.settings)) break;
     }
     const delayed = recovered.get(row.id + DELAYED_ID_OFFSET);
-    if (delayed !== undefined && queue instanceof ClassicQueue) queue.restoreDelayed(delayed);
+    const parked = recovered.get(row.id + REWIND_ID_OFFSET);
+    if (queue instanceof ClassicQueue) {
+      if (delayed !== undefined) queue.restoreDelayed(delayed);
+      if (parked !== undefined) queue.restoreParked(parked);
+    }
     this.#topology.queues.set(name, queue);
     queue.touch();
   }

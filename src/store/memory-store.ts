@@ -86,6 +86,7 @@ export class MemoryStore implements Store, CommitSink {
       const queue = new MemoryQueue();
       queue.nextSequence = diskQueue.nextSequence;
       const delayed: { sequence: number; notBeforeMs: number }[] = [];
+      const leased: { sequence: number; leaseUntilMs: number }[] = [];
       let liveBodyBytes = 0;
       let liveCount = 0;
       let firstSequence = diskQueue.nextSequence;
@@ -101,6 +102,9 @@ export class MemoryStore implements Store, CommitSink {
         if (record.notBeforeMs > 0) {
           delayed.push({ sequence: record.sequence, notBeforeMs: record.notBeforeMs });
         }
+        if (record.leaseUntilMs !== Infinity) {
+          leased.push({ sequence: record.sequence, leaseUntilMs: record.leaseUntilMs });
+        }
       }
       this.#queues.set(queueId, queue);
       const { nextSequence, deliveredBelow } = diskQueue;
@@ -111,6 +115,7 @@ export class MemoryStore implements Store, CommitSink {
         firstSequence,
         deliveredBelow,
         delayed,
+        leased,
       });
     }
     const definitions = [...disk.definitions.values()];

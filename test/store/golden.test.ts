@@ -97,6 +97,7 @@ it.each(MIGRATIONS.map((_, i) => i + 1))('schema %i opens', async (version) => {
     firstSequence: 3,
     deliveredBelow: 4,
     delayed: [{ sequence: 7, notBeforeMs: 1_800_000_000_000 }],
+    leased: [{ sequence: 5, leaseUntilMs: 1_850_000_000_000 }],
   });
   expect(recovery.queues.get(OTHER)!.deliveredBelow).toBe(2);
   const entries = await readAll(store, QUEUE);

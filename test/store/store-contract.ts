@@ -138,6 +138,7 @@ export function describeStoreContract(name: string, makeHarness: () => StoreHarn
           firstSequence: 13,
           deliveredBelow: 0,
           delayed: [],
+          leased: [],
         });
       });
 

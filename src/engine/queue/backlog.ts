@@ -17,6 +17,8 @@
  *  4. An entry is evicted only when the commit holding it is complete, so that `store.read` of the
  *     range finds it. `#evictableBelow` trails `store.committedTicket`.
  *  5. `count` and `bodyBytes` are exact and include the paged part.
+ *  6. An entry that was taken out of the middle (`takeOut`) stays where it is, settled, until its
+ *     place comes up; in the paged range it is a hole that reads skip. Neither is counted.
  *
  * Rejected: evicting from the head as well (a requeued entry would have to be found again by its
  * flags); one object per paged journal row here (the store's run index already has it).
@@ -30,7 +32,7 @@ import {
 import { DeadlineHeap } from '../../base/deadline-heap.ts';
 import { Ring } from '../../base/ring.ts';
 import type { Message } from '../message.ts';
-import { Entry, STORE_NONE, STORE_PENDING, STORE_WRITTEN } from '../message.ts';
+import { ENTRY_SETTLED, Entry, STORE_NONE, STORE_PENDING, STORE_WRITTEN } from '../message.ts';
 import type { QueueId, RecoveredQueue, Store, Ticket } from '../ports.ts';
 
 /** What a backlog needs from its queue's surroundings. */
@@ -76,6 +78,10 @@ export class Backlog {
   #markCommitted: number;
   /** One above the highest sequence handed over. */
   #deliveredBelow: number;
+  /** Settled entries that still lie in a ring or in `returned`. */
+  #tombstoneCount: number;
+  /** Sequences in the paged range that are not ready: leased before the restart, or taken out. */
+  readonly #holes: Set<number>;
   /** Sequences from here on arrived after the last `deliver` and are due one chance to be taken. */
   freshFrom: number;
 
@@ -104,11 +110,13 @@ export class Backlog {
     this.#markTicket = 0;
     this.#markCommitted = 0;
     this.#deliveredBelow = 0;
+    this.#tombstoneCount = 0;
+    this.#holes = new Set();
     this.freshFrom = 1;
   }
 
   get count(): number {
-    return this.#head.length + this.#tail.length + this.#returned.length + this.#pagedCount;
+    return this.#residentCount + this.#pagedCount;
   }
 
   /** Body bytes of everything counted by `count`. */
@@ -124,8 +132,12 @@ export class Backlog {
     return this.#isStored;
   }
 
-  /** Takes over what the last process left. Before any push. */
-  restore(recovered: RecoveredQueue): void {
+  /**
+   * Takes over what the last process left, before any push.
+   *
+   * @param leased sequences whose lease goes on: not ready, read by whoever holds them
+   */
+  restore(recovered: RecoveredQueue, leased: readonly number[] = []): void {
     this.#isStored = true;
     this.#nextSequence = Math.max(recovered.nextSequence, recovered.deliveredBelow);
     this.#redeliveredBelow = recovered.deliveredBelow;
@@ -135,7 +147,8 @@ export class Backlog {
     this.freshFrom = this.#nextSequence;
     this.#pagedFrom = recovered.firstSequence;
     this.#pagedEnd = recovered.nextSequence;
-    this.#pagedCount = recovered.liveCount;
+    this.#pagedCount = recovered.liveCount - leased.length;
+    for (const sequence of leased) this.#holes.add(sequence);
     this.#pagedBytes = recovered.liveBodyBytes;
     this.#bodyBytes = recovered.liveBodyBytes;
   }
@@ -144,9 +157,13 @@ export class Backlog {
    * Appends a new entry; persists it when `isDurable`. A transient one beyond the window is put as
    * well, marked not to survive a restart, so that it can leave memory. Puts happen here only: the
    * store sees the sequences of a queue in rising order.
+   *
+   * @param ageFromMs 0, or the instant the entry's age counts from when that is not in the order
+   *   of sequences (recorded with it)
    */
-  push(message: Message, expiresAtMs: number, isDurable: boolean): Entry {
+  push(message: Message, expiresAtMs: number, isDurable: boolean, ageFromMs = 0): Entry {
     const entry = new Entry(message, this.#nextSequence, expiresAtMs);
+    entry.notBeforeMs = ageFromMs;
     this.#nextSequence += 1;
     const isBeyondWindow = !this.#headTakes();
     if (isDurable || isBeyondWindow) {
@@ -165,8 +182,10 @@ export class Backlog {
 
   /** Oldest entry in memory; undefined when there is none or it must be paged in first. */
   peek(): Entry | undefined {
+    if (this.#tombstoneCount > 0) this.#dropTombstones();
     if (this.#head.length === 0 && this.#pagedCount === 0 && this.#tail.length > 0) {
       this.#refillFromTail();
+      if (this.#tombstoneCount > 0) this.#dropTombstones();
     }
     const first = this.#head.peek();
     const back = this.#returned.peek();
@@ -235,6 +254,91 @@ export class Backlog {
     this.#enter(entry.message.bodyBytes);
   }
 
+  /**
+   * Removes the ready entry with that sequence, wherever it lies; `done` gets it, when it must be
+   * read later and never when it is not there. The caller settles it.
+   */
+  takeOut(sequence: number, done: (entry: Entry) => void): void {
+    const entry = this.find(sequence);
+    if (entry !== undefined) {
+      entry.state = ENTRY_SETTLED;
+      this.#tombstoneCount += 1;
+      this.#leave(entry.message.bodyBytes);
+      done(entry);
+      return;
+    }
+    if (!this.#isPaged(sequence)) return;
+    this.#holes.add(sequence);
+    this.#pagedCount -= 1;
+    const generation = this.#generation;
+    this.readOne(sequence, (read) => {
+      if (read === undefined || generation !== this.#generation) return;
+      this.#pagedBytes -= read.message.bodyBytes;
+      this.#bodyBytes -= read.message.bodyBytes;
+      read.state = ENTRY_SETTLED;
+      done(read);
+    });
+  }
+
+  /** The ready entry with that sequence when it is in memory. */
+  find(sequence: number): Entry | undefined {
+    const inRing = findIn(this.#head, sequence) ?? findIn(this.#tail, sequence);
+    if (inRing !== undefined) return inRing.state === ENTRY_SETTLED ? undefined : inRing;
+    let found: Entry | undefined;
+    this.#returned.forEach((key, entry) => {
+      if (key === sequence && entry.state !== ENTRY_SETTLED) found = entry;
+    });
+    return found;
+  }
+
+  /** True when that sequence is ready, in memory or on disk. */
+  has(sequence: number): boolean {
+    return this.find(sequence) !== undefined || this.#isPaged(sequence);
+  }
+
+  /** Reads an entry of this backlog from disk, whatever its state; undefined when it is gone. */
+  readOne(sequence: number, done: (entry: Entry | undefined) => void): void {
+    this.#host.store.read(this.id, sequence, 1, 1, ([entry]) => {
+      if (entry === undefined || entry.sequence !== sequence) {
+        done(undefined);
+        return;
+      }
+      if (sequence < this.#redeliveredBelow) entry.isRedelivered = true;
+      done(entry);
+    });
+  }
+
+  /**
+   * The oldest ready entries, at most `maxCount`, left where they are. Those that lie on disk are
+   * copies. For people who look, not for delivery.
+   */
+  look(maxCount: number, done: (entries: readonly Entry[]) => void): void {
+    const found = this.#lookInMemory(maxCount);
+    if (found.length >= maxCount || this.#pagedCount === 0) {
+      done(found);
+      return;
+    }
+    const { store } = this.#host;
+    const count = maxCount + this.#holes.size;
+    store.read(this.id, this.#pagedFrom, count, PAGE_IN_BYTES, (entries) => {
+      const paged = entries.filter((e) => e.sequence < this.#pagedEnd && this.has(e.sequence));
+      const known = new Set(found.map((entry) => entry.sequence));
+      const all = [...found, ...paged.filter((entry) => !known.has(entry.sequence))];
+      done(all.toSorted((a, b) => a.sequence - b.sequence).slice(0, maxCount));
+    });
+  }
+
+  /** Every ready entry in memory, in no order that matters. */
+  forEachResident(visit: (entry: Entry) => void): void {
+    const see = (entry: Entry) => {
+      if (entry.state !== ENTRY_SETTLED) visit(entry);
+    };
+    for (const ring of [this.#head, this.#tail]) {
+      for (let index = 0; index < ring.length; index += 1) see(ring.at(index)!);
+    }
+    this.#returned.forEach((_, entry) => see(entry));
+  }
+
   /** True when the oldest entry lies on disk only. */
   get needsPageIn(): boolean {
     return this.#pagedCount > 0 && this.#head.length === 0;
@@ -262,6 +366,11 @@ export class Backlog {
     this.#advanceWatermark();
     for (;;) {
       const entry = tail.peek();
+      if (entry?.state === ENTRY_SETTLED) {
+        tail.shift();
+        this.#tombstoneCount -= 1;
+        continue;
+      }
       if (entry === undefined || entry.storeState !== STORE_WRITTEN) break;
       if (entry.sequence >= this.#evictableBelow) break;
       tail.shift();
@@ -273,18 +382,16 @@ export class Backlog {
   purge(): number {
     const count = this.count;
     const store = this.#host.store;
-    for (const ring of [this.#head, this.#tail]) {
-      for (let entry = ring.shift(); entry !== undefined; entry = ring.shift()) {
-        store.settle(this.id, entry);
-        this.#leave(entry.message.bodyBytes);
-      }
-    }
-    for (let e = this.#returned.pop(); e !== undefined; e = this.#returned.pop()) {
-      store.settle(this.id, e);
-      this.#leave(e.message.bodyBytes);
-    }
+    this.forEachResident((entry) => {
+      store.settle(this.id, entry);
+      this.#leave(entry.message.bodyBytes);
+    });
+    this.#head.clear();
+    this.#tail.clear();
+    this.#returned.clear();
+    this.#tombstoneCount = 0;
     if (this.#pagedCount > 0) {
-      store.settleRange(this.id, this.#pagedFrom, this.#pagedEnd);
+      this.#settlePaged();
       this.#bodyBytes -= this.#pagedBytes;
       this.#clearPaged();
     }
@@ -295,17 +402,24 @@ export class Backlog {
   /** Forgets everything in memory and on disk. */
   drop(): void {
     this.#generation += 1;
-    const resident = this.count - this.#pagedCount;
+    const resident = this.#residentCount;
     const bodyBytes = this.#bodyBytes - this.#pagedBytes;
     this.#host.addResidentBytes(-bodyBytes - resident * ENTRY_OVERHEAD_BYTES);
     this.#head.clear();
     this.#tail.clear();
     this.#returned.clear();
+    this.#holes.clear();
+    this.#tombstoneCount = 0;
     this.#bodyBytes = 0;
     this.#headBytes = 0;
     this.#pagedBytes = 0;
     this.#pagedCount = 0;
     if (this.#isStored) this.#host.store.dropQueue(this.id);
+  }
+
+  get #residentCount(): number {
+    const held = this.#head.length + this.#tail.length + this.#returned.length;
+    return held - this.#tombstoneCount;
   }
 
   #headTakes(): boolean {
@@ -334,6 +448,7 @@ export class Backlog {
     let taken = 0;
     for (const entry of entries) {
       if (entry.sequence >= this.#pagedEnd) break;
+      if (this.#holes.size > 0 && this.#holes.delete(entry.sequence)) continue;
       taken += 1;
       if (entry.sequence < this.#redeliveredBelow) entry.isRedelivered = true;
       this.#head.push(entry);
@@ -356,6 +471,57 @@ export class Backlog {
     this.#pagedFrom = this.#pagedEnd;
     this.#pagedCount = 0;
     this.#pagedBytes = 0;
+  }
+
+  /** Settles what is paged, but not what is leased among it. */
+  #settlePaged(): void {
+    let from = this.#pagedFrom;
+    const holes = [...this.#holes].filter((hole) => hole >= from && hole < this.#pagedEnd);
+    for (const hole of holes.toSorted((a, b) => a - b)) {
+      if (hole > from) this.#host.store.settleRange(this.id, from, hole);
+      from = hole + 1;
+    }
+    if (from < this.#pagedEnd) this.#host.store.settleRange(this.id, from, this.#pagedEnd);
+  }
+
+  #isPaged(sequence: number): boolean {
+    if (this.#pagedCount === 0 || this.#holes.has(sequence)) return false;
+    if (sequence < this.#pagedFrom || sequence >= this.#pagedEnd) return false;
+    return this.#host.store.firstLive(this.id, sequence) === sequence;
+  }
+
+  /** Drops settled entries that have come to the front. */
+  #dropTombstones(): void {
+    const head = this.#head;
+    for (let e = head.peek(); e?.state === ENTRY_SETTLED; e = head.peek()) {
+      head.shift();
+      this.#headBytes -= e.message.bodyBytes;
+      this.#tombstoneCount -= 1;
+    }
+    const returned = this.#returned;
+    for (let e = returned.peek(); e?.state === ENTRY_SETTLED; e = returned.peek()) {
+      returned.pop();
+      this.#tombstoneCount -= 1;
+    }
+  }
+
+  /** The oldest of `returned` and the head, by sequence. */
+  #lookInMemory(maxCount: number): Entry[] {
+    const found: Entry[] = [];
+    this.#returned.forEach((_, entry) => {
+      if (entry.state !== ENTRY_SETTLED) found.push(entry);
+    });
+    const rings = this.#pagedCount > 0 ? [this.#head] : [this.#head, this.#tail];
+    let room = maxCount;
+    for (const ring of rings) {
+      for (let index = 0; index < ring.length && room > 0; index += 1) {
+        const entry = ring.at(index)!;
+        if (entry.state === ENTRY_SETTLED) continue;
+        found.push(entry);
+        room -= 1;
+      }
+    }
+    return found.toSorted((a, b) => a.sequence - b.sequence).slice(0, maxCount);
   }
 
   #advanceWatermark(): void {
@@ -384,4 +550,17 @@ export class Backlog {
     this.#bodyBytes -= byteCount;
     this.#host.addResidentBytes(-byteCount - ENTRY_OVERHEAD_BYTES);
   }
+}
+
+/** Binary search: sequences rise within a ring. */
+function findIn(ring: Ring<Entry>, sequence: number): Entry | undefined {
+  let low = 0;
+  let high = ring.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (ring.at(middle)!.sequence < sequence) low = middle + 1;
+    else high = middle;
+  }
+  const entry = ring.at(low);
+  return entry?.sequence === sequence ? entry : undefined;
 }

@@ -1,10 +1,13 @@
 /**
  * Leases with a deadline: deliveries that come back by themselves when nobody settles them in time.
  *
- * An AMQP delivery has none unless its queue sets a visibility timeout; a CMQ receive always has
- * one. A lease is named by (entry, generation): settled, extended or handed over again, the old
- * deadline is stale. It is skipped when it surfaces, or dropped before that when such are many: a
- * long timeout must not keep every message that was settled meanwhile in memory.
+ * An AMQP delivery has none unless its queue sets a visibility timeout or a retention; a CMQ
+ * receive always has one. A lease is named by (entry, generation): settled, extended or handed over
+ * again, the old deadline is stale. It is skipped when it surfaces, or dropped before that when
+ * such are many: a long timeout must not keep every message that was settled meanwhile in memory.
+ *
+ * Leases by handle belong to no connection. They are found by priority level and sequence, and
+ * last over a restart: what the disk says was leased then is known at once and read soon after.
  */
 import { DeadlineHeap } from '../../base/deadline-heap.ts';
 import type { Entry } from '../message.ts';
@@ -12,6 +15,17 @@ import { ENTRY_LEASED } from '../message.ts';
 
 /** Leases from which on stale ones are looked for. */
 const SWEEP_FROM = 1_024;
+/** Sequences stay below 2^44: a level and a sequence make one exact number. */
+const LEVEL_FACTOR = 2 ** 44;
+
+/** Names one hand-over of one entry. */
+export interface LeaseHandle {
+  /** Priority level of the entry in its queue. */
+  readonly level: number;
+  readonly sequence: number;
+  /** Count of hand-overs this one makes: an older handle is stale. */
+  readonly receiveCount: number;
+}
 
 interface Lease {
   readonly entry: Entry;
@@ -20,11 +34,19 @@ interface Lease {
 
 export class Leases {
   readonly #deadlines: DeadlineHeap<Lease>;
+  /** When an entry's present lease ends, whatever it was granted for (its retention may be less). */
+  readonly #deadlineOf: (entry: Entry) => number;
+  readonly #byHandle: Map<number, Entry>;
+  /** Leased before the restart and not read yet: what to do once they are. */
+  readonly #unread: Map<number, (() => void)[]>;
   /** Number of leases at which stale ones are dropped next. */
   #sweepAt: number;
 
-  constructor() {
+  constructor(deadlineOf: (entry: Entry) => number) {
     this.#deadlines = new DeadlineHeap();
+    this.#deadlineOf = deadlineOf;
+    this.#byHandle = new Map();
+    this.#unread = new Map();
     this.#sweepAt = SWEEP_FROM;
   }
 
@@ -42,7 +64,70 @@ export class Leases {
   grant(entry: Entry, untilMs: number): void {
     entry.leaseUntilMs = untilMs;
     if (this.#deadlines.length >= this.#sweepAt) this.#sweep();
-    this.#deadlines.push(untilMs, { entry, generation: entry.generation });
+    const { generation } = entry;
+    this.#deadlines.push(this.#deadlineOf(entry), { entry, generation });
+  }
+
+  /** The lease has a handle from now on. */
+  name(level: number, entry: Entry): void {
+    this.#byHandle.set(keyOf(level, entry.sequence), entry);
+  }
+
+  /** The hand-over is over. Returns true when it had a handle. */
+  end(level: number, entry: Entry): boolean {
+    return this.#byHandle.delete(keyOf(level, entry.sequence));
+  }
+
+  hasHandle(level: number, entry: Entry): boolean {
+    return this.#byHandle.get(keyOf(level, entry.sequence)) === entry;
+  }
+
+  /** Announces a lease of before the restart, whose entry is being read. */
+  expect(level: number, sequence: number): void {
+    this.#unread.set(keyOf(level, sequence), []);
+  }
+
+  /** True until an expected entry has come or was cancelled. */
+  isExpected(level: number, sequence: number): boolean {
+    return this.#unread.has(keyOf(level, sequence));
+  }
+
+  /** Ends every lease whose entry is not read yet, telling which; returns how many. */
+  cancelUnread(onEnd: (level: number, sequence: number) => void): number {
+    const keys = [...this.#unread.keys()];
+    for (const key of keys) {
+      const level = Math.floor(key / LEVEL_FACTOR);
+      onEnd(level, key % LEVEL_FACTOR);
+      this.arrived(level, key % LEVEL_FACTOR);
+    }
+    return keys.length;
+  }
+
+  /** An expected entry has come, or is found gone: whoever asked for it can ask again. */
+  arrived(level: number, sequence: number): void {
+    const key = keyOf(level, sequence);
+    const waiting = this.#unread.get(key);
+    this.#unread.delete(key);
+    for (const ask of waiting ?? []) ask();
+  }
+
+  /** The entry if that very lease is alive; `done` runs later while it is being read. */
+  find(handle: LeaseHandle, done: (entry: Entry | undefined) => void): void {
+    const key = keyOf(handle.level, handle.sequence);
+    const waiting = this.#unread.get(key);
+    if (waiting !== undefined) {
+      waiting.push(() => this.find(handle, done));
+      return;
+    }
+    const entry = this.#byHandle.get(key);
+    const isAlive = entry?.state === ENTRY_LEASED && entry.receiveCount === handle.receiveCount;
+    done(isAlive ? entry : undefined);
+  }
+
+  /** The entry that is leased by handle there. */
+  heldAt(level: number, sequence: number): Entry | undefined {
+    const entry = this.#byHandle.get(keyOf(level, sequence));
+    return entry?.state === ENTRY_LEASED ? entry : undefined;
   }
 
   /** An entry whose lease has ended, or undefined when no more have. */
@@ -50,18 +135,40 @@ export class Leases {
     while (this.#deadlines.nextKey <= nowMs) {
       const lease = this.#deadlines.pop()!;
       // An extended lease has a later deadline further down the heap.
-      if (isHeld(lease) && lease.entry.leaseUntilMs <= nowMs) return lease.entry;
+      if (isHeld(lease) && this.#deadlineOf(lease.entry) <= nowMs) return lease.entry;
     }
     return undefined;
   }
 
+  /** Every entry that is leased with a deadline. */
+  held(): Set<Entry> {
+    const held = new Set<Entry>();
+    this.#deadlines.forEach((_, lease) => {
+      if (isHeld(lease)) held.add(lease.entry);
+    });
+    return held;
+  }
+
+  /** What `deadlineOf` says has changed. */
+  rebuild(): void {
+    const held = this.held();
+    this.#deadlines.clear();
+    for (const entry of held) {
+      this.#deadlines.push(this.#deadlineOf(entry), { entry, generation: entry.generation });
+    }
+  }
+
   clear(): void {
     this.#deadlines.clear();
+    this.#byHandle.clear();
+    const waiting = [...this.#unread.values()].flat();
+    this.#unread.clear();
+    for (const ask of waiting) ask();
   }
 
   #sweep(): void {
     this.#deadlines.retain(
-      (untilMs, lease) => isHeld(lease) && lease.entry.leaseUntilMs === untilMs,
+      (deadlineMs, lease) => isHeld(lease) && this.#deadlineOf(lease.entry) === deadlineMs,
     );
     this.#sweepAt = Math.max(SWEEP_FROM, 2 * this.#deadlines.length);
   }
@@ -69,4 +176,8 @@ export class Leases {
 
 function isHeld({ entry, generation }: Lease): boolean {
   return entry.state === ENTRY_LEASED && entry.generation === generation;
+}
+
+function keyOf(level: number, sequence: number): number {
+  return level * LEVEL_FACTOR + sequence;
 }

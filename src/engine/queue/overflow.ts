@@ -1,4 +1,7 @@
-/** The length limits of a queue: ready messages and their body bytes; unacked ones do not count. */
+/**
+ * The limits of what a queue may hold: ready messages and their body bytes (AMQP: unacked ones do
+ * not count), or messages in all states (CMQ's heap).
+ */
 import type { QueueSettings } from './settings.ts';
 
 /** True when any length limit is set. */

@@ -43,8 +43,18 @@ export interface DeclaredSettings {
   readonly visibilityTimeoutMs?: number;
   /** Every message waits this long before it is ready. */
   readonly delayMs?: number;
-  /** Settled messages stay readable again for this long. */
+  /** Settled messages can be had back for this long after their publishing. */
   readonly rewindMs?: number;
+  /** Messages are dropped at this age, whatever their state. */
+  readonly retentionMs?: number;
+  /** Messages are dead-lettered at this age unless they are leased then ... */
+  readonly ageLimitMs?: number;
+  /** ... and were published before this (wall ms). */
+  readonly ageLimitFromMs?: number;
+  /** Messages in all states but the rewindable; more are refused. */
+  readonly heapMax?: number;
+  /** Every hand-over counts as a receive, is recorded, and told to consumers in headers. */
+  readonly countsReceives?: boolean;
   /** Transient messages are not kept while nobody consumes (QoS 0 for an absent session). */
   readonly dropsTransientWhenIdle?: boolean;
   /** Ready messages from which on transient ones are dropped (QoS 0 for a slow client). */

@@ -277,8 +277,10 @@ export class JournalRecovery {
     const queues = new Map<QueueId, RecoveredQueue>();
     for (const queue of this.#index.queues.values()) {
       const delayed: { sequence: number; notBeforeMs: number }[] = [];
-      for (const [sequence, { notBeforeMs }] of queue.states ?? []) {
+      const leased: { sequence: number; leaseUntilMs: number }[] = [];
+      for (const [sequence, { notBeforeMs, leaseUntilMs }] of queue.states ?? []) {
         if (notBeforeMs > 0) delayed.push({ sequence, notBeforeMs });
+        if (leaseUntilMs !== Infinity) leased.push({ sequence, leaseUntilMs });
       }
       const { nextSequence, deliveredBelow, liveCount } = queue;
       const first = queue.firstLive(0);
@@ -289,6 +291,7 @@ export class JournalRecovery {
         firstSequence: first === Infinity ? nextSequence : first,
         deliveredBelow,
         delayed,
+        leased: leased.toSorted((a, b) => a.sequence - b.sequence),
       });
     }
     return queues;

@@ -1,0 +1,146 @@
+/**
+ * Age limits: how long a message may be in a queue, counted from its publishing.
+ *
+ *     retention   at publishedAt + retentionMs    it is dropped, whatever its state
+ *     age limit   at publishedAt + ageLimitMs     it is dead-lettered, unless it is leased then;
+ *                 messages older than the limit itself (ageLimitFromMs) are exempt
+ *
+ * Both act without a receive and anywhere in the queue. Messages lie in the order of publishing
+ * almost always, so looking at the head is enough. One that does not (released from a delay,
+ * rewound, or published while exempt ones stand before it) is a *stray*: it is remembered here by
+ * its own deadline and taken out of the middle. Strays are few; their mark on disk is
+ * `Entry.notBeforeMs`, the time their age counts from.
+ */
+import { DeadlineHeap } from '../../base/deadline-heap.ts';
+import type { Entry, Message } from '../message.ts';
+import type { QueueSettings } from './settings.ts';
+
+/** What an age limit does to a message: nothing yet, end it silently, or dead-letter it. */
+export type Fate = 'stays' | 'drop' | 'dead-letter';
+
+/** Strays from which on gone ones are dropped from the heap. */
+const SWEEP_FROM = 1_024;
+const LEVEL_FACTOR = 2 ** 44;
+
+export interface Stray {
+  readonly level: number;
+  readonly sequence: number;
+  readonly publishedAtMs: number;
+}
+
+export class AgeLimits {
+  #retentionMs: number;
+  #ageLimitMs: number;
+  #ageLimitFromMs: number;
+  #newestMs: number;
+  readonly #strays: Map<number, Stray>;
+  readonly #deadlines: DeadlineHeap<Stray>;
+  #sweepAt: number;
+
+  constructor(settings: QueueSettings) {
+    this.#retentionMs = Infinity;
+    this.#ageLimitMs = Infinity;
+    this.#ageLimitFromMs = 0;
+    this.#newestMs = 0;
+    this.#strays = new Map();
+    this.#deadlines = new DeadlineHeap();
+    this.#sweepAt = SWEEP_FROM;
+    this.configure(settings);
+  }
+
+  get isSet(): boolean {
+    return this.#retentionMs !== Infinity || this.#ageLimitMs !== Infinity;
+  }
+
+  /** Wall ms of the next stray's deadline; Infinity without any. */
+  get nextMs(): number {
+    return this.#deadlines.nextKey;
+  }
+
+  get strayCount(): number {
+    return this.#strays.size;
+  }
+
+  /** Takes new limits; those present are held to them at once. */
+  configure(settings: QueueSettings): void {
+    this.#retentionMs = settings.retentionMs ?? Infinity;
+    this.#ageLimitMs = settings.ageLimitMs ?? Infinity;
+    this.#ageLimitFromMs = settings.ageLimitFromMs ?? 0;
+    this.#rebuild();
+  }
+
+  /** Wall ms at which the first of the limits ends the message while it is ready. */
+  deadlineMs(publishedAtMs: number): number {
+    return Math.min(this.retentionEndMs(publishedAtMs), this.#ageEndMs(publishedAtMs));
+  }
+
+  /** Wall ms at which retention ends the message, leased or not. */
+  retentionEndMs(publishedAtMs: number): number {
+    return publishedAtMs + this.#retentionMs;
+  }
+
+  fate(message: Message, nowMs: number): Fate {
+    const { publishedAtMs } = message;
+    const ageEndMs = this.#ageEndMs(publishedAtMs);
+    const retentionEndMs = this.retentionEndMs(publishedAtMs);
+    if (ageEndMs <= nowMs && ageEndMs <= retentionEndMs) return 'dead-letter';
+    return retentionEndMs <= nowMs ? 'drop' : 'stays';
+  }
+
+  /** True when a message published then would not be found by looking at the head. */
+  isStray(publishedAtMs: number, nowMs: number): boolean {
+    if (publishedAtMs < this.#newestMs) return true;
+    this.#newestMs = publishedAtMs;
+    if (this.#ageLimitMs === Infinity || this.#ageLimitFromMs === 0) return false;
+    return nowMs < this.#ageLimitFromMs + this.#retentionMs;
+  }
+
+  /** Messages of before the restart were published before now. */
+  restored(nowMs: number): void {
+    this.#newestMs = nowMs;
+  }
+
+  /** Remembers a stray. */
+  add(stray: Stray): void {
+    this.#strays.set(keyOf(stray.level, stray.sequence), stray);
+    if (this.#deadlines.length >= this.#sweepAt) this.#rebuild();
+    const deadlineMs = this.deadlineMs(stray.publishedAtMs);
+    if (deadlineMs !== Infinity) this.#deadlines.push(deadlineMs, stray);
+  }
+
+  /** The entry is gone for good. */
+  forget(level: number, entry: Entry): void {
+    if (entry.notBeforeMs > 0) this.#strays.delete(keyOf(level, entry.sequence));
+  }
+
+  /** A stray whose deadline has passed; it may be leased at the moment. */
+  takeDue(nowMs: number): Stray | undefined {
+    while (this.#deadlines.nextKey <= nowMs) {
+      const stray = this.#deadlines.pop()!;
+      if (this.#strays.get(keyOf(stray.level, stray.sequence)) === stray) return stray;
+    }
+    return undefined;
+  }
+
+  clear(): void {
+    this.#strays.clear();
+    this.#deadlines.clear();
+  }
+
+  #ageEndMs(publishedAtMs: number): number {
+    return publishedAtMs < this.#ageLimitFromMs ? Infinity : publishedAtMs + this.#ageLimitMs;
+  }
+
+  #rebuild(): void {
+    this.#deadlines.clear();
+    for (const stray of this.#strays.values()) {
+      const deadlineMs = this.deadlineMs(stray.publishedAtMs);
+      if (deadlineMs !== Infinity) this.#deadlines.push(deadlineMs, stray);
+    }
+    this.#sweepAt = Math.max(SWEEP_FROM, 2 * this.#deadlines.length);
+  }
+}
+
+function keyOf(level: number, sequence: number): number {
+  return level * LEVEL_FACTOR + sequence;
+}

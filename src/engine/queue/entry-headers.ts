@@ -1,0 +1,70 @@
+/**
+ * What the gateway writes into the headers of a message on its way: for a consumer that reads
+ * headers, for the next queue after a death, for the return from the rewind window.
+ */
+import type { FieldTable, FieldValue } from '../../base/field-value.ts';
+import type { Entry, Message } from '../message.ts';
+import { carriedId, MESSAGE_ID_HEADER } from './message-id.ts';
+
+/** What is needed of a queue's host. */
+export interface HeaderHost {
+  headersOf(message: Message): FieldTable | undefined;
+  withHeaders(message: Message, set: readonly (readonly [string, FieldValue])[]): Message;
+}
+
+/** Hand-overs that failed, as quorum queues count them. */
+const DELIVERY_COUNT = 'x-delivery-count';
+/** Receive count at the time the message was taken back out of the rewind window. */
+const REWOUND = 'x-rewound';
+
+/** The message for a consumer after hand-overs that failed. */
+export function withFailureCount(host: HeaderHost, entry: Entry): Message {
+  return host.withHeaders(entry.message, [[DELIVERY_COUNT, BigInt(entry.receiveCount)]]);
+}
+
+/** The message for a consumer of a queue that counts receives; this hand-over is counted. */
+export function withReceipt(host: HeaderHost, entry: Entry, id: string): Message {
+  const set: [string, FieldValue][] = [
+    [MESSAGE_ID_HEADER, id],
+    ['x-receive-count', BigInt(entry.receiveCount)],
+    ['x-enqueue-time', BigInt(entry.message.publishedAtMs)],
+  ];
+  if (entry.receiveCount > 1) set.push([DELIVERY_COUNT, BigInt(entry.receiveCount - 1)]);
+  return host.withHeaders(entry.message, set);
+}
+
+/** The message as it leaves a queue that counts receives for a dead-letter queue. */
+export function withOrigin(host: HeaderHost, entry: Entry, id: string, queue: string): Message {
+  return host.withHeaders(entry.message, [
+    [MESSAGE_ID_HEADER, id],
+    ['x-origin-queue', queue],
+    ['x-origin-msg-id', id],
+    ['x-origin-enqueue-time', BigInt(entry.message.publishedAtMs)],
+    ['x-origin-receive-count', BigInt(entry.receiveCount)],
+  ]);
+}
+
+/** The message as it is kept for a rewind. */
+export function asParked(host: HeaderHost, entry: Entry, id: string): Message {
+  return host.withHeaders(entry.message, [
+    [MESSAGE_ID_HEADER, id],
+    [REWOUND, BigInt(entry.receiveCount)],
+  ]);
+}
+
+/** The receive count a rewound message comes back with; undefined when it is not one. */
+export function rewoundCount(host: HeaderHost, message: Message): number | undefined {
+  const count = host.headersOf(message)?.get(REWOUND);
+  return typeof count === 'bigint' || typeof count === 'number' ? Number(count) : undefined;
+}
+
+/** The id the message carries; undefined when its place tells it. */
+export function idOf(host: HeaderHost, message: Message): string | undefined {
+  return carriedId(host.headersOf(message));
+}
+
+/** The message carrying that id, unless it carries one. */
+export function withId(host: HeaderHost, message: Message, id: string): Message {
+  if (idOf(host, message) !== undefined) return message;
+  return host.withHeaders(message, [[MESSAGE_ID_HEADER, id]]);
+}

@@ -1,0 +1,161 @@
+/**
+ * Receives: callers that wait for a number of entries and are answered once.
+ *
+ * AMQP's basic.get is one that does not wait; a CMQ receive may wait up to its deadline. They
+ * stand in line per queue: each entry wakes exactly the first that has room, and one whose client
+ * has gone takes nothing.
+ */
+import { DeadlineHeap } from '../../base/deadline-heap.ts';
+import type { Entry } from '../message.ts';
+
+/** Receives from which on finished ones are dropped from the heap of deadlines. */
+const SWEEP_FROM = 1_024;
+
+export interface ReceiveOptions {
+  /** Entries it takes at most. */
+  readonly maxCount: number;
+  /** Lease time in ms; undefined is the queue's, or DEFAULT_VISIBILITY_MS. */
+  readonly visibilityMs?: number | undefined;
+  /** Wall ms until which it waits for a first entry; not at all when that is past. */
+  readonly untilMs: number;
+  /**
+   * The lease is named by a handle and belongs to no connection: it has a deadline, and lasts over
+   * a restart.
+   */
+  readonly isByHandle: boolean;
+  /** Called once, in a turn, with what it got; nothing when there was nothing in time. */
+  readonly done: (entries: readonly Entry[]) => void;
+}
+
+/** One waiting caller. */
+export class Receive {
+  readonly maxCount: number;
+  readonly visibilityMs: number | undefined;
+  readonly untilMs: number;
+  readonly isByHandle: boolean;
+  readonly entries: Entry[];
+  readonly #done: (entries: readonly Entry[]) => void;
+  #isOver: boolean;
+
+  constructor(options: ReceiveOptions) {
+    this.maxCount = options.maxCount;
+    this.visibilityMs = options.visibilityMs;
+    this.untilMs = options.untilMs;
+    this.isByHandle = options.isByHandle;
+    this.entries = [];
+    this.#done = options.done;
+    this.#isOver = false;
+  }
+
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
+  get hasRoom(): boolean {
+    return this.entries.length < this.maxCount;
+  }
+
+  /** Answers with what there is. */
+  finish(): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#done(this.entries);
+  }
+
+  /** The caller has gone: no answer. */
+  abandon(): void {
+    this.#isOver = true;
+  }
+}
+
+/**
+ * The receives of one queue. Those that wait are served first, in the order in which they came:
+ * they were here before whoever does not.
+ */
+export class ReceiveLine {
+  readonly #patient: Set<Receive>;
+  readonly #impatient: Set<Receive>;
+  readonly #deadlines: DeadlineHeap<Receive>;
+  #sweepAt: number;
+
+  constructor() {
+    this.#patient = new Set();
+    this.#impatient = new Set();
+    this.#deadlines = new DeadlineHeap();
+    this.#sweepAt = SWEEP_FROM;
+  }
+
+  get count(): number {
+    return this.#patient.size + this.#impatient.size;
+  }
+
+  /** Wall ms of the earliest deadline, possibly of one that is over; Infinity without any. */
+  get nextMs(): number {
+    return this.#deadlines.nextKey;
+  }
+
+  push(receive: Receive, nowMs: number): void {
+    if (receive.untilMs <= nowMs) {
+      this.#impatient.add(receive);
+      return;
+    }
+    this.#patient.add(receive);
+    if (this.#deadlines.length >= this.#sweepAt) this.#sweep();
+    this.#deadlines.push(receive.untilMs, receive);
+  }
+
+  /** The first that has room; full ones are answered on the way. */
+  next(): Receive | undefined {
+    return this.#firstWithRoom(this.#patient) ?? this.#firstWithRoom(this.#impatient);
+  }
+
+  /** Its client has gone: it takes nothing. Returns false when it was not in line any more. */
+  cancel(receive: Receive): boolean {
+    receive.abandon();
+    return this.#patient.delete(receive) || this.#impatient.delete(receive);
+  }
+
+  /** A pass is over: answers who got something, and who does not wait when nothing is left. */
+  settle(isEmpty: boolean): void {
+    for (const receive of this.#patient) {
+      // Whoever stands behind one that got nothing got nothing either.
+      if (receive.entries.length === 0) break;
+      this.#finish(receive);
+    }
+    for (const receive of this.#impatient) {
+      if (isEmpty || receive.entries.length > 0) this.#finish(receive);
+    }
+  }
+
+  /** Answers those whose time is over. */
+  expire(nowMs: number): void {
+    while (this.#deadlines.nextKey <= nowMs) {
+      const receive = this.#deadlines.pop()!;
+      if (!receive.isOver) this.#finish(receive);
+    }
+  }
+
+  /** The queue is gone. */
+  endAll(): void {
+    for (const receive of [...this.#patient, ...this.#impatient]) this.#finish(receive);
+    this.#deadlines.clear();
+  }
+
+  #firstWithRoom(line: Set<Receive>): Receive | undefined {
+    for (const receive of line) {
+      if (receive.hasRoom) return receive;
+      this.#finish(receive);
+    }
+    return undefined;
+  }
+
+  #finish(receive: Receive): void {
+    if (!this.#patient.delete(receive)) this.#impatient.delete(receive);
+    receive.finish();
+  }
+
+  #sweep(): void {
+    this.#deadlines.retain((_, receive) => !receive.isOver);
+    this.#sweepAt = Math.max(SWEEP_FROM, 2 * this.#deadlines.length);
+  }
+}
