@@ -1,0 +1,93 @@
+import type { Clock } from '../../base/clock.ts';
+
+/** How a breaker opens and closes. */
+export interface CircuitLimits {
+  /** Failures in a row that open a circuit. */
+  readonly failuresMax: number;
+  /** Ms it stays open before one attempt may probe. */
+  readonly openMs: number;
+  /** Endpoints remembered at most; the one whose first failure is oldest is forgotten first. */
+  readonly endpointsMax: number;
+}
+
+/**
+ * Half the shortest pause between two attempts of one message (BACKOFF_RETRY, 10 s): a subscription
+ * that has its endpoint to itself always gets a real attempt.
+ */
+export const DEFAULT_CIRCUIT_LIMITS: CircuitLimits = {
+  failuresMax: 5,
+  openMs: 5_000,
+  endpointsMax: 10_000,
+};
+
+interface Circuit {
+  failureCount: number;
+  /** Monotonic ms from which a probe may go; only while open. */
+  probeAtMs: number;
+  isProbing: boolean;
+}
+
+/**
+ * One circuit per endpoint. Closed circuits that never failed take no memory.
+ *
+ *     closed --failuresMax in a row--> open --openMs--> one probe --ok--> closed
+ *                                       ^------------------failed--'
+ */
+export class CircuitBreaker {
+  readonly #clock: Clock;
+  readonly #limits: CircuitLimits;
+  readonly #circuits: Map<string, Circuit>;
+
+  constructor(clock: Clock, limits: CircuitLimits = DEFAULT_CIRCUIT_LIMITS) {
+    this.#clock = clock;
+    this.#limits = limits;
+    this.#circuits = new Map();
+  }
+
+  /** Endpoints that are open or being probed. */
+  get openCount(): number {
+    let count = 0;
+    for (const circuit of this.#circuits.values()) count += Number(this.#isOpen(circuit));
+    return count;
+  }
+
+  /** True when an attempt may go. Each that goes ends in `succeeded`, `failed` or `abandoned`. */
+  tryEnter(endpoint: string): boolean {
+    const circuit = this.#circuits.get(endpoint);
+    if (circuit === undefined || !this.#isOpen(circuit)) return true;
+    if (circuit.isProbing || this.#clock.monotonicMs() < circuit.probeAtMs) return false;
+    circuit.isProbing = true;
+    return true;
+  }
+
+  succeeded(endpoint: string): void {
+    this.#circuits.delete(endpoint);
+  }
+
+  failed(endpoint: string): void {
+    const circuit = this.#circuits.get(endpoint) ?? this.#add(endpoint);
+    circuit.failureCount += 1;
+    circuit.isProbing = false;
+    circuit.probeAtMs = this.#clock.monotonicMs() + this.#limits.openMs;
+  }
+
+  /** The attempt ended without saying anything about the endpoint. */
+  abandoned(endpoint: string): void {
+    const circuit = this.#circuits.get(endpoint);
+    if (circuit !== undefined) circuit.isProbing = false;
+  }
+
+  #isOpen({ failureCount }: Circuit): boolean {
+    return failureCount >= this.#limits.failuresMax;
+  }
+
+  #add(endpoint: string): Circuit {
+    if (this.#circuits.size >= this.#limits.endpointsMax) {
+      const [oldest] = this.#circuits.keys();
+      this.#circuits.delete(oldest!);
+    }
+    const circuit = { failureCount: 0, probeAtMs: 0, isProbing: false };
+    this.#circuits.set(endpoint, circuit);
+    return circuit;
+  }
+}

@@ -1,0 +1,238 @@
+/**
+ * POSTs to endpoints that tenants chose. None of them is trusted: each attempt has a time limit, a
+ * place in bounded lines, a circuit that opens when its endpoint is down, an address that was
+ * checked, and an answer of which next to nothing is read (post-exchange.ts).
+ *
+ *     post --> endpoint, address --> line --> circuit --> exchange --> result
+ *
+ * A circuit is asked when the attempt's turn comes, so that those who waited behind the failures
+ * that opened it do not each wait for their own.
+ */
+import type { Clock } from '../../base/clock.ts';
+import type { AddressGuard } from './address-guard.ts';
+import { CircuitBreaker, type CircuitLimits } from './circuit-breaker.ts';
+import { type Endpoint, parseEndpoint } from './endpoint.ts';
+import type { HostResolver } from './host-resolver.ts';
+import { pinnedLookup, refusalText } from './pinned-lookup.ts';
+import { PostExchange } from './post-exchange.ts';
+import { type PostFailure, postFailure, type PostResult } from './post-failure.ts';
+import { createAgents } from './poster-agents.ts';
+import { type Place, SlotGate, type SlotLevel } from './slot-gate.ts';
+import { systemTimers, type Timers } from './timers.ts';
+
+export interface PosterOptions {
+  readonly guard: AddressGuard;
+  readonly resolver: HostResolver;
+  readonly clock: Clock;
+  readonly timers?: Timers;
+  /** Ms from the request to the answer's head. */
+  readonly timeoutMs: number;
+  /** Attempts at a time, in all. */
+  readonly concurrencyMax: number;
+  /** Attempts at a time per endpoint. */
+  readonly endpointConcurrencyMax: number;
+  /** Ports that may be reached; empty: all. */
+  readonly ports: readonly number[];
+  readonly circuit?: CircuitLimits;
+  /** Authorities besides the system's, PEM. */
+  readonly ca?: string;
+}
+
+/** One POST. */
+export interface PostOrder {
+  /** http or https address. */
+  readonly url: string;
+  readonly headers: Readonly<Record<string, string>>;
+  /** Read only until the attempt has ended. */
+  readonly body: Buffer;
+  /** Whose attempt it is: nobody has more than half of all places. */
+  readonly tenant: string;
+}
+
+/** An attempt under way. */
+export interface PostHandle {
+  /** Ends it without a result. */
+  abort(): void;
+}
+
+/** Failures that say that an endpoint is down, as opposed to not liking one message. */
+const DOWN: ReadonlySet<PostFailure> = new Set([
+  'name',
+  'connect',
+  'tls',
+  'reset',
+  'protocol',
+  'timeout',
+]);
+/** Statuses by which proxies say the same. */
+const DOWN_STATUS = /^status (429|502|503|504)$/;
+
+export class HttpPoster {
+  readonly #options: PosterOptions;
+  readonly #timers: Timers;
+  readonly #gate: SlotGate;
+  readonly #breaker: CircuitBreaker;
+  readonly #agents: ReturnType<typeof createAgents>;
+  readonly #attempts: Set<PostHandle>;
+  #isClosed: boolean;
+
+  constructor(options: PosterOptions) {
+    this.#options = options;
+    this.#timers = options.timers ?? systemTimers;
+    this.#gate = new SlotGate();
+    this.#breaker = new CircuitBreaker(options.clock, options.circuit);
+    this.#agents = createAgents(options.concurrencyMax);
+    this.#attempts = new Set();
+    this.#isClosed = false;
+  }
+
+  /** Attempts that run or wait. */
+  get attemptCount(): number {
+    return this.#attempts.size;
+  }
+
+  /** Endpoints whose circuit is open. */
+  get openCircuitCount(): number {
+    return this.#breaker.openCount;
+  }
+
+  /**
+   * Makes one attempt.
+   *
+   * @param done called once, never from within `post`; not after `abort` or `close`
+   */
+  post(order: PostOrder, done: (result: PostResult) => void): PostHandle {
+    const attempt = new Attempt(done, () => this.#attempts.delete(attempt));
+    if (this.#isClosed) return attempt;
+    this.#attempts.add(attempt);
+    const endpoint = this.#endpointOf(order.url);
+    if ('isOk' in endpoint) {
+      attempt.defer(() => {
+        attempt.tell(endpoint);
+        attempt.end();
+      });
+      return attempt;
+    }
+    attempt.place = this.#gate.enter(this.#levelsOf(endpoint, order.tenant), () => {
+      attempt.defer(() => this.#run(endpoint, order, attempt));
+    });
+    return attempt;
+  }
+
+  /** Ends all attempts, without results, and closes all connections. */
+  close(): void {
+    this.#isClosed = true;
+    for (const attempt of this.#attempts) attempt.abort();
+    this.#agents.http.destroy();
+    this.#agents.https.destroy();
+  }
+
+  #endpointOf(url: string): Endpoint | PostResult {
+    const { guard, ports } = this.#options;
+    const endpoint = parseEndpoint(url, ports);
+    if (typeof endpoint === 'string') return postFailure('endpoint', endpoint);
+    // `connect` looks nothing up for an address, so it is checked here.
+    const refusal = endpoint.isLiteral ? guard.refusalOf(endpoint.hostName) : undefined;
+    return refusal === undefined ? endpoint : postFailure('address', refusalText(refusal));
+  }
+
+  #levelsOf({ key }: Endpoint, tenant: string): readonly SlotLevel[] {
+    const { concurrencyMax, endpointConcurrencyMax } = this.#options;
+    return [
+      { name: `endpoint ${key}`, max: endpointConcurrencyMax },
+      { name: `tenant ${tenant}`, max: Math.ceil(concurrencyMax / 2) },
+      { name: 'all', max: concurrencyMax },
+    ];
+  }
+
+  #run(endpoint: Endpoint, order: PostOrder, attempt: Attempt): void {
+    // What one tenant makes of an endpoint closes it to nobody else.
+    const circuit = `${order.tenant} ${endpoint.key}`;
+    if (!this.#breaker.tryEnter(circuit)) {
+      attempt.tell(postFailure('circuit', 'endpoint is down, not tried'));
+      attempt.end();
+      return;
+    }
+    const { guard, resolver, timeoutMs, ca } = this.#options;
+    const pinned = pinnedLookup(guard, resolver);
+    const { headers, body } = order;
+    const exchange = new PostExchange(
+      { endpoint, headers, body },
+      {
+        agents: this.#agents,
+        timers: this.#timers,
+        timeoutMs,
+        lookup: pinned.lookup,
+        ca,
+        onResult: (result) => {
+          this.#judge(circuit, result);
+          attempt.tell(result);
+        },
+        onClosed: () => {
+          pinned.cancel();
+          attempt.end();
+        },
+      },
+    );
+    attempt.stop = () => {
+      this.#breaker.abandoned(circuit);
+      exchange.abort();
+    };
+    exchange.start();
+  }
+
+  #judge(circuit: string, result: PostResult): void {
+    if (result.isOk) this.#breaker.succeeded(circuit);
+    else if (DOWN.has(result.reason) || DOWN_STATUS.test(result.detail)) {
+      this.#breaker.failed(circuit);
+    } else if (result.reason === 'address') this.#breaker.abandoned(circuit);
+    else this.#breaker.succeeded(circuit);
+  }
+}
+
+/** The state of one attempt: what must be undone when it ends, whoever ends it. */
+class Attempt implements PostHandle {
+  place: Place | undefined;
+  /** Ends the exchange, whose own end then ends the attempt. */
+  stop: (() => void) | undefined;
+  #done: ((result: PostResult) => void) | undefined;
+  readonly #onEnd: () => void;
+  #immediate: NodeJS.Immediate | undefined;
+
+  constructor(done: (result: PostResult) => void, onEnd: () => void) {
+    this.place = undefined;
+    this.stop = undefined;
+    this.#done = done;
+    this.#onEnd = onEnd;
+    this.#immediate = undefined;
+  }
+
+  /** Runs `run` later, unless aborted before. */
+  defer(run: () => void): void {
+    this.#immediate = setImmediate(run);
+  }
+
+  tell(result: PostResult): void {
+    const done = this.#done;
+    this.#done = undefined;
+    done?.(result);
+  }
+
+  abort(): void {
+    // With the result told, what is left ends soon by itself.
+    if (this.#done === undefined) return;
+    this.#done = undefined;
+    if (this.stop === undefined) {
+      clearImmediate(this.#immediate);
+      this.end();
+    } else {
+      this.stop();
+    }
+  }
+
+  /** Gives everything back. */
+  end(): void {
+    this.place?.leave();
+    this.#onEnd();
+  }
+}

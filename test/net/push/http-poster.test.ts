@@ -1,0 +1,308 @@
+import { readFileSync } from 'node:fs';
+import { createServer as createTlsServer } from 'node:https';
+import type { Socket } from 'node:net';
+import { afterEach, describe, expect, test } from 'vitest';
+import type { PostHandle } from '../../../src/net/push/http-poster.ts';
+import type { PostResult } from '../../../src/net/push/post-failure.ts';
+import {
+  cleanUp,
+  createPoster,
+  HEADERS,
+  listen,
+  serve,
+  TableResolver,
+  until,
+} from './poster-fixture.ts';
+
+function fixture(name: string): string {
+  return readFileSync(new URL(`../../fixtures/tls/${name}`, import.meta.url), 'utf8');
+}
+
+afterEach(cleanUp);
+
+describe('an answer', () => {
+  test('sends the request as told', async () => {
+    let seen: object = {};
+    const url = await serve((request, response) => {
+      const { method, url: path, rawHeaders } = request;
+      request.setEncoding('hex').on('data', (body: string) => {
+        seen = { method, path, rawHeaders, body };
+        response.end();
+      });
+    });
+    const { post } = createPoster();
+    const headers = { 'Content-Type': 'text/plain', 'x-cmq-message-id': '7' };
+    const result = await post(`${url}a/b?c=d#e`, Buffer.from([0, 255, 10]), headers);
+    expect(result).toEqual({ isOk: true, detail: 'status 200' });
+    expect(seen).toEqual({
+      method: 'POST',
+      path: '/a/b?c=d',
+      rawHeaders: [
+        'Host',
+        new URL(url).host,
+        'Content-Type',
+        'text/plain',
+        'x-cmq-message-id',
+        '7',
+        'Content-Length',
+        '3',
+        'Connection',
+        'keep-alive',
+      ],
+      body: '00ff0a',
+    });
+  });
+
+  test.each([
+    [200, 'ok'],
+    [201, 'ok'],
+    [204, 'ok'],
+    [299, 'ok'],
+    [300, 'redirect'],
+    [301, 'redirect'],
+    [302, 'redirect'],
+    [304, 'redirect'],
+    [307, 'redirect'],
+    [400, 'status'],
+    [404, 'status'],
+    [500, 'status'],
+    [503, 'status'],
+    [999, 'status'],
+  ])('status %i is %s', async (status, outcome) => {
+    let requestCount = 0;
+    const url = await serve((_request, response) => {
+      requestCount += 1;
+      response.writeHead(status, { location: '/elsewhere' }).end();
+    });
+    const result = await createPoster().post(url);
+    expect(result).toMatchObject({ isOk: outcome === 'ok', detail: `status ${status}` });
+    if (!result.isOk) expect(result.reason).toBe(outcome);
+    expect(requestCount).toBe(1);
+  });
+
+  test('uses a connection again', async () => {
+    const ports = new Set<number | undefined>();
+    const url = await serve((request, response) => {
+      ports.add(request.socket.remotePort);
+      request.resume();
+      response.end('thanks');
+    });
+    const { poster, post } = createPoster();
+    for (let count = 0; count < 20; count += 1) {
+      expect(await post(url)).toMatchObject({ isOk: true });
+      await until(() => poster.attemptCount === 0);
+    }
+    expect(ports.size).toBe(1);
+  });
+
+  test('a kept connection that was cut meanwhile is replaced', async () => {
+    let requestCount = 0;
+    const url = await serve((request, response) => {
+      requestCount += 1;
+      request.resume();
+      // The second request on a connection is answered by its end.
+      if (requestCount === 2) request.socket.resetAndDestroy();
+      else response.end();
+    });
+    const { poster, post } = createPoster();
+    expect(await post(url)).toMatchObject({ isOk: true });
+    await until(() => poster.attemptCount === 0);
+    expect(await post(url)).toMatchObject({ isOk: true });
+    expect(requestCount).toBe(3);
+  });
+
+  test('sends credentials of the address', async () => {
+    let authorization: string | undefined;
+    const url = await serve((request, response) => {
+      ({ authorization } = request.headers);
+      response.end();
+    });
+    await createPoster().post(url.replace('http://', 'http://u:p%40ss@'));
+    expect(authorization).toBe(`Basic ${Buffer.from('u:p@ss').toString('base64')}`);
+  });
+});
+
+describe('https', () => {
+  async function serveTls(): Promise<{ port: number; names: unknown[] }> {
+    const names: unknown[] = [];
+    const server = createTlsServer(
+      { cert: fixture('server.pem'), key: fixture('server.key') },
+      (request, response) => {
+        names.push((request.socket as Socket & { servername?: unknown }).servername);
+        response.end();
+      },
+    );
+    return { port: await listen(server), names };
+  }
+
+  test('checks the certificate against the name, and sends the name', async () => {
+    const { port, names } = await serveTls();
+    const resolver = new TableResolver({ localhost: [['127.0.0.1']], wrong: [['127.0.0.1']] });
+    const { post } = createPoster({ resolver, ca: fixture('ca.pem') });
+    expect(await post(`https://localhost:${port}/`)).toEqual({ isOk: true, detail: 'status 200' });
+    expect(names).toEqual(['localhost']);
+    expect(await post(`https://wrong:${port}/`)).toEqual({
+      isOk: false,
+      reason: 'tls',
+      detail: 'ERR_TLS_CERT_ALTNAME_INVALID',
+    });
+  });
+
+  test('takes no certificate of an unknown authority', async () => {
+    const { port } = await serveTls();
+    const resolver = new TableResolver({ localhost: [['127.0.0.1']] });
+    const { post } = createPoster({ resolver });
+    expect(await post(`https://localhost:${port}/`)).toMatchObject({ isOk: false, reason: 'tls' });
+  });
+
+  test('is not spoken to a server without it', async () => {
+    const url = await serve((_request, response) => response.end());
+    const result = await createPoster().post(url.replace('http:', 'https:'));
+    expect(result).toMatchObject({ isOk: false, reason: 'tls' });
+  });
+});
+
+describe('bounds', () => {
+  /** A server whose answers wait; the requests under way. */
+  async function hold(): Promise<{ url: string; waiting: (() => void)[] }> {
+    const waiting: (() => void)[] = [];
+    const url = await serve((request, response) => {
+      request.resume();
+      waiting.push(() => response.end());
+    });
+    return { url, waiting };
+  }
+
+  test('a slow endpoint has its slots and holds up no other', async () => {
+    const slow = await hold();
+    const fast = await serve((_request, response) => response.end());
+    const { poster, post } = createPoster();
+    const results = Array.from({ length: 5 }, () => post(slow.url));
+    await until(() => slow.waiting.length === 2);
+    for (let count = 0; count < 10; count += 1) {
+      expect(await post(fast)).toMatchObject({ isOk: true });
+    }
+    expect(slow.waiting).toHaveLength(2);
+    for (let answered = 0; answered < 5; answered += 1) {
+      await until(() => slow.waiting.length > answered);
+      slow.waiting[answered]!();
+    }
+    for (const result of results) expect(await result).toMatchObject({ isOk: true });
+    await until(() => poster.attemptCount === 0);
+  });
+
+  test('the time limit does not count the wait for a slot', async () => {
+    const slow = await hold();
+    const { timers, post } = createPoster({ endpointConcurrencyMax: 1 });
+    const first = post(slow.url);
+    const second = post(slow.url);
+    await until(() => slow.waiting.length === 1);
+    timers.advance(15_000);
+    expect(await first).toMatchObject({ reason: 'timeout' });
+    await until(() => slow.waiting.length === 2);
+    timers.advance(14_000);
+    slow.waiting[1]!();
+    expect(await second).toMatchObject({ isOk: true });
+  });
+
+  test('an endpoint that is down is not tried by everyone; one probe finds it up', async () => {
+    let requestCount = 0;
+    let isUp = false;
+    const url = await serve((request, response) => {
+      requestCount += 1;
+      request.resume();
+      response.writeHead(isUp ? 200 : 503).end();
+    });
+    const other = await serve((_request, response) => response.end());
+    const { clock, post } = createPoster();
+    for (let count = 0; count < 5; count += 1) await post(url);
+    const down = { isOk: false, reason: 'circuit', detail: 'endpoint is down, not tried' };
+    expect(await post(url)).toEqual(down);
+    expect(requestCount).toBe(5);
+    expect(await post(other)).toMatchObject({ isOk: true });
+    isUp = true;
+    clock.advance(5_000);
+    expect(await post(url)).toMatchObject({ isOk: true });
+    expect(await post(url)).toMatchObject({ isOk: true });
+  });
+
+  test('statuses that concern a message open no circuit', async () => {
+    const url = await serve((request, response) => {
+      request.resume();
+      response.writeHead(400).end();
+    });
+    const { poster, post } = createPoster();
+    for (let count = 0; count < 20; count += 1) {
+      expect(await post(url)).toMatchObject({ reason: 'status' });
+    }
+    expect(poster.openCircuitCount).toBe(0);
+  });
+
+  test('what another tenant makes of an endpoint does not close it', async () => {
+    let isUp = false;
+    const url = await serve((request, response) => {
+      request.resume();
+      response.writeHead(isUp ? 200 : 503).end();
+    });
+    const { poster, post } = createPoster();
+    for (let count = 0; count < 6; count += 1) await post(url);
+    isUp = true;
+    const result = await new Promise<PostResult>((resolve) => {
+      poster.post({ url, headers: HEADERS, body: Buffer.from('x'), tenant: 'u' }, resolve);
+    });
+    expect(result).toMatchObject({ isOk: true });
+  });
+
+  test('an attempt is aborted at every point without a result', async () => {
+    const slow = await hold();
+    const { poster, timers } = createPoster({ endpointConcurrencyMax: 1 });
+    const results: PostResult[] = [];
+    const post = (): PostHandle =>
+      poster.post(
+        { url: slow.url, headers: HEADERS, body: Buffer.from('x'), tenant: 't' },
+        (result) => results.push(result),
+      );
+    const running = post();
+    await until(() => slow.waiting.length === 1);
+    const inLine = post();
+    const fresh = post();
+    fresh.abort();
+    inLine.abort();
+    running.abort();
+    running.abort();
+    await until(() => poster.attemptCount === 0);
+    expect(timers.count).toBe(0);
+    const last = post();
+    await until(() => slow.waiting.length === 2);
+    slow.waiting[1]!();
+    await until(() => results.length === 1);
+    last.abort();
+    await until(() => poster.attemptCount === 0);
+    expect(results).toEqual([{ isOk: true, detail: 'status 200' }]);
+  });
+
+  test('closing ends everything, and what comes after has no result', async () => {
+    const slow = await hold();
+    const { poster, timers } = createPoster();
+    const results: PostResult[] = [];
+    const order = { url: slow.url, headers: HEADERS, body: Buffer.from('x'), tenant: 't' };
+    for (let count = 0; count < 4; count += 1) {
+      poster.post(order, (result) => results.push(result));
+    }
+    await until(() => slow.waiting.length === 2);
+    poster.close();
+    poster.post(order, (result) => results.push(result)).abort();
+    await until(() => poster.attemptCount === 0);
+    expect(timers.count).toBe(0);
+    expect(results).toEqual([]);
+  });
+
+  test('a header that cannot be sent fails its attempt only', async () => {
+    const url = await serve((_request, response) => response.end());
+    const { poster, post } = createPoster();
+    const result = await post(url, Buffer.from('x'), { 'x-bad': 'a\r\nb: c' });
+    expect(result).toMatchObject({ isOk: false, reason: 'protocol' });
+    await until(() => poster.attemptCount === 0);
+    expect(await post(url)).toMatchObject({ isOk: true });
+  });
+});
