@@ -42,6 +42,7 @@ import { DelayQueue } from './queue/delay-queue.ts';
 import type { DeathReason, Queue, QueueHost } from './queue/queue.ts';
 import { ReplyTargets } from './reply-target.ts';
 import { RetainedMessages } from './session/retained.ts';
+import { PushPort } from './topic/push-port.ts';
 import { Topology } from './topology.ts';
 import { VHost } from './vhost.ts';
 import { IDS_PER_QUEUE, VHostQueues } from './vhost-queues.ts';
@@ -95,6 +96,7 @@ export class Broker {
   readonly store: Store;
   readonly random: RandomSource;
   readonly formats: readonly MessageFormat[];
+  readonly push: PushPort;
   readonly #requestTurn: () => void;
   readonly #topicExchange: string | undefined;
   readonly #vhosts: Map<string, VHost>;
@@ -123,6 +125,7 @@ export class Broker {
     this.random = deps.random;
     this.formats = deps.formats;
     this.#requestTurn = deps.requestTurn;
+    this.push = new PushPort(deps.random, deps.requestTurn);
     this.#topicExchange = deps.settings.topicExchange;
     const { clock, random } = deps;
     const loopbackUsers = deps.settings.loopbackUsers;
@@ -160,6 +163,7 @@ export class Broker {
   /** The boot counter, set once by recovery before anything is declared. */
   startEpoch(epoch: number): void {
     this.#epoch = epoch;
+    this.push.startEpoch(epoch);
   }
 
   vhost(name: string): VHost | undefined {
@@ -176,18 +180,20 @@ export class Broker {
     const replyTargets = new ReplyTargets(this.random);
     const delays = new Map<Exchange, DelayQueue>();
     const publisher = new Publisher(this.#publishHost(topology, replyTargets, delays));
-    const queueHost = this.#queueHost(name, publisher, () => queues);
     const queues: VHostQueues = new VHostQueues(topology, {
       access: this.access,
       policies: this.policies,
       random: this.random,
-      queueHost,
+      queueHost: this.#queueHost(name, publisher, () => queues),
       nextQueueId: () => this.nextQueueId(),
       wakeAt: (target, atMs) => this.#wakeAt(target, atMs),
     });
-    topology.onExchangeRemoved = (exchange) => this.#dropDelays(name, exchange, delays);
     const retained = new RetainedMessages(name, this.store);
-    const vhost = new VHost(topology, publisher, queues, replyTargets, retained);
+    const vhost = new VHost(topology, publisher, queues, replyTargets, retained, this.push);
+    topology.onExchangeRemoved = (exchange) => {
+      this.#dropDelays(name, exchange, delays);
+      vhost.topics.exchangeRemoved(exchange);
+    };
     vhost.sessions.exchangeName = this.#topicExchange ?? vhost.sessions.exchangeName;
     this.#vhosts.set(name, vhost);
     this.#queuesOf.set(vhost, queues);

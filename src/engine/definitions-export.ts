@@ -100,6 +100,7 @@ function bindingsOf(topology: Topology): JsonObject[] {
   const rows: (readonly [order: string, row: JsonObject])[] = [];
   for (const exchange of topology.exchanges.values()) {
     for (const binding of exchange.bindings()) {
+      if (binding.destination.isHidden === true) continue;
       if (!binding.destination.isExchange && (binding.destination as Queue).isExclusive) continue;
       const row = bindingRow(topology.vhostName, binding);
       rows.push([JSON.stringify(Object.values(row)), row]);

@@ -35,6 +35,8 @@ const KINDS = [
   'mqtt_released',
   'mqtt_will',
   'retained',
+  'cmq_topic',
+  'cmq_subscription',
 ] as const;
 
 type Kind = (typeof KINDS)[number];
@@ -72,17 +74,17 @@ export async function recoverBroker(
   for (const id of recovery.queues.keys()) {
     if (!known.has(blockOf(id))) deps.store.dropQueue(id);
   }
-  for (const vhost of broker.vhosts()) broker.queuesOf(vhost).applyPolicies();
+  for (const vhost of broker.vhosts()) {
+    broker.queuesOf(vhost).applyPolicies();
+    vhost.topics.start();
+  }
   if (firstStart !== 'empty' && isBlank(broker)) await beginAnew(broker, firstStart);
   return { broker, recovery };
 }
 
 function isAccessKind(kind: Kind): kind is AccessRecordKind {
   return (
-    kind === 'user' ||
-    kind === 'permission' ||
-    kind === 'topic_permission' ||
-    kind === 'access_key'
+    kind === 'user' || kind === 'permission' || kind === 'topic_permission' || kind === 'access_key'
   );
 }
 
@@ -138,6 +140,10 @@ function restore(
     vhost.sessions.restoreWill(rest[0]!, value);
   } else if (kind === 'retained') {
     vhost.retained.restore(rest[0]!, value);
+  } else if (kind === 'cmq_topic') {
+    vhost.topics.restoreTopic(rest[0]!, value);
+  } else if (kind === 'cmq_subscription') {
+    vhost.topics.restoreSubscription(rest[0]!, rest[1]!, value);
   } else {
     const { id } = value as { id: QueueId };
     known.add(blockOf(id));

@@ -33,6 +33,8 @@ import type { ReplyTargets } from './reply-target.ts';
 import type { RetainedMessages } from './session/retained.ts';
 import { Sessions } from './session/sessions.ts';
 import type { SubscriptionIndex } from './session/subscription-index.ts';
+import { Topics } from './topic/topics.ts';
+import type { TopicsPort } from './topic/topics-host.ts';
 import type { ExchangeDeclaration, Topology } from './topology.ts';
 import type { VHostQueues } from './vhost-queues.ts';
 
@@ -74,6 +76,7 @@ export class VHost {
   readonly replyTargets: ReplyTargets;
   readonly sessions: Sessions;
   readonly retained: RetainedMessages;
+  readonly topics: Topics;
   readonly cmq: CmqAccount;
   readonly #queues: VHostQueues;
 
@@ -83,6 +86,7 @@ export class VHost {
     queues: VHostQueues,
     replyTargets: ReplyTargets,
     retained: RetainedMessages,
+    topicsPort: TopicsPort,
   ) {
     this.name = topology.vhostName;
     this.topology = topology;
@@ -90,6 +94,7 @@ export class VHost {
     this.replyTargets = replyTargets;
     this.retained = retained;
     this.sessions = new Sessions(this, queues);
+    this.topics = new Topics(this, queues, topicsPort);
     this.#queues = queues;
     this.cmq = new CmqAccount(this, queues);
     queues.onRemoved = (queue) => {

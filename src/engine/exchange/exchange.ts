@@ -19,6 +19,8 @@ import { BindingSet } from './binding-set.ts';
 export interface Destination {
   readonly name: string;
   readonly isExchange: boolean;
+  /** The broker's own: bindings that lead there are neither listed nor persisted. */
+  readonly isHidden?: boolean;
 }
 
 /** One binding. Durable when both ends are. */

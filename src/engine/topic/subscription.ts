@@ -1,0 +1,288 @@
+/**
+ * A subscription of a topic: a destination of the topic's exchange with a copy of every message
+ * that passes its filter.
+ *
+ *     protocol queue                            http, function
+ *
+ *     publish --> target queue                  publish --> own queue --> schedule --> transport
+ *        | full, or gone, or others wait                   `cmq.push.TOPIC.SUBSCRIPTION`
+ *        +--> own queue --> schedule --> target queue
+ *
+ * Two subscriptions with the same target queue are two copies, unlike two AMQP bindings. The own
+ * queue keeps the order: while anything waits in it, what follows waits behind. It is made when it
+ * is first needed and made again when somebody deletes it.
+ */
+import type { DeathReason, Queue } from '../queue/queue.ts';
+import { REFUSED } from '../queue/queue.ts';
+import type { Destination } from '../exchange/exchange.ts';
+import type { Entry, Message } from '../message.ts';
+import { ClassicQueue } from '../queue/classic-queue.ts';
+import type { QueueSettings } from '../queue/settings.ts';
+import { PushSchedule } from './push-schedule.ts';
+import type {
+  PushFormat,
+  PushHandle,
+  PushOutcome,
+  PushStrategy,
+  PushTarget,
+} from './push-transport.ts';
+import { retryDelayMs } from './retry-strategy.ts';
+import type { Topic } from './topic.ts';
+import { SubscriptionCounters } from './topic-counters.ts';
+import { SUBSCRIPTION_HEADER } from './topic-message.ts';
+import type { TopicsHost } from './topics-host.ts';
+
+export type SubscriptionProtocol = 'queue' | 'http' | 'function';
+
+/** What a caller decides when it subscribes. */
+export interface SubscriptionOptions {
+  readonly protocol: SubscriptionProtocol;
+  /** Queue name, address, or name of a function. */
+  readonly endpoint: string;
+  readonly strategy: PushStrategy;
+  readonly format: PushFormat;
+  /** Of a tag topic; none lets everything through. */
+  readonly filterTags: readonly string[];
+  /** Of a routing-key topic; one at least. */
+  readonly bindingKeys: readonly string[];
+  /** Key of the push's signature; undefined: not signed. */
+  readonly secret?: string | undefined;
+  /** Queue that gets what is given up; undefined: it is dropped. */
+  readonly deadLetterQueue?: string | undefined;
+}
+
+/** What may change later; protocol and endpoint may not. */
+export type SubscriptionChanges = Partial<Omit<SubscriptionOptions, 'protocol' | 'endpoint'>>;
+
+/** What is persisted of a subscription. */
+export interface SubscriptionRecord extends SubscriptionOptions {
+  /** `subsc-...`. */
+  readonly id: string;
+  readonly createdAtMs: number;
+  readonly modifiedAtMs: number;
+}
+
+/** What the last failed attempt said, and when. */
+export interface PushFailure {
+  readonly detail: string;
+  readonly atMs: number;
+}
+
+const OWN_QUEUE_PREFIX = 'cmq.push.';
+
+/** Name of a subscription's own queue. No CMQ queue has such a name: it has dots. */
+export function ownQueueName(topicName: string, subscriptionName: string): string {
+  return `${OWN_QUEUE_PREFIX}${topicName}.${subscriptionName}`;
+}
+
+export class Subscription implements Destination {
+  readonly isExchange = false as const;
+  readonly isHidden = true as const;
+  readonly topic: Topic;
+  readonly subscriptionName: string;
+  readonly counters: SubscriptionCounters;
+  readonly #host: TopicsHost;
+  #record: SubscriptionRecord;
+  #target: PushTarget | undefined;
+  #schedule: PushSchedule | undefined;
+  #lastFailure: PushFailure | undefined;
+  #isEnded: boolean;
+
+  constructor(topic: Topic, name: string, record: SubscriptionRecord, host: TopicsHost) {
+    this.topic = topic;
+    this.subscriptionName = name;
+    this.counters = new SubscriptionCounters();
+    this.#host = host;
+    this.#record = record;
+    this.#target = undefined;
+    this.#schedule = undefined;
+    this.#lastFailure = undefined;
+    this.#isEnded = false;
+  }
+
+  /** Name of the queue its messages are put into: by it dead-lettering tells cycles. */
+  get name(): string {
+    return this.#record.protocol === 'queue' ? this.#record.endpoint : this.ownQueueName;
+  }
+
+  get ownQueueName(): string {
+    return ownQueueName(this.topic.name, this.subscriptionName);
+  }
+
+  get record(): SubscriptionRecord {
+    return this.#record;
+  }
+
+  /** The last failed attempt since the start of the process. */
+  get lastFailure(): PushFailure | undefined {
+    return this.#lastFailure;
+  }
+
+  /** Messages that are to be delivered still. */
+  get pendingCount(): number {
+    const queue = this.#schedule?.queue;
+    return queue === undefined ? 0 : queue.readyCount + queue.unackedCount;
+  }
+
+  /** Wall ms of the next attempt of a message that failed; undefined while none waits. */
+  get nextAttemptMs(): number | undefined {
+    return this.#schedule?.nextAttemptMs;
+  }
+
+  /** Takes a matched message. Returns ENQUEUED, ENQUEUED_DURABLE or REFUSED. */
+  publish(message: Message): number {
+    this.counters.matchedMessages += 1;
+    const stamped = this.#host.stamp.stamp(message);
+    if (this.#record.protocol === 'queue' && this.pendingCount === 0) {
+      const kept = this.#forward(stamped);
+      if (kept !== REFUSED) {
+        this.counters.attempts += 1;
+        this.counters.deliveredMessages += 1;
+        return kept;
+      }
+    }
+    const schedule = this.#ownSchedule();
+    const kept = schedule.queue.publish(stamped);
+    schedule.start();
+    return kept;
+  }
+
+  /** Takes the queue over that the last process left, if it did. */
+  restore(): void {
+    const queue = this.#host.topology.queues.get(this.ownQueueName);
+    if (queue instanceof ClassicQueue) this.#adopt(queue);
+  }
+
+  /** Goes on with what waits: there is a transport now, or there was a restart. */
+  start(): void {
+    this.#schedule?.start();
+  }
+
+  /** Another record, of which the next attempt is the first to know. */
+  change(record: SubscriptionRecord): void {
+    this.#record = record;
+    this.#target = undefined;
+    const queue = this.#schedule?.queue;
+    if (queue !== undefined) this.#host.queues.override(queue, this.#queueSettings());
+  }
+
+  /** The subscription is gone, and with it what was not delivered. */
+  end(): void {
+    this.#isEnded = true;
+    const schedule = this.#schedule;
+    this.#schedule = undefined;
+    if (schedule === undefined) return;
+    schedule.stop();
+    this.#host.queues.remove(schedule.queue);
+  }
+
+  /** Puts a copy into the target queue. Returns REFUSED when it is full or gone. */
+  #forward(stamped: Message): number {
+    const { endpoint } = this.#record;
+    const target: Queue | undefined = this.#host.topology.queues.get(endpoint);
+    if (target === undefined) return REFUSED;
+    const origin = `${this.topic.name}/${this.subscriptionName}`;
+    return target.publish(this.#host.stamp.edit(stamped, [[SUBSCRIPTION_HEADER, origin]]));
+  }
+
+  #ownSchedule(): PushSchedule {
+    const schedule = this.#schedule;
+    if (schedule !== undefined && !schedule.queue.isDeleted) return schedule;
+    schedule?.stop();
+    const name = this.ownQueueName;
+    const { queues, topology } = this.#host;
+    if (!topology.queues.has(name)) {
+      queues.define(name, { durable: true, autoDelete: false, arguments: new Map() });
+    }
+    return this.#adopt(topology.queues.get(name) as ClassicQueue);
+  }
+
+  #adopt(queue: ClassicQueue): PushSchedule {
+    this.#host.queues.override(queue, this.#queueSettings());
+    const isOpen = () => this.#record.protocol === 'queue' || this.#host.transport !== undefined;
+    const lifeMs = () => this.topic.lifeMs;
+    const schedule = new PushSchedule(queue, {
+      nowMs: () => this.#host.nowMs(),
+      wakeAt: this.#host.queues.wakeAt,
+      requestTurn: () => this.#host.requestTurn(),
+      get isOpen(): boolean {
+        return isOpen();
+      },
+      get lifeMs(): number {
+        return lifeMs();
+      },
+      attempt: (entry, done) => this.#attempt(entry, done),
+      retryDelayMs: (failedAttempts) =>
+        retryDelayMs(this.#record.strategy, failedAttempts, this.#host.random),
+      arrived: () => {
+        this.counters.deliveredMessages += 1;
+      },
+      abandon: (entry, reason) => this.#abandon(queue, entry, reason),
+    });
+    this.#schedule = schedule;
+    return schedule;
+  }
+
+  #queueSettings(): Partial<QueueSettings> {
+    const { deadLetterQueue } = this.#record;
+    return {
+      countsReceives: true,
+      deliveryLimit: -1,
+      ...(deadLetterQueue !== undefined && {
+        deadLetterExchange: '',
+        deadLetterRoutingKey: deadLetterQueue,
+      }),
+    };
+  }
+
+  #attempt(entry: Entry, done: (outcome: PushOutcome) => void): PushHandle | undefined {
+    this.counters.attempts += 1;
+    if (this.#record.protocol === 'queue') {
+      const isKept = this.#forward(entry.message) !== REFUSED;
+      if (!isKept) this.#noteFailure(`queue ${this.#record.endpoint} is full or does not exist`);
+      done(isKept ? 'ok' : 'failed');
+      return undefined;
+    }
+    const target = (this.#target ??= this.#makeTarget());
+    const { topic } = this;
+    const message = {
+      ...this.#host.stamp.read(entry.message),
+      routingKey: entry.message.routingKey,
+      publishedAtMs: entry.message.publishedAtMs,
+      topicName: topic.name,
+      topicOwner: topic.record.owner,
+      subscriptionName: this.subscriptionName,
+      requestId: this.#host.newRequestId(),
+      attempt: entry.receiveCount,
+    };
+    return this.#host.transport?.send({ subscription: target, message }, (outcome, detail) => {
+      if (this.#isEnded) return;
+      if (outcome === 'failed') this.#noteFailure(detail);
+      done(outcome);
+    });
+  }
+
+  #abandon(queue: ClassicQueue, entry: Entry, reason: DeathReason): void {
+    this.counters.abandonedMessages += 1;
+    if (this.#record.deadLetterQueue === undefined) return;
+    this.counters.deadLetteredMessages += 1;
+    this.#host.publisher.deadLetter(queue, entry.message, reason);
+  }
+
+  #noteFailure(detail: string): void {
+    this.#lastFailure = { detail, atMs: this.#host.nowMs() };
+  }
+
+  #makeTarget(): PushTarget {
+    const { protocol, endpoint, format, secret } = this.#record;
+    return {
+      protocol: protocol === 'function' ? 'function' : 'http',
+      endpoint,
+      format,
+      secret,
+      vhostName: this.#host.topology.vhostName,
+      topicName: this.topic.name,
+      subscriptionName: this.subscriptionName,
+    };
+  }
+}

@@ -1,0 +1,64 @@
+/** A CMQ topic: a durable exchange of its name, what CMQ knows of it, and its subscriptions. */
+import type { Exchange } from '../exchange/exchange.ts';
+import type { Subscription } from './subscription.ts';
+import { TopicCounters } from './topic-counters.ts';
+
+/** 1: by tags, 2: by routing key. */
+export type FilterType = 1 | 2;
+
+/** What a caller decides. */
+export interface TopicOptions {
+  readonly filterType: FilterType;
+  /** Bytes of a body published over CMQ. */
+  readonly maxMsgSize: number;
+  /** How long an undelivered message lives. */
+  readonly msgRetentionSeconds: number;
+  readonly trace: boolean;
+}
+
+/** What may change later. */
+export type TopicChanges = Partial<Omit<TopicOptions, 'filterType'>>;
+
+/** What is persisted of a topic. */
+export interface TopicRecord extends TopicOptions {
+  /** `topic-...`. */
+  readonly id: string;
+  /** User that made it. */
+  readonly owner: string;
+  readonly createdAtMs: number;
+  readonly modifiedAtMs: number;
+}
+
+export class Topic {
+  readonly name: string;
+  readonly exchange: Exchange;
+  /** By name in lower case. */
+  readonly subscriptions: Map<string, Subscription>;
+  readonly counters: TopicCounters;
+  record: TopicRecord;
+
+  constructor(name: string, exchange: Exchange, record: TopicRecord) {
+    this.name = name;
+    this.exchange = exchange;
+    this.subscriptions = new Map();
+    this.counters = new TopicCounters();
+    this.record = record;
+  }
+
+  /** Whatever its case. */
+  subscription(name: string): Subscription | undefined {
+    return this.subscriptions.get(name.toLowerCase());
+  }
+
+  /** Ms from its publish that a message may wait for a subscriber. */
+  get lifeMs(): number {
+    return this.record.msgRetentionSeconds * 1_000;
+  }
+
+  /** Messages that some subscription is to be given still; one of two subscriptions counts twice. */
+  get pendingCount(): number {
+    let count = 0;
+    for (const subscription of this.subscriptions.values()) count += subscription.pendingCount;
+    return count;
+  }
+}

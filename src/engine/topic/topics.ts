@@ -1,0 +1,382 @@
+/**
+ * The CMQ topics of one vhost: making, changing, ending them and their subscriptions, what of it is
+ * persisted, and rights.
+ *
+ * 1. A topic is its exchange: whoever deletes the exchange, over whatever protocol, ends the topic.
+ * 2. Names are unique and found whatever their case; they keep the case they were made with.
+ * 3. A subscription's bindings are made of its record at restart, not persisted by themselves.
+ * 4. Rights are those of the AMQP operations it amounts to. Subscribing reads the topic and writes
+ *    to the target queue; a push configures its own queue `cmq.push.TOPIC.SUBSCRIPTION`; a
+ *    dead-letter queue is written to.
+ */
+import { EMPTY_TABLE, type FieldTable, type FieldValue } from '../../base/field-value.ts';
+import type { Actor } from '../actor.ts';
+import { definitionKey } from '../definitions.ts';
+import type { Json } from '../definitions.ts';
+import type { Exchange } from '../exchange/exchange.ts';
+import { BINDING_TAGS } from '../exchange/tags-exchange.ts';
+import type { Ticket } from '../ports.ts';
+import type { VHostQueues } from '../vhost-queues.ts';
+import type { VHost } from '../vhost.ts';
+import { ownQueueName, Subscription } from './subscription.ts';
+import type {
+  SubscriptionChanges,
+  SubscriptionOptions,
+  SubscriptionRecord,
+} from './subscription.ts';
+import { Topic } from './topic.ts';
+import type { TopicChanges, TopicOptions, TopicRecord } from './topic.ts';
+import { TopicBridge } from './topic-bridge.ts';
+import { TopicError } from './topic-error.ts';
+import { TopicStamp } from './topic-message.ts';
+import type { TopicsHost, TopicsPort } from './topics-host.ts';
+
+/** Topics of one vhost: the vendor's quota since TDMQ is 10,000, before it was 1,000. */
+export const TOPICS_MAX = 1_000;
+/** Subscriptions of one topic; the vendor's quota since TDMQ. */
+export const SUBSCRIPTIONS_PER_TOPIC_MAX = 1_000;
+
+const ID_RANDOM_BYTES = 5;
+const REQUEST_ID_BYTES = 8;
+
+interface Quotas {
+  topics: number;
+  subscriptionsPerTopic: number;
+}
+
+export class Topics {
+  /** May be set lower or higher by the server. */
+  readonly quotas: Quotas;
+  readonly #vhost: VHost;
+  readonly #queues: VHostQueues;
+  readonly #host: TopicsHost;
+  readonly #port: TopicsPort;
+  /** By name in lower case, in the order they were made. */
+  readonly #topics: Map<string, Topic>;
+  readonly #bridges: Map<Topic, TopicBridge>;
+
+  constructor(vhost: VHost, queues: VHostQueues, port: TopicsPort) {
+    this.quotas = { topics: TOPICS_MAX, subscriptionsPerTopic: SUBSCRIPTIONS_PER_TOPIC_MAX };
+    this.#vhost = vhost;
+    this.#queues = queues;
+    this.#port = port;
+    this.#topics = new Map();
+    this.#bridges = new Map();
+    const { topology, publisher } = vhost;
+    this.#host = {
+      topology,
+      queues,
+      publisher,
+      stamp: new TopicStamp(publisher.host.formats, () => port.nextMessageId()),
+      random: port.random,
+      get transport() {
+        return port.transport;
+      },
+      nowMs: () => queues.nowMs(),
+      newRequestId: () => hex(port.random.bytes(REQUEST_ID_BYTES)),
+      requestTurn: () => port.requestTurn(),
+    };
+    port.onOpen(() => this.start());
+  }
+
+  get count(): number {
+    return this.#topics.size;
+  }
+
+  /** Whatever its case. */
+  find(name: string): Topic | undefined {
+    return this.#topics.get(name.toLowerCase());
+  }
+
+  list(): Iterable<Topic> {
+    return this.#topics.values();
+  }
+
+  /** Id for a message that is about to be published to a topic. */
+  nextMessageId(): string {
+    return this.#port.nextMessageId();
+  }
+
+  /** @throws BrokerError ACCESS_REFUSED; TopicError 'exists', 'topic-quota' */
+  create(actor: Actor, name: string, options: TopicOptions): { topic: Topic; ticket: Ticket } {
+    this.#authorize(actor, 'configure', 'exchange', name);
+    if (this.#isTaken(name)) throw new TopicError('exists', `topic '${name}' exists`);
+    if (this.#topics.size >= this.quotas.topics) {
+      throw new TopicError('topic-quota', `there are ${this.#topics.size} topics`);
+    }
+    this.#vhost.declareExchange(actor, name, {
+      passive: false,
+      type: options.filterType === 1 ? 'x-tags' : 'topic',
+      durable: true,
+      autoDelete: false,
+      internal: false,
+      arguments: EMPTY_TABLE,
+    });
+    const nowMs = this.#host.nowMs();
+    const topic = this.#add(name, this.#host.topology.exchanges.get(name)!, {
+      ...options,
+      id: this.#newId('topic'),
+      owner: actor.user.name,
+      createdAtMs: nowMs,
+      modifiedAtMs: nowMs,
+    });
+    this.#persistTopic(topic);
+    return { topic, ticket: this.#queues.ticket };
+  }
+
+  /** @throws BrokerError ACCESS_REFUSED */
+  change(actor: Actor, topic: Topic, changes: TopicChanges): Ticket {
+    this.#authorize(actor, 'configure', 'exchange', topic.name);
+    topic.record = { ...topic.record, ...changes, modifiedAtMs: this.#host.nowMs() };
+    this.#persistTopic(topic);
+    return this.#queues.ticket;
+  }
+
+  /** @throws BrokerError ACCESS_REFUSED; TopicError 'has-subscriptions' */
+  delete(actor: Actor, topic: Topic): Ticket {
+    this.#authorize(actor, 'configure', 'exchange', topic.name);
+    if (topic.subscriptions.size > 0) {
+      throw new TopicError('has-subscriptions', `topic '${topic.name}' has subscriptions`);
+    }
+    return this.#vhost.deleteExchange(actor, topic.name, false);
+  }
+
+  /**
+   * @throws BrokerError ACCESS_REFUSED; TopicError 'subscription-exists', 'subscription-quota',
+   *   'no-binding-key', 'no-queue'
+   */
+  subscribe(
+    actor: Actor,
+    topic: Topic,
+    name: string,
+    options: SubscriptionOptions,
+  ): { subscription: Subscription; ticket: Ticket } {
+    this.#authorizeSubscription(actor, topic, name, options);
+    if (topic.subscription(name) !== undefined) {
+      throw new TopicError('subscription-exists', `subscription '${name}' exists`);
+    }
+    if (topic.subscriptions.size >= this.quotas.subscriptionsPerTopic) {
+      const text = `topic '${topic.name}' has ${topic.subscriptions.size} subscriptions`;
+      throw new TopicError('subscription-quota', text);
+    }
+    const nowMs = this.#host.nowMs();
+    const record = this.#resolved(topic, {
+      ...options,
+      id: this.#newId('subsc'),
+      createdAtMs: nowMs,
+      modifiedAtMs: nowMs,
+    });
+    const subscription = this.#attach(topic, name, record);
+    this.#persistSubscription(subscription);
+    return { subscription, ticket: this.#queues.ticket };
+  }
+
+  /** @throws BrokerError ACCESS_REFUSED; TopicError 'no-binding-key', 'no-queue' */
+  changeSubscription(
+    actor: Actor,
+    subscription: Subscription,
+    changes: SubscriptionChanges,
+  ): Ticket {
+    const { topic, subscriptionName } = subscription;
+    const previous = subscription.record;
+    const changed = { ...previous, ...changes, modifiedAtMs: this.#host.nowMs() };
+    this.#authorizeSubscription(actor, topic, subscriptionName, changed);
+    const record = this.#resolved(topic, changed);
+    const before = filtersOf(topic, previous);
+    const after = filtersOf(topic, record);
+    for (const filter of before) this.#unbind(subscription, filter);
+    try {
+      for (const filter of after) this.#bind(subscription, filter);
+    } catch (error) {
+      for (const filter of after) this.#unbind(subscription, filter);
+      for (const filter of before) this.#bind(subscription, filter);
+      throw error;
+    }
+    subscription.change(record);
+    this.#persistSubscription(subscription);
+    return this.#queues.ticket;
+  }
+
+  /** @throws BrokerError ACCESS_REFUSED */
+  unsubscribe(actor: Actor, subscription: Subscription): Ticket {
+    const { topic, subscriptionName, record } = subscription;
+    this.#authorizeSubscription(actor, topic, subscriptionName, record);
+    for (const filter of filtersOf(topic, record)) this.#unbind(subscription, filter);
+    topic.subscriptions.delete(subscriptionName.toLowerCase());
+    this.#forget(subscription);
+    return this.#queues.ticket;
+  }
+
+  /** Asking needs some right on the topic. @throws BrokerError ACCESS_REFUSED */
+  authorizeLook(actor: Actor, topic: Topic): void {
+    this.#queues.authorizeAny(actor, 'exchange', topic.name);
+  }
+
+  /** An exchange was deleted, by whomever: its topic goes with it. */
+  exchangeRemoved(exchange: Exchange): void {
+    const topic = this.find(exchange.name);
+    if (topic?.exchange !== exchange) return;
+    this.#topics.delete(topic.name.toLowerCase());
+    this.#bridges.get(topic)?.close();
+    this.#bridges.delete(topic);
+    for (const subscription of topic.subscriptions.values()) this.#forget(subscription);
+    topic.subscriptions.clear();
+    this.#host.topology.touch();
+    this.#queues.store.undefine('cmq_topic', definitionKey(this.#vhost.name, topic.name));
+  }
+
+  /** Puts a persisted topic back; its exchange exists. */
+  restoreTopic(name: string, value: Json): void {
+    const exchange = this.#host.topology.exchanges.get(name);
+    if (exchange !== undefined) this.#add(name, exchange, value as unknown as TopicRecord);
+  }
+
+  /** Puts a persisted subscription back; topic and queues exist. */
+  restoreSubscription(topicName: string, name: string, value: Json): void {
+    const topic = this.find(topicName);
+    if (topic === undefined) return;
+    this.#attach(topic, name, value as unknown as SubscriptionRecord).restore();
+  }
+
+  /** Deliveries go on: there is a transport, and everything is restored. */
+  start(): void {
+    for (const topic of this.#topics.values()) {
+      for (const subscription of topic.subscriptions.values()) subscription.start();
+    }
+  }
+
+  #add(name: string, exchange: Exchange, record: TopicRecord): Topic {
+    const topic = new Topic(name, exchange, record);
+    this.#topics.set(name.toLowerCase(), topic);
+    const devices = this.#host.topology.exchanges.get(this.#vhost.sessions.exchangeName);
+    if (devices !== undefined)
+      this.#bridges.set(topic, new TopicBridge(topic, devices, this.#host));
+    return topic;
+  }
+
+  #attach(topic: Topic, name: string, record: SubscriptionRecord): Subscription {
+    const subscription = new Subscription(topic, name, record, this.#host);
+    const filters = filtersOf(topic, record);
+    try {
+      for (const filter of filters) this.#bind(subscription, filter);
+    } catch (error) {
+      for (const filter of filters) this.#unbind(subscription, filter);
+      throw error;
+    }
+    topic.subscriptions.set(name.toLowerCase(), subscription);
+    return subscription;
+  }
+
+  #forget(subscription: Subscription): void {
+    subscription.end();
+    this.#queues.store.undefine('cmq_subscription', this.#key(subscription));
+  }
+
+  /** The record with queue names as they are written; the queues exist. */
+  #resolved(topic: Topic, record: SubscriptionRecord): SubscriptionRecord {
+    if (topic.record.filterType === 2 && record.bindingKeys.length === 0) {
+      throw new TopicError('no-binding-key', 'a topic of filterType 2 needs a binding key');
+    }
+    const { protocol, endpoint, deadLetterQueue } = record;
+    return {
+      ...record,
+      endpoint: protocol === 'queue' ? this.#queueName(endpoint) : endpoint,
+      deadLetterQueue: deadLetterQueue === undefined ? undefined : this.#queueName(deadLetterQueue),
+    };
+  }
+
+  #queueName(name: string): string {
+    const found = this.#findQueue(name);
+    if (found === undefined) throw new TopicError('no-queue', `there is no queue '${name}'`);
+    return found;
+  }
+
+  #findQueue(name: string): string | undefined {
+    const { queues } = this.#host.topology;
+    const exact = queues.get(name);
+    if (exact !== undefined) return exact.isExclusive ? undefined : name;
+    const wanted = name.toLowerCase();
+    for (const queue of queues.values()) {
+      if (!queue.isExclusive && queue.name.toLowerCase() === wanted) return queue.name;
+    }
+    return undefined;
+  }
+
+  #isTaken(name: string): boolean {
+    const { exchanges } = this.#host.topology;
+    if (this.find(name) !== undefined || exchanges.has(name)) return true;
+    const wanted = name.toLowerCase();
+    for (const existing of exchanges.keys()) if (existing.toLowerCase() === wanted) return true;
+    return false;
+  }
+
+  #authorizeSubscription(
+    actor: Actor,
+    topic: Topic,
+    name: string,
+    { protocol, endpoint, deadLetterQueue }: SubscriptionOptions,
+  ): void {
+    this.#authorize(actor, 'read', 'exchange', topic.name);
+    if (protocol === 'queue') {
+      this.#authorize(actor, 'write', 'queue', this.#findQueue(endpoint) ?? endpoint);
+    } else {
+      this.#authorize(actor, 'configure', 'queue', ownQueueName(topic.name, name));
+    }
+    if (deadLetterQueue === undefined) return;
+    this.#authorize(actor, 'write', 'queue', this.#findQueue(deadLetterQueue) ?? deadLetterQueue);
+  }
+
+  #authorize(
+    actor: Actor,
+    permission: 'configure' | 'write' | 'read',
+    kind: 'queue' | 'exchange',
+    name: string,
+  ): void {
+    this.#queues.access.authorize(actor.user, this.#vhost.name, permission, kind, name);
+  }
+
+  #bind(subscription: Subscription, { key, args }: Filter): void {
+    this.#host.topology.bind(subscription.topic.exchange, subscription, key, args);
+  }
+
+  #unbind(subscription: Subscription, { key, args }: Filter): void {
+    this.#host.topology.unbind(subscription.topic.exchange, subscription, key, args);
+  }
+
+  #persistTopic({ name, record }: Topic): void {
+    const key = definitionKey(this.#vhost.name, name);
+    this.#queues.store.define('cmq_topic', key, JSON.stringify(record));
+  }
+
+  #persistSubscription(subscription: Subscription): void {
+    const value = JSON.stringify(subscription.record);
+    this.#queues.store.define('cmq_subscription', this.#key(subscription), value);
+  }
+
+  #key({ topic, subscriptionName }: Subscription): string {
+    return definitionKey(this.#vhost.name, topic.name, subscriptionName);
+  }
+
+  #newId(prefix: string): string {
+    return `${prefix}-${hex(this.#port.random.bytes(ID_RANDOM_BYTES))}`;
+  }
+}
+
+interface Filter {
+  readonly key: string;
+  readonly args: FieldTable;
+}
+
+/** The bindings a record amounts to. */
+function filtersOf(topic: Topic, record: SubscriptionRecord): readonly Filter[] {
+  if (topic.record.filterType === 2) {
+    return [...new Set(record.bindingKeys)].map((key) => ({ key, args: EMPTY_TABLE }));
+  }
+  const tags: FieldValue = [...record.filterTags];
+  const args: FieldTable = tags.length === 0 ? EMPTY_TABLE : new Map([[BINDING_TAGS, tags]]);
+  return [{ key: '', args }];
+}
+
+function hex(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('hex');
+}
