@@ -15,9 +15,8 @@ export const TRACE_EVENTS_MAX = 10_000;
 /** Messages a redrive moves in one go: a fraction of a turn. */
 export const REDRIVE_BATCH_MAX = 256;
 
-/** Messages per second a redrive moves unless told otherwise, and at most. */
+/** Messages per second a redrive moves unless told otherwise. */
 export const REDRIVE_RATE_DEFAULT = 500;
-export const REDRIVE_RATE_MAX = 10_000;
 
 /** Messages without a way home that a redrive holds on to; at more it gives up. */
 export const REDRIVE_HELD_MAX = 10_000;

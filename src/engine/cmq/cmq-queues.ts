@@ -37,19 +37,25 @@ import type { AttributeChanges, DeadLetterBinding, QueueAttributes } from './que
 import { QueueCounters } from './queue-counters.ts';
 import { QueueNames } from './queue-names.ts';
 
-/** What an operator may limit. */
-export interface CmqQueueLimits {
-  /** Queues made over CMQ in one vhost. */
-  readonly queuesMax: number;
-  /** Ms in which a deleted name cannot be made again. */
-  readonly recreateAfterMs: number;
+/** What is wished for a queue. */
+export interface QueueWishes {
+  readonly changes?: AttributeChanges;
+  readonly deadLetter?: DeadLetterRequest | undefined;
 }
 
-/** A dead-letter binding as it is asked for. */
+/** A new queue, and what an operator limits. */
+export interface QueueCreation extends QueueWishes {
+  /** Queues made over CMQ in one vhost. */
+  readonly queuesMax?: number;
+  /** Ms in which a deleted name cannot be made again. */
+  readonly recreateAfterMs?: number;
+}
+
+/** A dead-letter binding as it is asked for; what is undefined stays as it was, or is usual. */
 export interface DeadLetterRequest {
   /** Name or id of the dead-letter queue. */
-  readonly queue: string;
-  readonly policy: 0 | 1;
+  readonly queue: string | undefined;
+  readonly policy?: number | undefined;
   readonly maxReceiveCount?: number | undefined;
   readonly maxTimeToLive?: number | undefined;
 }
@@ -63,10 +69,14 @@ const INTERNAL_PREFIXES = ['amq.', 'cmq.push.', 'mqtt-subscription-', 'mqtt-shar
 const MAX_RECEIVE_COUNT_DEFAULT = 10;
 const MAX_TIME_TO_LIVE_DEFAULT = 43_200;
 /** Deleted names remembered at most. */
-const COOLING_NAMES_MAX = 100_000;
+const COOLING_NAMES_MAX = 10_000;
+
+interface QueueAndTicket {
+  readonly queue: ClassicQueue;
+  readonly ticket: Ticket;
+}
 
 export class CmqQueues {
-  limits: CmqQueueLimits;
   readonly #vhost: VHost;
   readonly #queues: VHostQueues;
   readonly #names: QueueNames;
@@ -80,7 +90,6 @@ export class CmqQueues {
   onRecord: (queue: Queue, attributes: QueueAttributes | undefined) => void;
 
   constructor(vhost: VHost, queues: VHostQueues) {
-    this.limits = { queuesMax: 10_000, recreateAfterMs: 0 };
     this.#vhost = vhost;
     this.#queues = queues;
     this.#names = new QueueNames(vhost.topology);
@@ -97,48 +106,24 @@ export class CmqQueues {
   }
 
   /** Makes a queue. @throws BrokerError 403; CmqQueueError */
-  create(
-    actor: Actor,
-    name: string,
-    changes: AttributeChanges = {},
-    deadLetter?: DeadLetterRequest,
-  ): { readonly queue: ClassicQueue; readonly ticket: Ticket } {
+  create(actor: Actor, name: string, creation: QueueCreation = {}): QueueAndTicket {
     this.#authorize(actor, 'configure', name);
     if (!NAME_PATTERN.test(name)) throw new CmqQueueError('name', `'${name}' is no queue name`);
     if (this.#names.isTaken(name)) throw new CmqQueueError('exists', `queue '${name}' exists`);
-    if (this.count >= this.limits.queuesMax) {
+    if (this.count >= (creation.queuesMax ?? Infinity)) {
       throw new CmqQueueError('quota', `there are ${this.count} queues already`);
     }
-    this.#refuseCooling(name);
-    const nowMs = this.#queues.nowMs();
-    let attributes = changeAttributes(defaultAttributes(nowMs), changes, nowMs);
-    if (deadLetter !== undefined) {
-      const binding = this.#binding(actor, undefined, deadLetter);
-      attributes = withDeadLetter(attributes, binding, nowMs);
-    }
+    this.#refuseCooling(name, creation.recreateAfterMs ?? 0);
+    const attributes = this.#wished(actor, undefined, creation);
     const queue = this.#names.adding(() => this.#declare(actor, name)) as ClassicQueue;
     this.#put(queue, attributes);
     return { queue, ticket: this.#queues.ticket };
   }
 
-  /**
-   * Changes attributes, the binding with them when `deadLetter` is given.
-   * @throws BrokerError 403, 404; CmqQueueError
-   */
-  set(
-    actor: Actor,
-    name: string,
-    changes: AttributeChanges,
-    deadLetter?: DeadLetterRequest,
-  ): { readonly queue: ClassicQueue; readonly ticket: Ticket } {
+  /** Changes attributes and binding. @throws BrokerError 403, 404; CmqQueueError */
+  set(actor: Actor, name: string, wishes: QueueWishes): QueueAndTicket {
     const queue = this.find(actor, name, 'configure');
-    const nowMs = this.#queues.nowMs();
-    let attributes = changeAttributes(this.attributesOf(queue), changes, nowMs);
-    if (deadLetter !== undefined) {
-      const binding = this.#binding(actor, queue, deadLetter);
-      attributes = withDeadLetter(attributes, binding, nowMs);
-    }
-    this.#put(queue, attributes);
+    this.#put(queue, this.#wished(actor, queue, wishes));
     return { queue, ticket: this.#queues.ticket };
   }
 
@@ -158,11 +143,7 @@ export class CmqQueues {
       throw new CmqQueueError('bound', `queue '${queue.name}' takes the dead letters of ${names}`);
     }
     this.#queues.remove(queue);
-    if (this.limits.recreateAfterMs > 0) {
-      const lower = queue.name.toLowerCase();
-      this.#cooling.delete(lower);
-      if (this.#cooling.size < COOLING_NAMES_MAX) this.#cooling.set(lower, this.#queues.nowMs());
-    }
+    this.#noteDeleted(queue.name.toLowerCase());
     return this.#queues.ticket;
   }
 
@@ -170,9 +151,12 @@ export class CmqQueues {
    * A queue that CMQ may use, by its name in whatever case.
    * @throws BrokerError ACCESS_REFUSED, NOT_FOUND
    */
-  find(actor: Actor, name: string, right: PermissionKind): ClassicQueue {
+  find(actor: Actor, name: string, right: PermissionKind | 'any'): ClassicQueue {
     const queue = this.#names.find(name);
-    this.#authorize(actor, right, queue?.name ?? name);
+    const { access } = this.#queues;
+    const exactName = queue?.name ?? name;
+    if (right !== 'any') this.#authorize(actor, right, exactName);
+    else access.authorizeAny(actor.user, this.#vhost.name, 'queue', exactName);
     if (queue !== undefined && isUsable(queue)) return queue;
     throw new BrokerError('NOT_FOUND', `no ${resourceText('queue', name, this.#vhost.name)}`);
   }
@@ -235,17 +219,32 @@ export class CmqQueues {
     return this.#vhost.topology.queues.get(name)!;
   }
 
+  /** The record a queue is to have. @param queue undefined while it is being made */
+  #wished(
+    actor: Actor,
+    queue: ClassicQueue | undefined,
+    { changes = {}, deadLetter }: QueueWishes,
+  ): QueueAttributes {
+    const nowMs = this.#queues.nowMs();
+    const before = queue === undefined ? defaultAttributes(nowMs) : this.attributesOf(queue);
+    const binding =
+      deadLetter === undefined ? before.deadLetter : this.#binding(actor, queue, deadLetter);
+    return changeAttributes({ ...before, deadLetter: binding }, changes, nowMs);
+  }
+
   /** @param source undefined while it is being made */
   #binding(
     actor: Actor,
     source: ClassicQueue | undefined,
     request: DeadLetterRequest,
   ): DeadLetterBinding {
-    const queue = this.#byNameOrId(request.queue);
-    this.#authorize(actor, 'write', queue?.name ?? request.queue);
+    const before = source && this.attributesOf(source).deadLetter;
+    const wanted = request.queue ?? before?.queueName;
+    if (wanted === undefined) refuseBinding('no dead-letter queue is named');
+    const queue = this.#byNameOrId(wanted);
+    this.#authorize(actor, 'write', queue?.name ?? wanted);
     if (queue === undefined) {
-      const resource = resourceText('queue', request.queue, this.#vhost.name);
-      throw new BrokerError('NOT_FOUND', `no ${resource}`);
+      throw new BrokerError('NOT_FOUND', `no ${resourceText('queue', wanted, this.#vhost.name)}`);
     }
     if (queue === source) refuseBinding('a queue cannot take its own dead letters');
     if (this.attributesOf(queue).deadLetter !== undefined) {
@@ -260,11 +259,16 @@ export class CmqQueues {
         `queue '${queue.name}' takes the dead letters of ${SOURCES_MAX} queues already`,
       );
     }
-    const { policy } = request;
-    const maxReceiveCount = request.maxReceiveCount ?? MAX_RECEIVE_COUNT_DEFAULT;
-    const maxTimeToLive = request.maxTimeToLive ?? MAX_TIME_TO_LIVE_DEFAULT;
-    const boundAtMs = this.#queues.nowMs();
-    return { queueName: queue.name, policy, maxReceiveCount, maxTimeToLive, boundAtMs };
+    const policy = (request.policy ?? before?.policy ?? 0) === 0 ? 0 : 1;
+    const isSame = before?.queueName === queue.name && before.policy === policy;
+    return {
+      queueName: queue.name,
+      policy,
+      maxReceiveCount:
+        request.maxReceiveCount ?? before?.maxReceiveCount ?? MAX_RECEIVE_COUNT_DEFAULT,
+      maxTimeToLive: request.maxTimeToLive ?? before?.maxTimeToLive ?? MAX_TIME_TO_LIVE_DEFAULT,
+      boundAtMs: isSame ? before.boundAtMs : this.#queues.nowMs(),
+    };
   }
 
   #byNameOrId(text: string): ClassicQueue | undefined {
@@ -315,8 +319,17 @@ export class CmqQueues {
     }
   }
 
-  #refuseCooling(name: string): void {
-    const { recreateAfterMs } = this.limits;
+  #noteDeleted(lower: string): void {
+    this.#cooling.delete(lower);
+    this.#cooling.set(lower, this.#queues.nowMs());
+    if (this.#cooling.size <= COOLING_NAMES_MAX) return;
+    for (const [oldest] of this.#cooling) {
+      this.#cooling.delete(oldest);
+      return;
+    }
+  }
+
+  #refuseCooling(name: string, recreateAfterMs: number): void {
     const deletedAtMs = this.#cooling.get(name.toLowerCase());
     if (deletedAtMs === undefined) return;
     if (deletedAtMs + recreateAfterMs > this.#queues.nowMs()) {

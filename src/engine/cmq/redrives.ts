@@ -97,12 +97,12 @@ export class Redrives {
 
   /** The last redrive of a queue. @throws BrokerError 403, 404 */
   find(actor: Actor, name: string): Redrive | undefined {
-    return this.#byQueue.get(this.#cmqQueues.find(actor, name, 'configure'));
+    return this.#byQueue.get(this.#cmqQueues.find(actor, name, 'any'));
   }
 
   /** Stops one that runs; anything else is fine. @throws BrokerError 403, 404 */
   cancel(actor: Actor, name: string): Redrive | undefined {
-    const redrive = this.find(actor, name);
+    const redrive = this.#byQueue.get(this.#cmqQueues.find(actor, name, 'configure'));
     redrive?.cancel();
     return redrive;
   }

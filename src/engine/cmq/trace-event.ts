@@ -6,7 +6,6 @@
 export type TraceKind =
   | 'sent'
   | 'delayed'
-  | 'due'
   | 'rescheduled'
   | 'cancelled'
   | 'received'
@@ -33,8 +32,10 @@ export interface TraceEvent {
   readonly untilMs?: number | undefined;
   /** Messages concerned, when it concerns the whole queue. */
   readonly count?: number | undefined;
-  /** Queue on the other side: where it was moved to or came from. */
+  /** Queue it was moved to. */
   readonly queue?: string | undefined;
+  /** Why it died. */
+  readonly reason?: string | undefined;
 }
 
 /** Members in the order of the interface; absent ones left out. */

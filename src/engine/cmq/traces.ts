@@ -4,13 +4,16 @@
  * The queue itself tells what happens to its messages, whichever protocol causes it (`tracer`).
  * It does not know who asked: a caller that does runs the operation inside `as`.
  */
-import { carriedId } from '../queue/message-id.ts';
-import type { Entry } from '../message.ts';
+import type { Entry, Message } from '../message.ts';
 import { ClassicQueue } from '../queue/classic-queue.ts';
+import { carriedId } from '../queue/message-id.ts';
 import type { Queue } from '../queue/queue.ts';
 import type { VHost } from '../vhost.ts';
 import type { VHostQueues } from '../vhost-queues.ts';
 import type { QueueAttributes } from './queue-attributes.ts';
+import { QueueTrace } from './queue-trace.ts';
+import type { WriteEvent } from './queue-trace.ts';
+import { handleText } from './receipt-handle.ts';
 import type { TraceEvent, TraceKind } from './trace-event.ts';
 import { TraceLog } from './trace-log.ts';
 
@@ -38,8 +41,12 @@ export class Traces {
       this.#logs.delete(queue);
     } else if (attributes.trace && log === undefined) {
       this.#logs.set(queue, this.#log(queue));
+      const write: WriteEvent = (kind, details) => this.write(queue, kind, details);
+      const nowMs = () => this.#queues.nowMs();
+      queue.tracer = new QueueTrace(queue, write, nowMs, (message) => this.#carriedId(message));
     } else if (!attributes.trace && log !== undefined) {
       this.#logs.delete(queue);
+      queue.tracer = undefined;
     }
   }
 
@@ -66,12 +73,20 @@ export class Traces {
     log.write({ kind, atMs: this.#queues.nowMs(), ...(by !== undefined && { by }), ...details });
   }
 
+  /** Leases by handle were given to whoever acts. */
+  received(queue: ClassicQueue, entries: readonly Entry[]): void {
+    if (!this.#logs.has(queue)) return;
+    for (const entry of entries) {
+      const handle = handleText(queue.id, queue.handleOf(entry));
+      const msgId = queue.messageIdOf(entry);
+      this.write(queue, 'received', { msgId, handle, untilMs: entry.leaseUntilMs });
+    }
+  }
+
   /** A message went from a dead-letter queue to another. */
   redriven(from: Queue, entry: Entry, to: Queue): void {
-    if (!this.#logs.has(from) && !this.#logs.has(to)) return;
-    const { formats } = this.#vhost.publisher.host;
-    const msgId = carriedId(formats[entry.message.format]!.headers(entry.message));
-    this.write(from, 'redriven', { msgId, queue: to.name });
+    if (!this.#logs.has(from)) return;
+    this.write(from, 'redriven', { msgId: this.#carriedId(entry.message), queue: to.name });
   }
 
   /**
@@ -88,6 +103,10 @@ export class Traces {
     done: (events: readonly TraceEvent[]) => void,
   ): () => void {
     return (this.#logs.get(queue) ?? this.#log(queue)).query(options, done);
+  }
+
+  #carriedId(message: Message): string | undefined {
+    return carriedId(this.#vhost.publisher.host.formats[message.format]!.headers(message));
   }
 
   #log(queue: Queue): TraceLog {
