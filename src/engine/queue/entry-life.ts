@@ -1,0 +1,339 @@
+/**
+ * The life of an entry in a queue once it is published: what ends it, what counts, what is kept.
+ *
+ * A queue decides who gets what and when; the rules of a single entry stand here: its age, its
+ * leases, its counts, the record of them on disk, dead-lettering, parking for a rewind. Removal and
+ * what follows from it (dead letter, parked copy) happen in one synchronous run.
+ *
+ * Leases by handle are on disk and last over a restart; those of a connection end with it.
+ */
+import { EXPIRIES_PER_TURN, VISIBILITY_MS_DEFAULT } from '../../base/limits.ts';
+import type { Entry, Message } from '../message.ts';
+import { ENTRY_LEASED, ENTRY_READY, ENTRY_SETTLED, STORE_NONE } from '../message.ts';
+import type { RecoveredQueue } from '../ports.ts';
+import { AgeLimits } from './age-limits.ts';
+import type { Backlog } from './backlog.ts';
+import { rewoundCount, withFailureCount, withOrigin, withReceipt } from './entry-headers.ts';
+import { Leases } from './leases.ts';
+import { Parking } from './parking.ts';
+import { PriorityLevels } from './priority-levels.ts';
+import type { DeathReason, Queue, QueueHost } from './queue.ts';
+import { entryId } from './queue-inspector.ts';
+import type { QueueTracer } from './queue-tracer.ts';
+import { readLeased } from './restored-leases.ts';
+
+export class EntryLife {
+  readonly levels: PriorityLevels;
+  readonly ages: AgeLimits;
+  readonly #queue: Queue;
+  readonly #host: QueueHost;
+  readonly #isQuorum: boolean;
+  readonly #wake: (atMs: number) => void;
+  /** Deliveries awaiting settlement. */
+  unackedCount: number;
+  /** Told what happens to each message, while somebody wants to know. */
+  tracer: QueueTracer | undefined;
+  /** Made by the first lease with a deadline. */
+  #leases: Leases | undefined;
+  /** Made by the first message settled while there is a rewind window. */
+  #parking: Parking | undefined;
+
+  /** @param wake asks for the queue's `tick` at a wall ms */
+  constructor(queue: Queue, host: QueueHost, wake: (atMs: number) => void) {
+    const { settings } = queue;
+    this.levels = new PriorityLevels(queue.id, settings, host, () => host.markDirty(queue));
+    this.ages = new AgeLimits(settings);
+    this.#queue = queue;
+    this.#host = host;
+    this.#isQuorum = settings.queueType === 'quorum';
+    this.#wake = wake;
+    this.unackedCount = 0;
+    this.tracer = undefined;
+    this.#leases = undefined;
+    this.#parking = undefined;
+  }
+
+  /** Leases with a deadline, when there ever were any. */
+  get leases(): Leases | undefined {
+    return this.#leases;
+  }
+
+  /** The rewindable messages, when there ever were any. */
+  get parking(): Parking | undefined {
+    return this.#parking;
+  }
+
+  /** Takes over what the last process left of a level. */
+  restore(level: number, recovered: RecoveredQueue): void {
+    const backlog = this.levels.at(level);
+    const nowMs = this.#host.nowMs();
+    const leased = recovered.leased.filter((lease) => lease.leaseUntilMs > nowMs);
+    const sequences = leased.map(({ sequence }) => sequence);
+    backlog.restore(recovered, sequences);
+    this.ages.restored(nowMs);
+    for (const { sequence, notBeforeMs } of recovered.delayed) {
+      this.ages.add({ level, sequence, publishedAtMs: notBeforeMs });
+    }
+    if (sequences.length > 0) this.#restoreLeases(level, backlog, sequences);
+  }
+
+  restoreParked(recovered: RecoveredQueue): void {
+    this.#parkingLot().restore(recovered);
+  }
+
+  levelOf(backlog: Backlog): number {
+    return backlog.id - this.#queue.id;
+  }
+
+  idOf(backlog: Backlog, entry: Entry): string {
+    return entryId(this.#host, this.#queue.id, this.levelOf(backlog), entry);
+  }
+
+  push(backlog: Backlog, message: Message, expiresAtMs: number, isDurable: boolean): Entry {
+    const { ages } = this;
+    const { publishedAtMs } = message;
+    if (!ages.isSet || !ages.isStray(publishedAtMs, this.#host.nowMs())) {
+      return backlog.push(message, expiresAtMs, isDurable);
+    }
+    const entry = backlog.push(message, expiresAtMs, isDurable, publishedAtMs);
+    ages.add({ level: this.levelOf(backlog), sequence: entry.sequence, publishedAtMs });
+    this.#wake(ages.nextMs);
+    return entry;
+  }
+
+  /** Notes a hand-over, gives it its deadline, and tells it in headers to whoever reads those. */
+  stamp(
+    backlog: Backlog,
+    entry: Entry,
+    visibilityMs: number | undefined,
+    isByHandle: boolean,
+  ): void {
+    const { settings } = this.#queue;
+    backlog.noteDelivered(entry.sequence);
+    entry.generation += 1;
+    const isCounted = isByHandle || settings.countsReceives === true;
+    if (isCounted) this.#countReceive(backlog, entry, isByHandle);
+    else if (entry.receiveCount > 0) entry.message = withFailureCount(this.#host, entry);
+    let leaseMs = visibilityMs ?? settings.visibilityTimeoutMs;
+    if (isByHandle) leaseMs ??= VISIBILITY_MS_DEFAULT;
+    if (leaseMs !== undefined || this.ages.isSet) {
+      const leases = this.#makeLeases();
+      leases.grant(entry, leaseMs === undefined ? Infinity : this.#host.nowMs() + leaseMs);
+      if (isByHandle) leases.name(this.levelOf(backlog), entry);
+      this.#wake(leases.nextMs);
+    }
+    if (isCounted) this.record(backlog, entry);
+  }
+
+  /** Gives a leased entry until `untilMs`, which is to come. */
+  extend(entry: Entry, untilMs: number): void {
+    const leases = this.#makeLeases();
+    leases.grant(entry, untilMs);
+    const backlog = this.levels.of(entry.message);
+    if (leases.hasHandle(this.levelOf(backlog), entry)) this.record(backlog, entry);
+    this.#wake(leases.nextMs);
+  }
+
+  /**
+   * A hand-over is over and the entry comes back: puts it into the backlog again, unless its age
+   * or the delivery limit ends it.
+   */
+  comeBack(entry: Entry, countsAsFailure: boolean): void {
+    const backlog = this.levels.of(entry.message);
+    const hadHandle = this.#leases?.end(this.levelOf(backlog), entry) === true;
+    entry.isRedelivered = true;
+    entry.leaseUntilMs = Infinity;
+    if (this.ages.isSet && this.#endByAge(backlog, entry, this.#host.nowMs())) return;
+    if (hadHandle || this.#queue.settings.countsReceives === true) {
+      if (this.#isSpent(entry)) {
+        this.die(backlog, entry, 'delivery_limit');
+        return;
+      }
+      this.record(backlog, entry);
+      this.tracer?.released(entry, this.idOf(backlog, entry));
+    } else if (countsAsFailure && this.#countFailure(backlog, entry)) return;
+    entry.state = ENTRY_READY;
+    backlog.putBack(entry);
+  }
+
+  /** Settles an entry: consumed. */
+  settle(backlog: Backlog, entry: Entry): void {
+    if ((this.#queue.settings.rewindMs ?? 0) > 0) {
+      const parking = this.#parkingLot();
+      parking.park(entry, this.idOf(backlog, entry));
+      this.#wake(parking.nextMs);
+    }
+    this.tracer?.deleted(entry, this.idOf(backlog, entry));
+    this.end(backlog, entry);
+  }
+
+  /** Wall ms at which a limit ends an entry at the head. */
+  headEndsAtMs(entry: Entry): number {
+    if (!this.ages.isSet) return entry.expiresAtMs;
+    return Math.min(entry.expiresAtMs, this.ages.deadlineMs(entry.message.publishedAtMs));
+  }
+
+  /** Ends an entry that a limit ends now and that has left the backlog. */
+  endHead(backlog: Backlog, entry: Entry, nowMs: number): void {
+    if (this.ages.isSet && this.#endByAge(backlog, entry, nowMs)) return;
+    this.die(backlog, entry, 'expired');
+  }
+
+  /** Ends what is due at the heads, a turn's share of it. Returns when to look again (wall ms). */
+  endHeads(nowMs: number): number {
+    let nextMs = Infinity;
+    let budget = EXPIRIES_PER_TURN;
+    for (const backlog of this.levels.backlogs) {
+      for (;;) {
+        const entry = backlog.peek();
+        if (entry === undefined) {
+          if (backlog.count > 0) backlog.pageIn();
+          break;
+        }
+        const endsAtMs = this.headEndsAtMs(entry);
+        if (endsAtMs > nowMs || budget === 0) {
+          nextMs = Math.min(nextMs, endsAtMs);
+          break;
+        }
+        budget -= 1;
+        backlog.shift();
+        this.endHead(backlog, entry, nowMs);
+      }
+    }
+    return nextMs;
+  }
+
+  /** Ends what has passed an age limit out of the order of publishing. */
+  endStrays(nowMs: number): void {
+    const { ages } = this;
+    for (let stray = ages.takeDue(nowMs); stray !== undefined; stray = ages.takeDue(nowMs)) {
+      const backlog = this.levels.at(stray.level);
+      // A leased one is not there: its lease, or its return, ends it.
+      backlog.takeOut(stray.sequence, (entry) => {
+        if (this.#queue.isDeleted) return;
+        if (this.#endByAge(backlog, entry, this.#host.nowMs())) return;
+        entry.state = ENTRY_READY;
+        backlog.putBack(entry);
+      });
+    }
+  }
+
+  /** Dead-letters and removes in one run. The entry has left the backlog already. */
+  die(backlog: Backlog, entry: Entry, reason: DeathReason): void {
+    let { message } = entry;
+    if (this.#queue.settings.countsReceives === true) {
+      const id = this.idOf(backlog, entry);
+      message = withOrigin(this.#host, entry, id, this.#queue.name);
+      this.tracer?.died(entry, id, reason);
+    }
+    this.#host.deadLetter(this.#queue, message, reason);
+    this.end(backlog, entry);
+  }
+
+  /** Forgets an entry for good, here and in the store. */
+  end(backlog: Backlog, entry: Entry): void {
+    const level = this.levelOf(backlog);
+    entry.state = ENTRY_SETTLED;
+    this.#leases?.end(level, entry);
+    if (entry.notBeforeMs > 0) this.ages.forget(level, entry);
+    if (entry.storeState !== STORE_NONE) this.#host.store.settle(backlog.id, entry);
+  }
+
+  /** Ends every lease with a deadline and its entry; returns how many. */
+  clearLeases(): number {
+    const held = this.#leases?.held() ?? new Set<Entry>();
+    for (const entry of held) this.end(this.levels.of(entry.message), entry);
+    const forget = (level: number, sequence: number) => {
+      this.#host.store.settleRange(this.#queue.id + level, sequence, sequence + 1);
+    };
+    const count = held.size + (this.#leases?.cancelUnread(forget) ?? 0);
+    this.unackedCount -= count;
+    return count;
+  }
+
+  /** Puts the entry's state on disk. A lease without a handle ends with the process. */
+  record(backlog: Backlog, entry: Entry): void {
+    if (entry.storeState === STORE_NONE) return;
+    const { leaseUntilMs } = entry;
+    const lasts = this.#leases?.hasHandle(this.levelOf(backlog), entry) === true;
+    if (!lasts) entry.leaseUntilMs = Infinity;
+    this.#host.store.update(backlog.id, entry);
+    entry.leaseUntilMs = leaseUntilMs;
+  }
+
+  #countReceive(backlog: Backlog, entry: Entry, isByHandle: boolean): void {
+    entry.receiveCount += 1;
+    if (entry.firstReceivedAtMs === 0) entry.firstReceivedAtMs = this.#host.nowMs();
+    const id = this.idOf(backlog, entry);
+    if (!isByHandle) entry.message = withReceipt(this.#host, entry, id);
+    this.tracer?.received(entry, id, isByHandle);
+  }
+
+  /** True when the hand-over that just ended was the last that the delivery limit allows. */
+  #isSpent(entry: Entry): boolean {
+    const limit = this.#queue.settings.deliveryLimit;
+    if (limit < 0 || entry.receiveCount <= limit) return false;
+    return rewoundCount(this.#host, entry.message) === undefined;
+  }
+
+  /** Counts a failed delivery; true when the limit ended the entry. */
+  #countFailure(backlog: Backlog, entry: Entry): boolean {
+    const limit = this.#queue.settings.deliveryLimit;
+    const isLimited = limit >= 0;
+    if (!isLimited && !this.#isQuorum) return false;
+    entry.receiveCount += 1;
+    if (isLimited && entry.receiveCount > limit) {
+      this.die(backlog, entry, 'delivery_limit');
+      return true;
+    }
+    this.record(backlog, entry);
+    return false;
+  }
+
+  /** Ends an entry that has left the backlog when an age limit says so. */
+  #endByAge(backlog: Backlog, entry: Entry, nowMs: number): boolean {
+    const fate = this.ages.fate(entry.message, nowMs);
+    if (fate === 'stays') return false;
+    if (fate === 'dead-letter') {
+      this.die(backlog, entry, 'expired');
+    } else {
+      this.tracer?.expired(entry.message, this.idOf(backlog, entry));
+      this.end(backlog, entry);
+    }
+    return true;
+  }
+
+  #restoreLeases(level: number, backlog: Backlog, sequences: readonly number[]): void {
+    const leases = this.#makeLeases();
+    this.unackedCount += sequences.length;
+    for (const sequence of sequences) leases.expect(level, sequence);
+    const isWanted = () => !this.#queue.isDeleted;
+    readLeased(this.#host.store, backlog.id, sequences, isWanted, (sequence, entry) => {
+      if (!leases.isExpected(level, sequence)) return;
+      if (entry === undefined) {
+        this.unackedCount -= 1;
+      } else {
+        entry.state = ENTRY_LEASED;
+        entry.isRedelivered = true;
+        entry.generation = 1;
+        leases.grant(entry, entry.leaseUntilMs);
+        leases.name(level, entry);
+        this.#wake(leases.nextMs);
+      }
+      leases.arrived(level, sequence);
+    });
+  }
+
+  #makeLeases(): Leases {
+    this.#leases ??= new Leases((entry) =>
+      Math.min(entry.leaseUntilMs, this.ages.retentionEndMs(entry.message.publishedAtMs)),
+    );
+    return this.#leases;
+  }
+
+  #parkingLot(): Parking {
+    const { settings, id } = this.#queue;
+    this.#parking ??= new Parking(id, this.#host, settings.rewindMs ?? 0);
+    return this.#parking;
+  }
+}

@@ -1,0 +1,173 @@
+/**
+ * The way into a queue: limits, delay, the place a message gets.
+ */
+import type { Message } from '../message.ts';
+import { DelayQueue } from './delay-queue.ts';
+import { withId } from './entry-headers.ts';
+import type { EntryLife } from './entry-life.ts';
+import type { LengthLimit } from './length-limit.ts';
+import { DELAYED_KIND, placeId, READY_KIND } from './message-id.ts';
+import { hasLengthLimit } from './overflow.ts';
+import type { Queue, QueueHost } from './queue.ts';
+import { ENQUEUED, ENQUEUED_DURABLE, REFUSED } from './queue.ts';
+import type { QueueSettings } from './settings.ts';
+
+/** Store id of the delayed entries, above those of the 256 priority levels. */
+export const DELAYED_ID_OFFSET = 256;
+
+export class Intake {
+  readonly #queue: Queue;
+  readonly #host: QueueHost;
+  readonly #life: EntryLife;
+  readonly #limit: LengthLimit;
+  /** True while a consumer could take a message now. */
+  readonly #hasCredit: () => boolean;
+  #droppedTransientCount: number;
+  /** Some ready entry may have a TTL or an age limit. */
+  mayExpire: boolean;
+  /** Made by the first delayed message. */
+  #delayed: DelayQueue | undefined;
+  /** Where the message published last lies. */
+  #lastKind: number;
+  #lastLevel: number;
+  #lastSequence: number;
+
+  constructor(
+    queue: Queue,
+    host: QueueHost,
+    life: EntryLife,
+    limit: LengthLimit,
+    hasCredit: () => boolean,
+  ) {
+    this.#queue = queue;
+    this.#host = host;
+    this.#life = life;
+    this.#limit = limit;
+    this.#hasCredit = hasCredit;
+    this.#droppedTransientCount = 0;
+    this.mayExpire = false;
+    this.#delayed = undefined;
+    this.#lastKind = READY_KIND;
+    this.#lastLevel = 0;
+    this.#lastSequence = 0;
+  }
+
+  /** The messages not ready yet; undefined when there never were any. */
+  get delayed(): DelayQueue | undefined {
+    return this.#delayed;
+  }
+
+  /** Transient messages dropped for want of a reader, or of a quick one. */
+  get droppedTransientCount(): number {
+    return this.#droppedTransientCount;
+  }
+
+  /** Id of the message taken last by its place. */
+  get lastMessageId(): string {
+    return placeId(this.#queue.id, this.#lastKind, this.#lastLevel, this.#lastSequence);
+  }
+
+  /** Returns ENQUEUED, ENQUEUED_DURABLE or REFUSED. */
+  publish(message: Message): number {
+    const { settings } = this.#queue;
+    if (!message.isPersistent && settings.transientReadyMax !== undefined) {
+      if (this.#dropsTransient(settings)) return ENQUEUED;
+    }
+    const hasLimit = hasLengthLimit(settings);
+    if (hasLimit && settings.overflow !== 'drop-head') {
+      if (this.#limit.isFullFor(message)) return this.#refuse(message);
+    }
+    if (settings.delayMs !== undefined && settings.delayMs > 0) {
+      return this.delay(message, message.publishedAtMs + settings.delayMs);
+    }
+    if (settings.heapMax !== undefined && this.#isHeapFull(settings.heapMax)) return REFUSED;
+    const taken = this.append(message, message.publishedAtMs, hasLimit);
+    this.#life.tracer?.sent(message, this.lastMessageId, this.#host.nowMs());
+    return taken;
+  }
+
+  /** Takes a message that is ready at `dueAtMs`. Its TTL begins then, its age now. */
+  delay(message: Message, dueAtMs: number): number {
+    const { settings } = this.#queue;
+    if (settings.heapMax !== undefined && this.#isHeapFull(settings.heapMax)) return REFUSED;
+    const delays = this.delays();
+    this.#lastKind = DELAYED_KIND;
+    this.#lastLevel = 0;
+    this.#lastSequence = delays.nextSequence;
+    const counts = settings.countsReceives === true;
+    const named = counts ? withId(this.#host, message, this.lastMessageId) : message;
+    this.#life.tracer?.sent(named, this.lastMessageId, dueAtMs);
+    return delays.publish(named, dueAtMs, this.#isDurableFor(message));
+  }
+
+  /** Appends a message that is ready; its TTL began at `readyAtMs`. */
+  append(message: Message, readyAtMs: number, hasLimit: boolean): number {
+    const { settings } = this.#queue;
+    let ttlMs = message.expirationMs;
+    const queueTtlMs = settings.messageTtlMs;
+    if (queueTtlMs !== undefined && (ttlMs < 0 || queueTtlMs < ttlMs)) ttlMs = queueTtlMs;
+    if (ttlMs >= 0 || this.#life.ages.isSet) this.mayExpire = true;
+    const expiresAtMs = ttlMs < 0 ? Infinity : readyAtMs + ttlMs;
+    const isDurable = this.#isDurableFor(message);
+    const backlog = this.#life.levels.of(message);
+    const entry = this.#life.push(backlog, message, expiresAtMs, isDurable);
+    this.#lastKind = READY_KIND;
+    this.#lastLevel = this.#life.levelOf(backlog);
+    this.#lastSequence = entry.sequence;
+    if (!this.#queue.isDirty) this.#host.markDirty(this.#queue);
+    if (hasLimit && this.#limit.isOver) this.#limit.trim();
+    return isDurable ? ENQUEUED_DURABLE : ENQUEUED;
+  }
+
+  /** The messages not ready yet. */
+  delays(): DelayQueue {
+    if (this.#delayed === undefined) {
+      const id = this.#queue.id + DELAYED_ID_OFFSET;
+      const dropped = (message: Message) => this.#life.tracer?.expired(message, undefined);
+      this.#delayed = new DelayQueue(id, this.#host, (m) => this.#release(m), { dropped });
+      this.#delayed.setRetention(this.#queue.settings.retentionMs);
+    }
+    return this.#delayed;
+  }
+
+  /** A delayed message is due. */
+  #release(message: Message): void {
+    const nowMs = this.#host.nowMs();
+    const fate = this.#life.ages.fate(message, nowMs);
+    if (fate === 'stays') {
+      this.append(message, nowMs, false);
+      const isDropping = this.#queue.settings.overflow === 'drop-head';
+      if (isDropping && this.#limit.isOver) this.#limit.trim();
+      return;
+    }
+    this.#life.tracer?.expired(message, undefined);
+    if (fate === 'dead-letter') this.#host.deadLetter(this.#queue, message, 'expired');
+  }
+
+  #dropsTransient(settings: QueueSettings): boolean {
+    const isAbsent = settings.dropsTransientWhenIdle === true && this.#queue.consumerCount === 0;
+    // While a consumer takes what it gets, the backlog is of this turn's making.
+    const isSlow = this.#queue.readyCount >= settings.transientReadyMax! && !this.#hasCredit();
+    if (!isAbsent && !isSlow) return false;
+    this.#droppedTransientCount += 1;
+    return true;
+  }
+
+  #refuse(message: Message): number {
+    if (this.#queue.settings.overflow === 'reject-publish-dlx') {
+      this.#host.deadLetter(this.#queue, message, 'maxlen');
+    }
+    return REFUSED;
+  }
+
+  /** Messages in all states count. */
+  #isHeapFull(heapMax: number): boolean {
+    const { readyCount, unackedCount } = this.#queue;
+    return readyCount + unackedCount + (this.#delayed?.count ?? 0) >= heapMax;
+  }
+
+  #isDurableFor(message: Message): boolean {
+    const { isDurable, settings } = this.#queue;
+    return isDurable && (message.isPersistent || settings.queueType === 'quorum');
+  }
+}

@@ -1,0 +1,65 @@
+import type { Message } from '../message.ts';
+import type { EntryLife } from './entry-life.ts';
+import { isOverLimit } from './overflow.ts';
+import type { QueueSettings } from './settings.ts';
+
+/** Keeps a queue within its length limits by dropping from the head. */
+export class LengthLimit {
+  readonly #life: EntryLife;
+  readonly #settings: () => QueueSettings;
+  /** Gives consumers that wait their share first. */
+  readonly #deliver: () => void;
+  /** Over a limit by entries that must be read before they can be dropped. */
+  #isExcessPaged: boolean;
+
+  constructor(life: EntryLife, settings: () => QueueSettings, deliver: () => void) {
+    this.#life = life;
+    this.#settings = settings;
+    this.#deliver = deliver;
+    this.#isExcessPaged = false;
+  }
+
+  get isOver(): boolean {
+    const { levels } = this.#life;
+    return isOverLimit(this.#settings(), levels.count, levels.bodyBytes);
+  }
+
+  /** True when one more message is too many although consumers took what they could. */
+  isFullFor(message: Message): boolean {
+    if (!this.#wouldExceed(message)) return false;
+    this.#deliver();
+    return this.#wouldExceed(message);
+  }
+
+  /** Drops from the head until the limits hold; consumers waiting take theirs first. */
+  trim(): void {
+    this.#deliver();
+    this.#drop();
+  }
+
+  /** Goes on with what had to be read first. */
+  resume(): void {
+    if (this.#isExcessPaged) this.#drop();
+  }
+
+  #wouldExceed(message: Message): boolean {
+    const { levels } = this.#life;
+    const bytes = levels.bodyBytes + message.bodyBytes;
+    return isOverLimit(this.#settings(), levels.count + 1, bytes);
+  }
+
+  #drop(): void {
+    this.#isExcessPaged = false;
+    while (this.isOver) {
+      const backlog = this.#life.levels.top();
+      const entry = backlog?.peek();
+      if (backlog === undefined || entry === undefined) {
+        this.#isExcessPaged = true;
+        backlog?.pageIn();
+        return;
+      }
+      backlog.shift();
+      this.#life.die(backlog, entry, 'maxlen');
+    }
+  }
+}
