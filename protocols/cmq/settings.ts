@@ -16,6 +16,8 @@ export interface CmqSettings {
   readonly topicsMax: number;
   /** Subscriptions of one topic; beyond: 4500. */
   readonly subscriptionsMax: number;
+  /** Seconds until the name of a deleted queue may be taken again; before: 6040. */
+  readonly nameCoolDownSeconds: number;
   /** A publish that no filter matches fails with 6030 instead of being dropped. */
   readonly failsUnmatched: boolean;
 }
@@ -28,5 +30,6 @@ export const DEFAULT_CMQ_SETTINGS: CmqSettings = {
   queuesMax: 10_000,
   topicsMax: 10_000,
   subscriptionsMax: 1_000,
+  nameCoolDownSeconds: 0,
   failsUnmatched: false,
 };

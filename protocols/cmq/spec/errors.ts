@@ -40,6 +40,7 @@ export const CMQ_ERRORS = {
   PARAMETER_NOT_IN_URI: row(4000, 10400, 'MissingParameter', 'cannot find parameter %s in uri'),
   ACTION_MISSING: row(4000, 10280, 'InvalidAction', 'action is not existed'),
   ACTION_UNKNOWN: row(4000, 10430, 'InvalidAction', 'action name %s is not existed'),
+  VERSION_UNKNOWN: row(4000, 10430, 'NoSuchVersion', 'api version %s is not existed'),
   HTTP_METHOD: row(
     4000,
     10410,

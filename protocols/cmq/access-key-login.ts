@@ -1,0 +1,46 @@
+import type { Broker } from '../../src/engine/broker.ts';
+import { type AccessKey, KEY_ID_PREFIX } from '../../src/engine/access/access-key.ts';
+import type { Actor } from '../../src/engine/actor.ts';
+import { CmqFailure } from './error-mapper.ts';
+
+/**
+ * The key of a SecretId.
+ * @throws CmqFailure SECRET_ID_PREFIX, SECRET_ID_UNKNOWN, KEY_DISABLED
+ */
+export function findKey(broker: Broker, secretId: string): AccessKey {
+  const key = broker.access.keys.find(secretId);
+  if (key === undefined) {
+    const hasPrefix = secretId.startsWith(KEY_ID_PREFIX);
+    throw new CmqFailure(hasPrefix ? 'SECRET_ID_UNKNOWN' : 'SECRET_ID_PREFIX');
+  }
+  if (!key.isEnabled) throw new CmqFailure('KEY_DISABLED');
+  return key;
+}
+
+/** Whom a request acts for: the user of a key, or of the anonymous mode, in its vhost. */
+export interface Account {
+  readonly user: string;
+  readonly vhost: string;
+}
+
+/**
+ * Who a request acts as.
+ * @throws CmqFailure ACCOUNT_ILLEGAL when the user or the vhost is gone, or it may not be used
+ */
+export function actorOf(
+  broker: Broker,
+  account: Account,
+  connectionId: number,
+  isLoopback: boolean,
+): Actor {
+  const { access } = broker;
+  const user = access.user(account.user);
+  const vhost = broker.vhost(account.vhost);
+  const isAllowed =
+    user !== undefined &&
+    vhost !== undefined &&
+    access.mayOpenVhost(user, vhost.name) &&
+    access.mayConnectFrom(user, isLoopback);
+  if (!isAllowed) throw new CmqFailure('ACCOUNT_ILLEGAL');
+  return { user, vhost, connectionId };
+}

@@ -1,0 +1,396 @@
+/**
+ * The CMQ side of an HTTP listener.
+ *
+ *     request -> body -> form or JSON -> action -> key and signature -> rate -> parameters -> handler
+ *                                                                                                |
+ *     HTTP 200 with a code  <-  reply or failure, at once, after a commit, or when a poll ends  <-+
+ *
+ * 1. The API is told by the request: X-TC-Action is 3.0, a form with `Version` its older signature
+ *    mode, any other form 2.0. All actions are on each path.
+ * 2. Nothing is looked up or changed before the signature is good, but for the name of the action.
+ * 3. Each request is answered once, in the order of its connection; Node keeps pipelined answers.
+ * 4. A client that goes before its answer is not waited for: `onGone` of its call runs.
+ */
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
+import { isLoopbackAddress } from '../../src/net/loopback.ts';
+import { type Account, actorOf } from './access-key-login.ts';
+import type { CmqDeps, CmqHandlers } from './dispatcher.ts';
+import { CmqFailure, parameterFailure, toCmqFailure } from './error-mapper.ts';
+import { type Form, parseForm } from './form.ts';
+import { type ReplyFormat, ReplyFormatV2, ReplyFormatV3 } from './reply-format.ts';
+import { type Incoming, RequestAuthenticator } from './request-authenticator.ts';
+import {
+  bindParameters,
+  FormSource,
+  ObjectSource,
+  type ParameterSource,
+} from './request-binder.ts';
+import { readBody } from './request-body.ts';
+import { codeOf, RequestCall } from './request-call.ts';
+import { type CmqSample, RequestMetrics } from './request-metrics.ts';
+import type { Parameters } from './request-parameters.ts';
+import { RequestRate } from './request-rate.ts';
+import { TC3_ALGORITHM } from './signature-v3.ts';
+import { ACTIONS_V2, ACTIONS_V3, type ActionSpec, type ActionV3 } from './spec/actions.ts';
+import { CMQ_ERRORS, errorText } from './spec/errors.ts';
+import { REQUEST_BYTES_MAX } from './spec/queue-actions.ts';
+
+/** Where every SDK but one sends its requests; that one sends to `/`. */
+const CMQ_PATH = '/v2/index.php';
+/** What counts are under when no action is known. */
+const NO_ACTION = 'none';
+
+export interface CmqAcceptorDeps extends CmqDeps {
+  readonly handlers: CmqHandlers;
+  /** Time that calls under way have when the server stops, in ms. */
+  readonly closeTimeoutMs: number;
+}
+
+export interface CmqAcceptor {
+  /** Whether a request is CMQ's: the path says so, or what is asked of `/`. */
+  takes(request: IncomingMessage): boolean;
+  readonly onRequest: RequestListener;
+  /** Figures that only grow. */
+  samples(): readonly CmqSample[];
+  /** Ends parked polls, lets other calls finish, and refuses new ones. */
+  closeAll(): Promise<void>;
+}
+
+/** Makes the acceptor of one or more HTTP listeners. */
+export function createCmqAcceptor(deps: CmqAcceptorDeps): CmqAcceptor {
+  return new Acceptor(deps);
+}
+
+/** An action that was asked for, with where its parameters are. */
+interface Asked {
+  readonly spec: ActionSpec;
+  readonly v3: ActionV3 | undefined;
+  readonly source: ParameterSource;
+  readonly account: Account;
+}
+
+class Acceptor implements CmqAcceptor {
+  readonly onRequest: RequestListener;
+  readonly #deps: CmqAcceptorDeps;
+  readonly #authenticator: RequestAuthenticator;
+  readonly #rate: RequestRate;
+  readonly #metrics: RequestMetrics;
+  readonly #connectionId: number;
+  readonly #open: Set<RequestCall>;
+  /** Where request ids start: they differ between starts of the server. */
+  readonly #firstId: bigint;
+  #requestCount: number;
+  #isClosing: boolean;
+  #onIdle: (() => void) | undefined;
+
+  constructor(deps: CmqAcceptorDeps) {
+    this.#deps = deps;
+    this.#authenticator = new RequestAuthenticator(deps);
+    this.#rate = new RequestRate(deps.clock, deps.settings.requestsPerSecond);
+    this.#metrics = new RequestMetrics();
+    this.#connectionId = deps.broker.nextConnectionId();
+    this.#open = new Set();
+    const seed = Buffer.from(deps.random.bytes(8));
+    this.#firstId = seed.readBigUInt64BE() >> 1n;
+    this.#requestCount = 0;
+    this.#isClosing = false;
+    this.#onIdle = undefined;
+    this.onRequest = (request, response) => this.#accept(request, response);
+  }
+
+  takes({ url = '/', method, headers }: IncomingMessage): boolean {
+    const query = url.indexOf('?');
+    const path = query < 0 ? url : url.slice(0, query);
+    if (path === CMQ_PATH) return true;
+    if (path !== '/') return false;
+    const asksForAction = headers['x-tc-action'] !== undefined || /[?&]Action=/.test(url);
+    return method === 'POST' || (method === 'GET' && asksForAction);
+  }
+
+  samples(): readonly CmqSample[] {
+    return this.#metrics.samples();
+  }
+
+  async closeAll(): Promise<void> {
+    this.#isClosing = true;
+    for (const call of [...this.#open]) call.abandon();
+    if (this.#open.size === 0) return;
+    let timer: NodeJS.Timeout | undefined;
+    await new Promise<void>((resolve) => {
+      this.#onIdle = resolve;
+      timer = setTimeout(resolve, this.#deps.closeTimeoutMs);
+    });
+    clearTimeout(timer);
+  }
+
+  #accept(request: IncomingMessage, response: ServerResponse): void {
+    const { method = '', url = '/', headers } = request;
+    const mark = url.indexOf('?');
+    const head = {
+      method,
+      path: mark < 0 ? url : url.slice(0, mark),
+      query: mark < 0 ? '' : url.slice(mark + 1),
+      headers,
+      remoteAddress: request.socket.remoteAddress ?? '',
+    };
+    if (method === 'GET') {
+      request.resume();
+      this.#serve({ ...head, body: Buffer.alloc(0) }, response);
+      return;
+    }
+    readBody(request, (body) => {
+      if (method !== 'POST') {
+        this.#refuse(head, response, parameterFailure('HTTP_METHOD', method));
+      } else if (body === undefined || head.query.length > REQUEST_BYTES_MAX) {
+        this.#refuse(head, response, new CmqFailure('REQUEST_TOO_LARGE'));
+      } else this.#serve({ ...head, body }, response);
+    });
+  }
+
+  /** Before anything is known of the request but its head. */
+  #refuse(head: Pick<Incoming, 'headers'>, response: ServerResponse, failure: CmqFailure): void {
+    const isV3 = hasHeaderSignature(head.headers);
+    const format = isV3 ? new ReplyFormatV3(undefined) : new ReplyFormatV2(undefined);
+    this.#answerFailure(response, format, this.#nextId(), NO_ACTION, failure);
+  }
+
+  #serve(incoming: Incoming, response: ServerResponse): void {
+    if (hasHeaderSignature(incoming.headers)) {
+      this.#serveV3(incoming, response);
+      return;
+    }
+    const isGet = incoming.method === 'GET';
+    const form = parseForm(isGet ? incoming.query : incoming.body.toString('utf8'));
+    if (form === undefined) {
+      const failure = parameterFailure('REQUEST_UNPARSABLE', 'request');
+      this.#refuse(incoming, response, failure);
+      return;
+    }
+    const version = form.get('Version');
+    if (version === undefined) {
+      const format = new ReplyFormatV2(form.get('clientRequestId'));
+      const requestId = this.#nextId();
+      this.#run(incoming, response, format, requestId, form.get('Action'), () => {
+        const spec = actionV2(form);
+        const account = this.#authenticator.accountOfForm(incoming, form);
+        return { spec, v3: undefined, source: new FormSource(form), account };
+      });
+      return;
+    }
+    this.#runV3(incoming, response, version, form.get('Action'), () => {
+      if (form.repeated !== undefined) {
+        throw parameterFailure('PARAMETER_REPEATED', form.repeated);
+      }
+      const account = this.#authenticator.accountOfForm(incoming, form);
+      return { source: new FormSource(form), account };
+    });
+  }
+
+  #serveV3(incoming: Incoming, response: ServerResponse): void {
+    const version = incoming.headers['x-tc-version']?.toString();
+    const action = incoming.headers['x-tc-action']?.toString();
+    this.#runV3(incoming, response, version, action, () => {
+      const account = this.#authenticator.accountOfHeaders(incoming);
+      return { source: sourceOf(incoming), account };
+    });
+  }
+
+  #runV3(
+    incoming: Incoming,
+    response: ServerResponse,
+    version: string | undefined,
+    action: string | undefined,
+    prepare: () => Pick<Asked, 'source' | 'account'>,
+  ): void {
+    const found = ACTIONS_V3.get(`${version}/${action?.toLowerCase()}`);
+    const format = new ReplyFormatV3(found?.v3);
+    this.#run(incoming, response, format, this.#nextId(), action, () => {
+      if (found === undefined) throw unknownV3(version, action);
+      return { spec: found.action, v3: found.v3, ...prepare() };
+    });
+  }
+
+  /** Checks a request and runs its handler; what is thrown on the way is the answer. */
+  #run(
+    incoming: Incoming,
+    response: ServerResponse,
+    format: ReplyFormat,
+    requestId: string,
+    actionName: string | undefined,
+    prepare: () => Asked,
+  ): void {
+    let spec: ActionSpec | undefined;
+    try {
+      if (this.#isClosing) throw new CmqFailure('INTERNAL', 'the server is stopping');
+      const asked = prepare();
+      spec = asked.spec;
+      const handler = this.#deps.handlers.get(spec.name);
+      if (handler === undefined) throw unserved(spec, actionName);
+      this.#call(incoming, response, format, requestId, asked).run(handler);
+    } catch (error) {
+      const { failure, isFault } = toCmqFailure(error, spec ?? UNKNOWN_ACTION);
+      if (isFault) this.#logFault(error as Error, requestId);
+      else this.#logRefusal(failure, incoming.remoteAddress);
+      this.#answerFailure(response, format, requestId, spec?.name ?? NO_ACTION, failure);
+    }
+  }
+
+  /** @throws CmqFailure before there is a call to answer */
+  #call(
+    incoming: Incoming,
+    response: ServerResponse,
+    format: ReplyFormat,
+    requestId: string,
+    { spec, v3, source, account }: Asked,
+  ): RequestCall {
+    const { broker, logger } = this.#deps;
+    const { remoteAddress } = incoming;
+    const isLoopback = isLoopbackAddress(remoteAddress);
+    const actor = actorOf(broker, account, this.#connectionId, isLoopback);
+    if (!this.#rate.admit(account.vhost, spec.name)) throw new CmqFailure('REQUEST_RATE');
+    const parameters = bindParameters(spec, v3, source);
+    this.#checkDelay(parameters);
+    const call = new RequestCall({
+      broker,
+      logger,
+      spec,
+      api: v3 === undefined ? 2 : 3,
+      actor,
+      parameters,
+      requestId,
+      remoteAddress,
+      onSucceeded: (ended, fields) => {
+        this.#ended(ended);
+        this.#metrics.count(spec.name, 0);
+        this.#metrics.succeeded(countedCall(ended), fields);
+        write(response, format.succeeded(requestId, fields), this.#isClosing);
+      },
+      onFailed: (ended, failure) => {
+        this.#ended(ended);
+        this.#countFailure(ended, failure);
+        this.#answerFailure(response, format, requestId, spec.name, failure);
+      },
+    });
+    this.#open.add(call);
+    response.on('close', () => {
+      call.gone();
+      this.#ended(call);
+    });
+    return call;
+  }
+
+  #checkDelay(parameters: Parameters): void {
+    if (!parameters.has('delaySeconds')) return;
+    const max = this.#deps.settings.delaySecondsMax;
+    if (parameters.integer('delaySeconds') > max) throw new CmqFailure('DELAY_RANGE');
+  }
+
+  #ended(call: RequestCall): void {
+    if (this.#open.delete(call) && this.#open.size === 0) this.#onIdle?.();
+  }
+
+  #countFailure(call: RequestCall, failure: CmqFailure): void {
+    if (failure.error === 'NO_MESSAGE') this.#metrics.empty(countedCall(call));
+    else if (failure.error === 'BATCH_DELETE_PARTIAL') {
+      this.#metrics.succeeded(countedCall(call), failure.fields);
+    }
+  }
+
+  #answerFailure(
+    response: ServerResponse,
+    format: ReplyFormat,
+    requestId: string,
+    action: string,
+    failure: CmqFailure,
+  ): void {
+    this.#metrics.count(action, codeOf(failure));
+    write(response, format.failed(requestId, failure), this.#isClosing);
+  }
+
+  #logRefusal({ error, message }: CmqFailure, remoteAddress: string): void {
+    const isLogin = CMQ_ERRORS[error].code === 4100 || error === 'ACCOUNT_ILLEGAL';
+    if (isLogin) this.#deps.logger.warn({ reason: message, remoteAddress }, 'CMQ call refused');
+  }
+
+  #logFault({ message, stack }: Error, requestId: string): void {
+    const fields = { requestId, error: message, stack };
+    this.#deps.logger.error(fields, 'CMQ call failed by a fault of the server');
+  }
+
+  /** Decimal, as the service's own. */
+  #nextId(): string {
+    this.#requestCount += 1;
+    return String(this.#firstId + BigInt(this.#requestCount));
+  }
+}
+
+/** Stands for the row of an action that is not known. */
+const UNKNOWN_ACTION = { resource: 'queue', failure: 'INTERNAL' } as const;
+
+function countedCall({ spec, vhost, parameters }: RequestCall) {
+  return { action: spec, vhostName: vhost.name, parameters };
+}
+
+function hasHeaderSignature(headers: Incoming['headers']): boolean {
+  const isSigned = headers.authorization?.startsWith(TC3_ALGORITHM) === true;
+  return isSigned || headers['x-tc-action'] !== undefined;
+}
+
+/** @throws CmqFailure */
+function actionV2(form: Form): ActionSpec {
+  const name = form.get('Action');
+  if (name === undefined || name === '') throw new CmqFailure('ACTION_MISSING');
+  const spec = ACTIONS_V2.get(name.toLowerCase());
+  if (spec === undefined) throw parameterFailure('ACTION_UNKNOWN', name);
+  if (form.repeated !== undefined) throw parameterFailure('PARAMETER_REPEATED', form.repeated);
+  return spec;
+}
+
+function unknownV3(version: string | undefined, action: string | undefined): CmqFailure {
+  if (version === undefined) return parameterFailure('PARAMETER_MISSING', 'X-TC-Version');
+  if (action === undefined) return new CmqFailure('ACTION_MISSING');
+  const isKnown = [...ACTIONS_V3.keys()].some((key) => key.startsWith(`${version}/`));
+  if (!isKnown) return parameterFailure('VERSION_UNKNOWN', version);
+  return parameterFailure('ACTION_UNKNOWN', action);
+}
+
+function unserved(spec: ActionSpec, name = spec.name): CmqFailure {
+  const text = errorText('ACTION_UNKNOWN', name);
+  const why = spec.unserved === undefined ? '' : `: ${spec.unserved}`;
+  return new CmqFailure('ACTION_UNKNOWN', text + why);
+}
+
+/** @throws CmqFailure REQUEST_UNPARSABLE */
+function sourceOf({ method, query, headers, body }: Incoming): ParameterSource {
+  const isJson = headers['content-type']?.toLowerCase().includes('json') === true;
+  if (method === 'POST' && isJson) {
+    const object = parseObject(body);
+    if (object === undefined) throw parameterFailure('REQUEST_UNPARSABLE', 'request');
+    return new ObjectSource(object);
+  }
+  const form = parseForm(method === 'GET' ? query : body.toString('utf8'));
+  if (form === undefined) throw parameterFailure('REQUEST_UNPARSABLE', 'request');
+  if (form.repeated !== undefined) throw parameterFailure('PARAMETER_REPEATED', form.repeated);
+  return new FormSource(form);
+}
+
+function parseObject(body: Buffer): object | undefined {
+  try {
+    const value = JSON.parse(body.toString('utf8')) as unknown;
+    const isObject = typeof value === 'object' && value !== null && !Array.isArray(value);
+    return isObject ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function write(response: ServerResponse, text: string, isLast: boolean): void {
+  if (response.destroyed) return;
+  if (isLast) response.shouldKeepAlive = false;
+  response.writeHead(200, {
+    'content-type': 'application/json',
+    'content-length': Buffer.byteLength(text),
+    'x-content-type-options': 'nosniff',
+  });
+  response.end(text);
+}

@@ -1,0 +1,270 @@
+/**
+ * From what a request says to checked `Parameters`, by the action's row in the table.
+ *
+ * API 2.0 and the older mode of 3.0 bring a form (`msgTag.0=a&msgTag.1=b`), API 3.0 an object
+ * (`{"MsgTag": ["a", "b"]}`). What the table does not name is tolerated. The first thing that is
+ * wrong, in the order of the table, is the error.
+ */
+import { parameterFailure } from './error-mapper.ts';
+import type { Form } from './form.ts';
+import { Parameters, type ParameterValue } from './request-parameters.ts';
+import type { ActionSpec, ActionV3 } from './spec/actions.ts';
+import type { ParameterSpec } from './spec/parameters.ts';
+
+/** Where values come from. */
+export interface ParameterSource {
+  /** Undefined when it is not there. @throws CmqFailure when it is there as a list */
+  scalar(name: string): unknown;
+  /** Items in order. @throws CmqFailure for gaps, or when it is there as no list */
+  list(name: string, spec: ParameterSpec): readonly string[] | undefined;
+  /** JSON text. @throws CmqFailure */
+  json(name: string, spec: ParameterSpec): string | undefined;
+}
+
+/** @throws CmqFailure with the first thing that is wrong */
+export function bindParameters(
+  action: ActionSpec,
+  v3: ActionV3 | undefined,
+  source: ParameterSource,
+): Parameters {
+  const values = new Map<string, ParameterValue>();
+  for (const spec of action.parameters) {
+    const name = v3 === undefined ? spec.name : nameInV3(spec, v3);
+    const value = read(spec, name, source, v3 !== undefined);
+    if (value !== undefined) {
+      if (spec.members === undefined) values.set(spec.name, value);
+      else addMembers(action, spec, value as string, values);
+    } else if (spec.isRequired === true || (spec.isRequired === 'v2' && v3 === undefined)) {
+      throw parameterFailure(spec.missingError ?? 'PARAMETER_MISSING', name);
+    }
+  }
+  return new Parameters(values);
+}
+
+/** Name of a parameter in one action of API 3.0. */
+export function nameInV3(spec: ParameterSpec, v3: ActionV3): string {
+  return v3.parameters?.[spec.name] ?? spec.v3 ?? capitalized(spec.name);
+}
+
+/** `msgId` as `MsgId`. */
+export function capitalized(name: string): string {
+  return name.charAt(0).toUpperCase() + name.slice(1);
+}
+
+function read(
+  spec: ParameterSpec,
+  name: string,
+  source: ParameterSource,
+  isV3: boolean,
+): ParameterValue | undefined {
+  switch (spec.type) {
+    case 'list':
+      return readList(spec, name, source, isV3);
+    case 'json':
+      return source.json(name, spec);
+    case 'integer':
+      return readInteger(spec, name, source.scalar(name));
+    case 'flag':
+      return readFlag(name, source.scalar(name));
+    case 'text':
+      return readText(spec, name, source.scalar(name));
+  }
+}
+
+function readInteger(spec: ParameterSpec, name: string, raw: unknown): number | undefined {
+  if (raw === undefined || raw === null) return undefined;
+  const isText = typeof raw === 'string';
+  const isInteger = isText ? /^-?\d{1,20}$/.test(raw) : Number.isInteger(raw);
+  if (!isInteger) throw parameterFailure('PARAMETER_TYPE', name);
+  const value = Number(raw);
+  if (value < spec.min || value > spec.max) throw parameterFailure(spec.rangeError, name);
+  return value;
+}
+
+function readFlag(name: string, raw: unknown): boolean | undefined {
+  if (raw === undefined || raw === null) return undefined;
+  switch (typeof raw === 'string' ? raw.toLowerCase() : raw) {
+    case 'true':
+    case '1':
+    case 1:
+    case true:
+      return true;
+    case 'false':
+    case '0':
+    case 0:
+    case false:
+      return false;
+    default:
+      throw parameterFailure('PARAMETER_TYPE', name);
+  }
+}
+
+function readText(spec: ParameterSpec, name: string, raw: unknown): string | undefined {
+  if (raw === undefined || raw === null) return undefined;
+  if (typeof raw !== 'string') throw parameterFailure('PARAMETER_TYPE', name);
+  const isFitting = hasBytes(raw, spec.min, spec.max) && (spec.pattern?.test(raw) ?? true);
+  if (!isFitting) throw parameterFailure(spec.rangeError, name);
+  if (spec.choices !== undefined) {
+    // SDKs send optional words as empty texts.
+    if (raw === '' && spec.isRequired === false) return undefined;
+    if (!spec.choices.includes(raw)) throw parameterFailure(spec.rangeError, name);
+  }
+  checkDots(spec, name, raw);
+  return raw;
+}
+
+function readList(
+  spec: ParameterSpec,
+  name: string,
+  source: ParameterSource,
+  isV3: boolean,
+): readonly string[] | undefined {
+  const items = source.list(name, spec);
+  if (items === undefined) return undefined;
+  if (items.length < spec.min || items.length > spec.max) {
+    throw parameterFailure(spec.rangeError, name);
+  }
+  const { item } = spec;
+  for (const text of items) {
+    if (item !== undefined) {
+      const max = isV3 ? (item.v3Max ?? item.max) : item.max;
+      if (!hasBytes(text, item.min, max)) throw parameterFailure(item.rangeError, name);
+    }
+    checkDots(spec, name, text);
+  }
+  return items;
+}
+
+function checkDots(spec: ParameterSpec, name: string, value: string): void {
+  if (spec.dots === undefined) return;
+  let count = 0;
+  for (let at = value.indexOf('.'); at >= 0; at = value.indexOf('.', at + 1)) count += 1;
+  if (count > spec.dots.max) throw parameterFailure(spec.dots.error, name);
+}
+
+/** UTF-8 bytes; counted only when the length leaves a doubt. */
+function hasBytes(value: string, min: number, max: number): boolean {
+  if (value.length > max) return false;
+  if (value.length * 3 > max && Buffer.byteLength(value) > max) return false;
+  return value.length >= min || Buffer.byteLength(value) >= min;
+}
+
+/** Members of a JSON object stand for parameters of their own; those that were given win. */
+function addMembers(
+  action: ActionSpec,
+  spec: ParameterSpec,
+  text: string,
+  values: Map<string, ParameterValue>,
+): void {
+  const object = JSON.parse(text) as unknown;
+  if (typeof object !== 'object' || object === null || Array.isArray(object)) {
+    throw parameterFailure('PARAMETER_FORMAT', spec.name);
+  }
+  const source = new ObjectSource(object);
+  for (const [member, parameter] of Object.entries(spec.members!)) {
+    const target = action.parameters.find(({ name }) => name === parameter)!;
+    const value =
+      read(target, member, source, false) ?? read(target, capitalized(member), source, false);
+    if (value !== undefined && !values.has(parameter)) values.set(parameter, value);
+  }
+}
+
+/** `name.0` or `name.1` and on. */
+const INDEX = /^(?:0|[1-9]\d{0,3})$/;
+
+/** Parameters of a form. */
+export class FormSource implements ParameterSource {
+  readonly #form: Form;
+
+  constructor(form: Form) {
+    this.#form = form;
+  }
+
+  scalar(name: string): string | undefined {
+    const value = this.#form.get(name);
+    if (value === undefined && (this.#form.has(`${name}.0`) || this.#form.has(`${name}.1`))) {
+      throw parameterFailure('PARAMETER_REPEATED', name);
+    }
+    return value;
+  }
+
+  list(name: string, spec: ParameterSpec): readonly string[] | undefined {
+    if (this.#form.has(name)) throw parameterFailure('PARAMETER_FORMAT', name);
+    const { names, values } = this.#form;
+    const prefix = `${name}.`;
+    const items: (string | undefined)[] = [];
+    let count = 0;
+    for (const [at, full] of names.entries()) {
+      if (!full.startsWith(prefix)) continue;
+      const index = full.slice(prefix.length);
+      if (!INDEX.test(index)) throw parameterFailure('PARAMETER_FORMAT', full);
+      items[Number(index)] = values[at];
+      count += 1;
+    }
+    if (count === 0) return undefined;
+    if (count > spec.max) throw parameterFailure(spec.rangeError, name);
+    const first = items[0] === undefined ? 1 : 0;
+    const list = items.slice(first);
+    // Holes, and items beyond a hole, make the array longer than what was counted.
+    if (list.length !== count) throw parameterFailure('BATCH_INDEX', name);
+    return list as string[];
+  }
+
+  json(name: string, spec: ParameterSpec): string | undefined {
+    const text = this.scalar(name);
+    if (text === undefined || text === '') return undefined;
+    if (!hasBytes(text, spec.min, spec.max)) throw parameterFailure(spec.rangeError, name);
+    if (!isJson(text)) throw parameterFailure('PARAMETER_FORMAT', name);
+    return text;
+  }
+}
+
+/** Parameters of a JSON object; its own members only. */
+export class ObjectSource implements ParameterSource {
+  readonly #object: Readonly<Record<string, unknown>>;
+
+  constructor(object: object) {
+    this.#object = object as Readonly<Record<string, unknown>>;
+  }
+
+  scalar(name: string): unknown {
+    return Object.hasOwn(this.#object, name) ? this.#object[name] : undefined;
+  }
+
+  list(name: string): readonly string[] | undefined {
+    const value = this.scalar(name);
+    if (value === undefined || value === null) return undefined;
+    if (!Array.isArray(value)) throw parameterFailure('PARAMETER_TYPE', name);
+    const items = value as readonly unknown[];
+    if (!items.every((item) => typeof item === 'string')) {
+      throw parameterFailure('PARAMETER_TYPE', name);
+    }
+    return items;
+  }
+
+  json(name: string, spec: ParameterSpec): string | undefined {
+    const value = this.scalar(name);
+    if (value === undefined || value === null) return undefined;
+    const text = writeJson(value, name);
+    if (!hasBytes(text, spec.min, spec.max)) throw parameterFailure(spec.rangeError, name);
+    return text;
+  }
+}
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Nesting can be too deep to write. */
+function writeJson(value: unknown, name: string): string {
+  try {
+    return JSON.stringify(value);
+  } catch {
+    throw parameterFailure('PARAMETER_FORMAT', name);
+  }
+}

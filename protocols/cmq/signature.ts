@@ -1,0 +1,90 @@
+/**
+ * Signatures of API 2.0, which the older mode of API 3.0 shares:
+ *
+ *     METHOD host path ? k=v & k=v ...     Base64(HMAC-SHA1 or HMAC-SHA256, SecretKey)
+ *
+ * Keys are sorted by their bytes, values are raw, `Signature` is left out. Clients differ in what
+ * they take for their own host and in details of the rest, so a signature is good when any of the
+ * forms that stock clients use gives it:
+ *
+ *     host      as in the Host header; some leave the port out
+ *     `_`       in keys becomes `.`; the SDK of API 3.0 leaves it
+ *     `@...`    values that begin so are left out of a POST (files once), by some SDKs
+ */
+import { createHmac, timingSafeEqual } from 'node:crypto';
+import type { Form } from './form.ts';
+
+/** What a signature covers besides the parameters. */
+export interface SignedTarget {
+  readonly method: string;
+  /** The Host header. */
+  readonly host: string;
+  /** Without the query. */
+  readonly path: string;
+}
+
+/** Whether `Signature` of the form is what `secret` makes of the request. */
+export function isSignedBy(secret: string, target: SignedTarget, form: Form): boolean {
+  const given = Buffer.from(form.get('Signature') ?? '');
+  const hash = form.get('SignatureMethod') === 'HmacSHA256' ? 'sha256' : 'sha1';
+  for (const pairs of pairsToSign(target.method, form)) {
+    for (const host of hostForms(target.host)) {
+      const hmac = createHmac(hash, secret);
+      hmac.update(`${target.method}${host}${target.path}?`).update(pairs);
+      const own = Buffer.from(hmac.digest('base64'));
+      if (own.length === given.length && timingSafeEqual(own, given)) return true;
+    }
+  }
+  return false;
+}
+
+/** The host as it is, and without its port when it has one. */
+export function hostForms(host: string): readonly string[] {
+  const bare = host.replace(/:\d*$/, '');
+  return bare === host || bare === '' ? [host] : [host, bare];
+}
+
+/** Each form of the signed parameters that a client may have meant; nearly always one. */
+function pairsToSign(method: string, form: Form): readonly string[] {
+  const order = sortedOrder(form.names);
+  const isPost = method === 'POST';
+  const hasAt = isPost && form.values.some((value) => value.startsWith('@'));
+  const hasUnderscore = form.names.some((name) => name.includes('_'));
+  const forms = [joinPairs(form, order, { skipsAt: false, keepsUnderscore: false })];
+  if (hasAt) forms.push(joinPairs(form, order, { skipsAt: true, keepsUnderscore: false }));
+  if (hasUnderscore) {
+    forms.push(joinPairs(form, order, { skipsAt: false, keepsUnderscore: true }));
+    if (hasAt) forms.push(joinPairs(form, order, { skipsAt: true, keepsUnderscore: true }));
+  }
+  return forms;
+}
+
+/** Indexes in the order of the names' bytes; names are nearly always ASCII. */
+function sortedOrder(names: readonly string[]): readonly number[] {
+  const order = names.map((_, index) => index);
+  return order.sort((a, b) => compareBytes(names[a]!, names[b]!));
+}
+
+function compareBytes(a: string, b: string): number {
+  if (a === b) return 0;
+  // UTF-16 and UTF-8 order agree below the surrogates.
+  const isPlain = !/[\ud800-\uffff]/.test(a) && !/[\ud800-\uffff]/.test(b);
+  if (isPlain) return a < b ? -1 : 1;
+  return Buffer.compare(Buffer.from(a), Buffer.from(b));
+}
+
+function joinPairs(
+  form: Form,
+  order: readonly number[],
+  { skipsAt, keepsUnderscore }: { skipsAt: boolean; keepsUnderscore: boolean },
+): string {
+  let text = '';
+  for (const index of order) {
+    const name = form.names[index]!;
+    const value = form.values[index]!;
+    if (name === 'Signature' || (skipsAt && value.startsWith('@'))) continue;
+    if (text !== '') text += '&';
+    text += `${keepsUnderscore ? name : name.replaceAll('_', '.')}=${value}`;
+  }
+  return text;
+}
