@@ -39,6 +39,9 @@ import type { MqttCounters } from './sys-topics.ts';
 /** Packet ids are 1 to this. */
 const PACKET_ID_MAX = 65_535;
 const NO_IDS: readonly number[] = [];
+/** Never added to: what most connections have under way most of the time. */
+const NO_ENTRIES = new Map<number, Entry>();
+const NO_QUEUES = new Map<number, Queue>();
 
 /** Packets are written one at a time: one record a version does for all connections. */
 const PACKETS = [0, 1, 2, 3, 4, 5].map((version) => new OutgoingPublish(version));
@@ -68,10 +71,10 @@ export class Deliveries {
   readonly #sessions: Sessions;
   readonly #limits: DeliveryLimits;
   /** QoS 1 awaiting PUBACK, and QoS 2 awaiting PUBREC, by packet id. */
-  readonly #unacknowledged: Map<number, Entry>;
-  readonly #unreceived: Map<number, Entry>;
+  #unacknowledged: Map<number, Entry>;
+  #unreceived: Map<number, Entry>;
   /** Queues of those that come from shared subscriptions. */
-  readonly #sharedQueues: Map<number, Queue>;
+  #sharedQueues: Map<number, Queue>;
   readonly #aliases: Map<string, number> | undefined;
   readonly #packet: OutgoingPublish;
   #lastFreeId: number;
@@ -81,9 +84,9 @@ export class Deliveries {
     this.#session = session;
     this.#sessions = sessions;
     this.#limits = limits;
-    this.#unacknowledged = new Map();
-    this.#unreceived = new Map();
-    this.#sharedQueues = new Map();
+    this.#unacknowledged = NO_ENTRIES;
+    this.#unreceived = NO_ENTRIES;
+    this.#sharedQueues = NO_QUEUES;
     this.#aliases = limits.topicAliasMax > 0 ? new Map() : undefined;
     this.#packet = PACKETS[limits.version]!;
     this.#lastFreeId = PACKET_ID_MAX;
@@ -216,8 +219,9 @@ export class Deliveries {
       queue.acknowledge(entry);
       return;
     }
+    if (this.#unacknowledged === NO_ENTRIES) this.#unacknowledged = new Map();
     this.#unacknowledged.set(packetId, entry);
-    if (shared !== undefined) this.#sharedQueues.set(packetId, queue);
+    if (shared !== undefined) this.#noteShared(packetId, queue);
   }
 
   #deliverExactlyOnce(queue: Queue, entry: Entry, shared: Subscription | undefined): void {
@@ -230,6 +234,7 @@ export class Deliveries {
       return;
     }
     const packetId = this.#packetIdFor(entry, shared);
+    if (this.#unreceived === NO_ENTRIES) this.#unreceived = new Map();
     if (isPersistent) {
       this.#unreceived.set(packetId, entry);
       this.#host.replies.add(REPLY_DELIVERY, packetId, 0, this.#host.broker.ticket);
@@ -240,7 +245,12 @@ export class Deliveries {
       return;
     }
     this.#unreceived.set(packetId, entry);
-    if (shared !== undefined) this.#sharedQueues.set(packetId, queue);
+    if (shared !== undefined) this.#noteShared(packetId, queue);
+  }
+
+  #noteShared(packetId: number, queue: Queue): void {
+    if (this.#sharedQueues === NO_QUEUES) this.#sharedQueues = new Map();
+    this.#sharedQueues.set(packetId, queue);
   }
 
   #packetIdFor(entry: Entry, shared: Subscription | undefined): number {

@@ -27,6 +27,8 @@ import { isSysFilter } from './sys-topics.ts';
 
 const RETAIN_SEND = 0;
 const RETAIN_SEND_IF_NEW = 1;
+/** Never added to. */
+const NO_CONSUMERS = new Map<string, SessionConsumer>();
 
 export interface SubscribingHost extends ConsumerHost {
   readonly broker: Broker;
@@ -44,26 +46,30 @@ export class Subscribing {
   readonly #host: SubscribingHost;
   readonly #actor: Actor;
   readonly #session: Session;
-  /** Consumers by subscription filter; the session's own under ''. */
-  readonly #consumers: Map<string, SessionConsumer>;
+  /** Consumers by subscription filter; the session's own under ''. None while it has no queue. */
+  #consumers: Map<string, SessionConsumer>;
 
   constructor(host: SubscribingHost) {
     this.#host = host;
     this.#actor = host.actor;
     this.#session = host.session;
-    this.#consumers = new Map();
+    this.#consumers = NO_CONSUMERS;
   }
 
   /** Starts consuming: the session's own queue and those it shares. @throws BrokerError */
   start(): void {
-    const { vhost } = this.#actor;
-    const own = new SessionConsumer(this.#host, undefined);
-    own.queue = vhost.consume(this.#actor, this.#session.queue.name, own);
-    this.#consumers.set('', own);
+    if (!this.#session.hasQueue) return;
+    this.#consumeOwn();
     for (const subscription of this.#session.subscriptions.values()) {
       if (subscription.group !== undefined) this.#share(subscription);
       if (isSysFilter(subscription.topicFilter)) this.#host.sys.add(this.#session);
     }
+  }
+
+  #consumeOwn(): void {
+    const own = new SessionConsumer(this.#host, undefined);
+    own.queue = this.#actor.vhost.consume(this.#actor, this.#session.queue.name, own);
+    this.#consumers = new Map([['', own]]);
   }
 
   /** Ends all consumers. */
@@ -122,6 +128,7 @@ export class Subscribing {
     };
     const { sessions } = this.#actor.vhost;
     const isNew = sessions.subscribe(this.#actor, this.#session, subscription, bindingKey);
+    if (this.#consumers.size === 0) this.#consumeOwn();
     if (shareName !== undefined) {
       this.#share(subscription);
       return qos;
@@ -160,6 +167,8 @@ export class Subscribing {
       return;
     }
     const { vhost } = this.#actor;
+    // A commit lies between SUBSCRIBE and this: the right may have gone.
+    if (!vhost.sessions.mayRead(this.#actor, this.#session, subscription)) return;
     const nowMs = this.#host.broker.clock.wallMs();
     const found = isSysFilter(subscription.topicFilter)
       ? this.#host.sys.match(subscription.topicFilter)

@@ -2,7 +2,11 @@
  * One MQTT-style session: subscriptions, a queue that collects while nobody is connected, and the
  * packet ids of exactly-once publishes under way. The engine's queue is the only queue there is;
  * a session adds what the protocol must remember between connections.
+ *
+ * Many clients connect and say nothing more: whatever a session can do without it has only once
+ * it is used.
  */
+import { assert } from '../../base/assert.ts';
 import { MQTT_SYNTAX, TopicTrie } from '../exchange/topic-trie.ts';
 import type { Queue } from '../queue/queue.ts';
 import { isHiddenFrom } from './subscription.ts';
@@ -10,6 +14,9 @@ import type { Subscription } from './subscription.ts';
 
 /** Topics whose matching subscriptions are remembered per session. */
 const MATCH_CACHE_TOPICS = 64;
+
+const NO_IDS: ReadonlySet<number> = new Set();
+const NO_SUBSCRIPTIONS: ReadonlyMap<string, Subscription> = new Map();
 
 /** What a session's own subscriptions say about one topic, merged into one delivery. */
 export interface TopicMatch {
@@ -25,49 +32,100 @@ export interface TopicMatch {
   readonly isNoLocal: boolean;
 }
 
+const NO_MATCH: TopicMatch = merged([]);
+
 export class Session {
   readonly clientId: string;
-  readonly queue: Queue;
   /** Outlives its connection. */
   readonly isPersistent: boolean;
   /** Ms it outlives its connection by; Infinity for ever. */
   expiryMs: number;
-  /** By filter as the client wrote it. */
-  readonly subscriptions: Map<string, Subscription>;
-  /** Packet ids of QoS 2 publishes received and not released yet. */
-  readonly received: Set<number>;
-  /** Packet ids of QoS 2 deliveries the client has and that were not completed yet. */
-  readonly released: Set<number>;
   /** Highest QoS of any subscription; 0 without any. */
   highestQos: number;
   /** Subscriptions that ask not to get the client's own messages. */
   noLocalCount: number;
-  readonly #trie: TopicTrie<Subscription>;
-  readonly #matches: Map<string, TopicMatch>;
+  #queue: Queue | undefined;
+  #subscriptions: Map<string, Subscription> | undefined;
+  #received: Set<number> | undefined;
+  #released: Set<number> | undefined;
+  #trie: TopicTrie<Subscription> | undefined;
+  #matches: Map<string, TopicMatch> | undefined;
 
-  constructor(clientId: string, queue: Queue, isPersistent: boolean, expiryMs: number) {
+  constructor(clientId: string, isPersistent: boolean, expiryMs: number) {
     this.clientId = clientId;
-    this.queue = queue;
     this.isPersistent = isPersistent;
     this.expiryMs = expiryMs;
-    this.subscriptions = new Map();
-    this.received = new Set();
-    this.released = new Set();
     this.highestQos = 0;
     this.noLocalCount = 0;
-    this.#trie = new TopicTrie(MQTT_SYNTAX);
-    this.#matches = new Map();
+    this.#queue = undefined;
+    this.#subscriptions = undefined;
+    this.#received = undefined;
+    this.#released = undefined;
+    this.#trie = undefined;
+    this.#matches = undefined;
+  }
+
+  /** A persistent session always has one, any other from its first subscription on. */
+  get hasQueue(): boolean {
+    return this.#queue !== undefined;
+  }
+
+  /** Where its messages wait; asked for only when there is one. */
+  get queue(): Queue {
+    assert(this.#queue !== undefined, 'the session has no queue yet');
+    return this.#queue;
+  }
+
+  set queue(queue: Queue) {
+    this.#queue = queue;
+  }
+
+  /** By filter as the client wrote it. */
+  get subscriptions(): ReadonlyMap<string, Subscription> {
+    return this.#subscriptions ?? NO_SUBSCRIPTIONS;
+  }
+
+  /** Packet ids of QoS 2 publishes received and not released yet. */
+  get received(): ReadonlySet<number> {
+    return this.#received ?? NO_IDS;
+  }
+
+  /** Packet ids of QoS 2 deliveries the client has and that were not completed yet. */
+  get released(): ReadonlySet<number> {
+    return this.#released ?? NO_IDS;
+  }
+
+  addReceived(packetId: number): void {
+    this.#received ??= new Set();
+    this.#received.add(packetId);
+  }
+
+  /** False when it was not there. */
+  deleteReceived(packetId: number): boolean {
+    return this.#received?.delete(packetId) === true;
+  }
+
+  addReleased(packetId: number): void {
+    this.#released ??= new Set();
+    this.#released.add(packetId);
+  }
+
+  /** False when it was not there. */
+  deleteReleased(packetId: number): boolean {
+    return this.#released?.delete(packetId) === true;
   }
 
   /** Adds or replaces; returns the one replaced. */
   put(subscription: Subscription): Subscription | undefined {
     const previous = this.remove(subscription.filter);
-    this.subscriptions.set(subscription.filter, subscription);
+    this.#subscriptions ??= new Map();
+    this.#subscriptions.set(subscription.filter, subscription);
     this.highestQos = Math.max(this.highestQos, subscription.qos);
     if (subscription.noLocal) this.noLocalCount += 1;
     if (subscription.group === undefined) {
+      this.#trie ??= new TopicTrie(MQTT_SYNTAX);
       this.#trie.add(subscription.topicFilter, subscription);
-      this.#matches.clear();
+      this.#matches?.clear();
     }
     return previous;
   }
@@ -76,24 +134,26 @@ export class Session {
   remove(filter: string): Subscription | undefined {
     const subscription = this.subscriptions.get(filter);
     if (subscription === undefined) return undefined;
-    this.subscriptions.delete(filter);
+    this.#subscriptions?.delete(filter);
     if (subscription.noLocal) this.noLocalCount -= 1;
     this.highestQos = 0;
     for (const { qos } of this.subscriptions.values()) {
       this.highestQos = Math.max(this.highestQos, qos);
     }
     if (subscription.group === undefined) {
-      this.#trie.remove(subscription.topicFilter, subscription);
-      this.#matches.clear();
+      this.#trie?.remove(subscription.topicFilter, subscription);
+      this.#matches?.clear();
     }
     return subscription;
   }
 
   /** What follows for a delivery from the own subscriptions that match a topic. */
   match(topic: string): TopicMatch {
-    const known = this.#matches.get(topic);
+    const known = this.#matches?.get(topic);
     if (known !== undefined) return known;
+    if (this.#trie === undefined) return NO_MATCH;
     const match = merged(this.matching(topic));
+    this.#matches ??= new Map();
     if (this.#matches.size >= MATCH_CACHE_TOPICS) this.#matches.clear();
     this.#matches.set(topic, match);
     return match;
@@ -102,7 +162,7 @@ export class Session {
   /** Own subscriptions that match a topic. */
   matching(topic: string): readonly Subscription[] {
     const found: Subscription[] = [];
-    this.#trie.match(topic, found);
+    this.#trie?.match(topic, found);
     return found.filter(({ topicFilter }) => !isHiddenFrom(topicFilter, topic));
   }
 }

@@ -9,7 +9,8 @@
  * 1. A persistent session is a durable queue `mqtt-subscription-CLIENT` and one definition; its
  *    expiry is the queue's own: the queue is deleted when it had no consumer for so long, and the
  *    session goes with it, whoever deletes it.
- * 2. Any other session is an exclusive queue of its connection and goes with it.
+ * 2. Any other session has an exclusive queue of its connection, from its first subscription on,
+ *    and goes with it.
  * 3. A shared subscription is a queue `mqtt-share-GROUP-FILTER` of which every member is a
  *    consumer; it goes with its last member.
  * 4. Rights are those of the public operations used: configure, write and read on the session's
@@ -123,6 +124,17 @@ export class Sessions {
     }
   }
 
+  /** Whether `actor` may read, now, what a subscription of its session is about. */
+  mayRead(actor: Actor, session: Session, subscription: Subscription): boolean {
+    try {
+      this.#authorizeRead(actor, session, subscription);
+      return true;
+    } catch (error) {
+      if (error instanceof BrokerError && error.code === 'ACCESS_REFUSED') return false;
+      throw error;
+    }
+  }
+
   /** Resumes or begins a session. The caller has ended the client's older connection. */
   open(actor: Actor, request: SessionRequest): SessionOpened {
     this.authorize(actor, request.clientId);
@@ -133,8 +145,17 @@ export class Sessions {
       return { session: existing, isPresent: true, ticket: this.#store.ticket };
     }
     if (existing !== undefined) this.end(existing);
-    const isPersistent = request.expiryMs > 0;
-    const name = QUEUE_PREFIX + request.clientId;
+    const session = new Session(request.clientId, request.expiryMs > 0, request.expiryMs);
+    if (session.isPersistent) this.#declareQueue(actor, session);
+    this.#byClient.set(request.clientId, session);
+    this.#persist(session);
+    return { session, isPresent: false, ticket: this.#store.ticket };
+  }
+
+  /** @throws BrokerError 403, 405, 406: somebody else has a queue of the name */
+  #declareQueue(actor: Actor, session: Session): void {
+    const { isPersistent } = session;
+    const name = QUEUE_PREFIX + session.clientId;
     this.#vhost.declareQueue(actor, name, {
       passive: false,
       durable: isPersistent,
@@ -143,12 +164,9 @@ export class Sessions {
       arguments: EMPTY_TABLE,
     });
     const queue = this.#vhost.topology.queues.get(name)!;
-    const session = new Session(request.clientId, queue, isPersistent, request.expiryMs);
-    this.#byClient.set(request.clientId, session);
+    session.queue = queue;
     this.#byQueue.set(queue, session);
     this.#applyExpiry(session);
-    this.#persist(session);
-    return { session, isPresent: false, ticket: this.#store.ticket };
   }
 
   /** Changes how long the session outlives its connection; 0 makes it end with it. */
@@ -163,7 +181,7 @@ export class Sessions {
   disconnected(session: Session): void {
     if (this.#byClient.get(session.clientId) !== session) return;
     if (session.expiryMs === 0) this.end(session);
-    else session.queue.touch();
+    else if (session.hasQueue) session.queue.touch();
   }
 
   /**
@@ -180,6 +198,7 @@ export class Sessions {
   ): boolean {
     const { clientId } = session;
     const index = this.#vhost.subscriptionsFor(actor, this.exchangeName, bindingKey, clientId);
+    if (!session.hasQueue) this.#declareQueue(actor, session);
     const previous = session.put(subscription);
     if (subscription.group === undefined) {
       index.add(subscription.topicFilter, session.queue);
@@ -208,7 +227,7 @@ export class Sessions {
 
   /** Notes a QoS 2 packet id; durable with the same commit as the publish it belongs to. */
   received(session: Session, packetId: number): void {
-    session.received.add(packetId);
+    session.addReceived(packetId);
     if (session.isPersistent) {
       this.#store.define('mqtt_received', this.#key(session, `${packetId}`), '1');
     }
@@ -216,13 +235,13 @@ export class Sessions {
 
   /** The publisher released a QoS 2 packet id. */
   released(session: Session, packetId: number): void {
-    if (!session.received.delete(packetId) || !session.isPersistent) return;
+    if (!session.deleteReceived(packetId) || !session.isPersistent) return;
     this.#store.undefine('mqtt_received', this.#key(session, `${packetId}`));
   }
 
   /** A QoS 2 delivery arrived; to be called in the run that settles it: one commit has both. */
   arrived(session: Session, packetId: number): void {
-    session.released.add(packetId);
+    session.addReleased(packetId);
     if (session.isPersistent) {
       this.#store.define('mqtt_released', this.#key(session, `${packetId}`), '1');
     }
@@ -230,14 +249,15 @@ export class Sessions {
 
   /** The client completed a QoS 2 delivery. */
   completed(session: Session, packetId: number): void {
-    if (!session.released.delete(packetId) || !session.isPersistent) return;
+    if (!session.deleteReleased(packetId) || !session.isPersistent) return;
     this.#store.undefine('mqtt_released', this.#key(session, `${packetId}`));
   }
 
   /** Ends a session with everything it holds. */
   end(session: Session): void {
     if (this.#byClient.get(session.clientId) !== session) return;
-    this.#queues.remove(session.queue);
+    if (session.hasQueue) this.#queues.remove(session.queue);
+    else this.#byClient.delete(session.clientId);
   }
 
   /** A queue was deleted, by whomever: the session or group it carried goes with it. */
@@ -265,7 +285,8 @@ export class Sessions {
     };
     const queue = this.#vhost.topology.queues.get(QUEUE_PREFIX + clientId);
     if (queue === undefined) return;
-    const session = new Session(clientId, queue, true, row.expiryMs ?? Infinity);
+    const session = new Session(clientId, true, row.expiryMs ?? Infinity);
+    session.queue = queue;
     this.#byClient.set(clientId, session);
     this.#byQueue.set(queue, session);
     const index = this.#index();
@@ -315,21 +336,18 @@ export class Sessions {
 
   /** Puts a persisted QoS 2 packet id back. */
   restoreReceived(clientId: string, packetId: number): void {
-    this.#byClient.get(clientId)?.received.add(packetId);
+    this.#byClient.get(clientId)?.addReceived(packetId);
   }
 
   /** Puts a persisted QoS 2 delivery under way back. */
   restoreReleased(clientId: string, packetId: number): void {
-    this.#byClient.get(clientId)?.released.add(packetId);
+    this.#byClient.get(clientId)?.addReleased(packetId);
   }
 
   /** Another user may resume a session, or the same one with less rights than before. */
   #dropRefused(actor: Actor, session: Session): void {
     for (const subscription of [...session.subscriptions.values()]) {
-      try {
-        this.#authorizeRead(actor, session, subscription);
-      } catch (error) {
-        if (!(error instanceof BrokerError) || error.code !== 'ACCESS_REFUSED') throw error;
+      if (!this.mayRead(actor, session, subscription)) {
         this.unsubscribe(session, subscription.filter);
       }
     }

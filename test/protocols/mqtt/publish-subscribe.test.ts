@@ -456,6 +456,40 @@ describe('rights', () => {
     }
   });
 
+  test('are checked for what a resumed session has, whoever resumes it', async () => {
+    const harness = await limited();
+    const first = await harness.resume('c1');
+    await first.subscribe('secret/x', { qos: 1 });
+    await first.subscribe('$share/g/secret/y', { qos: 1 });
+    await first.subscribe('public/x', { qos: 1 });
+    await first.disconnect();
+    const lasting = { clean: false, properties: { sessionExpiryInterval: 600 } };
+    const second = await harness.connect('c1', lasting, bob);
+    expect(second.connack?.sessionPresent).toBe(true);
+    const publisher = await harness.connect('p');
+    for (const topic of ['secret/x', 'secret/y', 'public/x']) publisher.publish(topic, topic);
+    expect(await second.messages()).toEqual(['public/x']);
+    expect([...harness.fixture.vhost.sessions.find('c1')!.subscriptions.keys()]).toEqual([
+      'public/x',
+    ]);
+  });
+
+  test('are checked at the delivery of retained messages', async () => {
+    const harness = await limited();
+    const { access } = harness.fixture.broker;
+    (await harness.connect('p')).publish('public/x', 'kept', { retain: true });
+    const lasting = { clean: false, properties: { sessionExpiryInterval: 600 } };
+    const client = await harness.connect('c1', lasting, bob);
+    client.send({
+      cmd: 'subscribe',
+      messageId: 1,
+      subscriptions: [{ topic: 'public/x', qos: 0, nl: false, rap: false, rh: 0 }],
+    });
+    // Before the commit that SUBACK waits for.
+    access.setTopicPermission('bob', '/', 'amq.topic', { write: '', read: '^other$' });
+    expect(await client.names()).toEqual(['suback']);
+  });
+
   test('a will without the right to publish it is not published', async () => {
     const harness = await limited();
     const watching = await harness.connect('w');
