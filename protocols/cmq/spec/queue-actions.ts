@@ -285,6 +285,19 @@ const EXTENSIONS: readonly ActionSpec[] = [
   },
   {
     ...QUEUE,
+    ...extension('QueryTrace'),
+    right: 'read',
+    // Events of one message or of all, from and to Unix seconds.
+    parameters: [
+      QUEUE_NAME,
+      text('msgId', 1, 20, { pattern: DIGITS_PATTERN }),
+      integer('startTime', 0, 99_999_999_999),
+      integer('endTime', 0, 99_999_999_999),
+      integer('limit', 1, 10_000),
+    ],
+  },
+  {
+    ...QUEUE,
     ...extension('ListScheduledMessages'),
     right: 'read',
     parameters: [QUEUE_NAME, ...PAGE],

@@ -10,8 +10,6 @@ export type CmqRefusal =
   | 'rewind-above-retention'
   | 'dead-letter' // a binding that is not allowed
   | 'bound' // a dead-letter queue with sources
-  | 'not-rewindable'
-  | 'rewind-time'
   | 'busy'; // a redrive is under way
 
 const CODES: Readonly<Record<CmqRefusal, ErrorCode>> = {
@@ -23,8 +21,6 @@ const CODES: Readonly<Record<CmqRefusal, ErrorCode>> = {
   'rewind-above-retention': 'PRECONDITION_FAILED',
   'dead-letter': 'PRECONDITION_FAILED',
   bound: 'PRECONDITION_FAILED',
-  'not-rewindable': 'PRECONDITION_FAILED',
-  'rewind-time': 'PRECONDITION_FAILED',
   busy: 'RESOURCE_LOCKED',
 };
 

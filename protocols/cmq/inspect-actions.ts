@@ -1,0 +1,136 @@
+/**
+ * Looking without touching: PeekMessage, DescribeMessage, QueryTrace. Additions to CMQ; a look
+ * changes no count, no order and no lease.
+ */
+import type { TraceEvent, TraceKind } from '../../src/engine/cmq/trace-event.ts';
+import { handleText } from '../../src/engine/cmq/receipt-handle.ts';
+import type { ClassicQueue } from '../../src/engine/queue/classic-queue.ts';
+import type { FoundEntry } from '../../src/engine/queue/queue-inspector.ts';
+import type { CmqCall, CmqDeps, CmqHandler } from './dispatcher.ts';
+import { messageFields } from './message-fields.ts';
+import type { LeaseHolders } from './message-holders.ts';
+import { toSeconds } from './queue-description.ts';
+
+type Fields = Record<string, unknown>;
+
+/** CMQ's names of the states. */
+const STATES = {
+  ready: 'active',
+  leased: 'inactive',
+  delayed: 'delayed',
+  rewindable: 'rewindable',
+} as const;
+
+/** What became of a message that is not in its queue any more, by its last event. */
+const ENDS: Partial<Record<TraceKind, string>> = {
+  deleted: 'deleted',
+  expired: 'expired',
+  cancelled: 'cancelled',
+  redriven: 'redriven',
+  'dead-lettered': 'dead-lettered',
+};
+
+/** Events a trace query returns unless it asks for another number. */
+const EVENTS_DEFAULT = 1_000;
+
+export function inspectHandlers(deps: CmqDeps, holders: LeaseHolders): [string, CmqHandler][] {
+  return [
+    ['PeekMessage', peek],
+    ['DescribeMessage', (call) => describe(call, deps, holders)],
+    ['QueryTrace', (call) => queryTrace(call, deps)],
+  ];
+}
+
+function peek(call: CmqCall): void {
+  const queue = queueOf(call);
+  const count = call.parameters.optionalInteger('numOfMsg') ?? 1;
+  queue.peek(count, (entries) => {
+    if (entries.length === 0) call.fail('NO_MESSAGE');
+    else call.reply({ msgInfoList: entries.map((entry) => messageFields(queue, entry)) });
+  });
+}
+
+/** Where the message is and in what state; with a trace also its history, to the end. */
+function describe(call: CmqCall, { clock }: CmqDeps, holders: LeaseHolders): void {
+  const queue = queueOf(call);
+  const msgId = call.parameters.text('msgId');
+  const options = { msgId, fromMs: 0, toMs: clock.wallMs() };
+  queue.find(msgId, (found) => {
+    const state = found === undefined ? undefined : stateFields(queue, found, msgId, holders);
+    call.vhost.cmq.traces.query(queue, options, (events) => {
+      const history = events.map(eventFields);
+      const last = events.at(-1);
+      if (state !== undefined) {
+        call.reply({ queueName: queue.name, ...state, history });
+      } else if (last === undefined) {
+        call.fail('MESSAGE_NOT_FOUND');
+      } else {
+        const end = ENDS[last.kind] ?? 'gone';
+        call.reply({ queueName: queue.name, msgId, state: end, history });
+      }
+    });
+  });
+}
+
+function stateFields(
+  queue: ClassicQueue,
+  found: FoundEntry,
+  msgId: string,
+  holders: LeaseHolders,
+): Fields {
+  const { entry, state, dueAtMs } = found;
+  const fields = {
+    ...messageFields(queue, entry, msgId),
+    state: STATES[state],
+    msgSize: entry.message.bodyBytes,
+  };
+  if (dueAtMs !== undefined) return { ...fields, nextVisibleTime: toSeconds(dueAtMs) };
+  if (state !== 'leased') return fields;
+  const holder = holders.of(entry);
+  const { leaseUntilMs } = entry;
+  return {
+    ...fields,
+    receiptHandle: handleText(queue.id, queue.handleOf(entry)),
+    ...(leaseUntilMs !== Infinity && { nextVisibleTime: toSeconds(leaseUntilMs) }),
+    ...(holder !== undefined && { receivedBy: holder }),
+  };
+}
+
+/** Oldest first, of one message or of all, within a time. */
+function queryTrace(call: CmqCall, { clock }: CmqDeps): void {
+  const queue = queueOf(call);
+  const { parameters } = call;
+  const start = parameters.optionalInteger('startTime') ?? 0;
+  const end = parameters.optionalInteger('endTime');
+  const limit = parameters.optionalInteger('limit') ?? EVENTS_DEFAULT;
+  const options = {
+    msgId: parameters.optionalText('msgId'),
+    fromMs: start * 1_000,
+    // The whole of its last second.
+    toMs: end === undefined ? clock.wallMs() : end * 1_000 + 999,
+  };
+  call.onGone = call.vhost.cmq.traces.query(queue, options, (events) => {
+    const eventList = events.slice(0, limit).map(eventFields);
+    call.reply({ totalCount: events.length, eventList });
+  });
+}
+
+/** Times in ms: the order within a second matters here. */
+function eventFields(event: TraceEvent): Fields {
+  const { kind, atMs, msgId, handle, by, untilMs, count, queue, reason } = event;
+  return {
+    event: kind,
+    timeMs: atMs,
+    ...(msgId !== undefined && { msgId }),
+    ...(handle !== undefined && { receiptHandle: handle }),
+    ...(by !== undefined && { by }),
+    ...(untilMs !== undefined && { untilMs }),
+    ...(count !== undefined && { count }),
+    ...(queue !== undefined && { queueName: queue }),
+    ...(reason !== undefined && { reason }),
+  };
+}
+
+function queueOf(call: CmqCall): ClassicQueue {
+  return call.vhost.cmq.queues.find(call.actor, call.parameters.text('queueName'), 'read');
+}

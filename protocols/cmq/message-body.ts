@@ -1,0 +1,53 @@
+/**
+ * Bodies between CMQ's text parameters and the engine's bytes, and the message made of one.
+ *
+ * CMQ bodies are text. What AMQP or MQTT published may be any bytes: a body that is not UTF-8 is
+ * told as base64 with `bodyEncoding: "base64"` beside it, and a client can send bytes the same way.
+ */
+import { isUtf8 } from 'node:buffer';
+import { FORMAT_AMQP, Message } from '../../src/engine/message.ts';
+import { parameterFailure } from './error-mapper.ts';
+
+const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
+
+/** The engine's header of a persistent message without other properties (AMQP 4.2.6.1). */
+const HEADER = Buffer.from([0, 60, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x10, 0, 2]);
+/** Offset of the low half of its body size. */
+const BODY_SIZE_AT = 8;
+
+/** The bytes a parameter stands for, owned. @throws CmqFailure PARAMETER_FORMAT */
+export function bodyFrom(text: string, encoding: string | undefined): Buffer {
+  if (encoding !== 'base64') return Buffer.from(text, 'utf8');
+  if (!BASE64.test(text)) throw parameterFailure('PARAMETER_FORMAT', 'msgBody');
+  return Buffer.from(text, 'base64');
+}
+
+/** The reply's fields of a message's body. */
+export function bodyFields(message: Message): Record<string, string> {
+  const start = message.start + message.headerBytes;
+  const body = message.bytes.subarray(start, start + message.bodyBytes);
+  if (isUtf8(body)) return { msgBody: body.toString('utf8') };
+  return { msgBody: body.toString('base64'), bodyEncoding: 'base64' };
+}
+
+/** A message to a queue, of now. Copies `body`. */
+export function messageTo(queueName: string, body: Buffer, nowMs: number): Message {
+  const { length } = body;
+  const bytes = Buffer.allocUnsafe(HEADER.length + length);
+  bytes.set(HEADER, 0);
+  bytes.writeUInt32BE(length, BODY_SIZE_AT);
+  bytes.set(body, HEADER.length);
+  return new Message(
+    '',
+    queueName,
+    FORMAT_AMQP,
+    bytes,
+    0,
+    HEADER.length,
+    length,
+    true,
+    -1,
+    -1,
+    nowMs,
+  );
+}

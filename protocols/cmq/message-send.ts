@@ -1,0 +1,77 @@
+/**
+ * SendMessage and BatchSendMessage (reference 2.3): answered once the messages are on disk. A batch
+ * is checked as a whole before any of it is sent.
+ */
+import { REFUSED } from '../../src/engine/queue/queue.ts';
+import type { ClassicQueue } from '../../src/engine/queue/classic-queue.ts';
+import type { CmqCall, CmqDeps } from './dispatcher.ts';
+import { CmqFailure } from './error-mapper.ts';
+import { bodyFrom, messageTo } from './message-body.ts';
+import { whoCalls } from './queue-description.ts';
+import { REQUEST_BYTES_MAX } from './spec/queue-actions.ts';
+
+export function sendOne(call: CmqCall, deps: CmqDeps): void {
+  const [msgId] = send(call, deps, [call.parameters.text('msgBody')]);
+  deps.broker.hold(deps.broker.ticket, () => call.reply({ msgId }));
+}
+
+export function sendBatch(call: CmqCall, deps: CmqDeps): void {
+  const ids = send(call, deps, call.parameters.list('msgBody'));
+  const msgList = ids.map((msgId) => ({ msgId }));
+  deps.broker.hold(deps.broker.ticket, () => call.reply({ msgList }));
+}
+
+/** Publishes; returns the ids in order. @throws CmqFailure, BrokerError */
+function send(call: CmqCall, deps: CmqDeps, texts: readonly string[]): string[] {
+  const { parameters, vhost } = call;
+  const { queues, traces } = vhost.cmq;
+  const queue = queues.find(call.actor, parameters.text('queueName'), 'write');
+  const encoding = parameters.optionalText('bodyEncoding');
+  const bodies = texts.map((text) => bodyFrom(text, encoding));
+  checkSizes(bodies, queues.attributesOf(queue).maxMsgSize);
+  const delaySeconds = parameters.optionalInteger('delaySeconds') ?? 0;
+  checkRoom(queue, bodies.length, delaySeconds, deps);
+  const counters = queues.countersOf(queue);
+  counters.sendRequests += 1;
+  const nowMs = deps.clock.wallMs();
+  return traces.as(whoCalls(call), () =>
+    bodies.map((body) => {
+      const message = messageTo(queue.name, body, nowMs);
+      const accepted =
+        delaySeconds === 0
+          ? queue.publish(message)
+          : queue.publishDelayed(message, nowMs + delaySeconds * 1_000);
+      if (accepted === REFUSED) throw new CmqFailure('QUEUE_FULL');
+      counters.sentMessages += 1;
+      return queue.lastMessageId;
+    }),
+  );
+}
+
+function checkSizes(bodies: readonly Buffer[], maxBytes: number): void {
+  let total = 0;
+  for (const { length } of bodies) {
+    if (length === 0) throw new CmqFailure('BODY_EMPTY');
+    if (length > maxBytes) throw new CmqFailure('MESSAGE_TOO_LARGE');
+    total += length;
+  }
+  if (total > REQUEST_BYTES_MAX) throw new CmqFailure('BATCH_TOO_LARGE');
+}
+
+function checkRoom(
+  queue: ClassicQueue,
+  count: number,
+  delaySeconds: number,
+  { broker, settings }: CmqDeps,
+): void {
+  if (broker.alarms.size > 0) {
+    throw new CmqFailure('SEND_FAILED', 'the server is short of memory or disk space');
+  }
+  if (delaySeconds > settings.delaySecondsMax) throw new CmqFailure('DELAY_RANGE');
+  if (delaySeconds > 0 && queue.delayedCount + count > settings.delayedMax) {
+    throw new CmqFailure('UNACKED_TOO_MANY');
+  }
+  const { heapMax } = queue.settings;
+  const heap = queue.readyCount + queue.unackedCount + queue.delayedCount;
+  if (heapMax !== undefined && heap + count > heapMax) throw new CmqFailure('QUEUE_FULL');
+}

@@ -1,0 +1,123 @@
+/**
+ * A queue as GetQueueAttributes shows it (reference 2.2), with the counters of reference 2.8 that
+ * CMQ keeps in its monitoring. Times in seconds; a value of 0 where there is none.
+ */
+import type { CmqQueues } from '../../src/engine/cmq/cmq-queues.ts';
+import { queueIdOf } from '../../src/engine/cmq/cmq-queues.ts';
+import type { DeadLetterBinding } from '../../src/engine/cmq/queue-attributes.ts';
+import { VISIBILITY_MS_DEFAULT } from '../../src/base/limits.ts';
+import type { ClassicQueue } from '../../src/engine/queue/classic-queue.ts';
+import type { Queue } from '../../src/engine/queue/queue.ts';
+import type { CmqCall } from './dispatcher.ts';
+import type { Parameters } from './request-parameters.ts';
+
+type Fields = Record<string, unknown>;
+
+const LIMIT_DEFAULT = 20;
+
+/** Wall ms as CMQ writes times. */
+export function toSeconds(wallMs: number): number {
+  return Math.floor(wallMs / 1_000);
+}
+
+/** The part of a list that a call asks for. */
+export function pageOf<T>(parameters: Parameters, items: readonly T[]): readonly T[] {
+  const offset = parameters.optionalInteger('offset') ?? 0;
+  const limit = parameters.optionalInteger('limit') ?? LIMIT_DEFAULT;
+  return items.slice(offset, offset + limit);
+}
+
+/** Who is named in traces. */
+export function whoCalls({ actor, client }: CmqCall): string {
+  return `${actor.user.name}@${client.remoteAddress}`;
+}
+
+/** Id and name, as lists show a queue. */
+export function queueEntry(queue: Queue): Fields {
+  return { queueId: queueIdOf(queue), queueName: queue.name };
+}
+
+/** Everything about a queue; `done` may run later, when the oldest message must be read. */
+export function describeQueue(
+  call: CmqCall,
+  queue: ClassicQueue,
+  delaySecondsMax: number,
+  done: (fields: Fields) => void,
+): void {
+  const { queues } = call.vhost.cmq;
+  queue.oldest((publishedAtMs) =>
+    done({
+      ...queueEntry(queue),
+      ...attributeFields(queues, queue),
+      ...countFields(call, queue),
+      minMsgTime: toSeconds(publishedAtMs ?? 0),
+      ...deadLetterFields(call, queue),
+      maxDelaySeconds: delaySecondsMax,
+      ...counterFields(queues, queue),
+    }),
+  );
+}
+
+function attributeFields(queues: CmqQueues, queue: ClassicQueue): Fields {
+  const attributes = queues.attributesOf(queue);
+  const { visibilityTimeoutMs, retentionMs, rewindMs, heapMax } = queue.settings;
+  return {
+    maxMsgHeapNum: heapMax ?? 0,
+    pollingWaitSeconds: attributes.pollingWaitSeconds,
+    visibilityTimeout: toSeconds(visibilityTimeoutMs ?? VISIBILITY_MS_DEFAULT),
+    maxMsgSize: attributes.maxMsgSize,
+    msgRetentionSeconds: toSeconds(retentionMs ?? 0),
+    rewindSeconds: toSeconds(rewindMs ?? 0),
+    trace: attributes.trace,
+    transaction: 0,
+    createTime: toSeconds(attributes.createdAtMs),
+    lastModifyTime: toSeconds(attributes.modifiedAtMs),
+  };
+}
+
+/** The legacy documents spell one of them `rewindmsgNum`, and SDKs read it so. */
+function countFields(call: CmqCall, queue: ClassicQueue): Fields {
+  const rewindMsgNum = queue.rewindableCount;
+  return {
+    activeMsgNum: queue.readyCount,
+    inactiveMsgNum: queue.unackedCount,
+    delayMsgNum: queue.delayedCount,
+    rewindMsgNum,
+    ...(call.api === 2 && { rewindmsgNum: rewindMsgNum }),
+  };
+}
+
+function deadLetterFields(call: CmqCall, queue: ClassicQueue): Fields {
+  const { queues } = call.vhost.cmq;
+  const { deadLetter } = queues.attributesOf(queue);
+  return {
+    ...(deadLetter !== undefined && { deadLetterPolicy: policyFields(call, deadLetter) }),
+    deadLetterSource: queues.sourcesOf(queue).map(queueEntry),
+  };
+}
+
+function policyFields(call: CmqCall, binding: DeadLetterBinding): Fields {
+  const queue = call.vhost.topology.queues.get(binding.queueName);
+  const { policy, maxReceiveCount, maxTimeToLive } = binding;
+  return {
+    ...(queue !== undefined && { deadLetterQueue: queueIdOf(queue) }),
+    deadLetterQueueName: binding.queueName,
+    policy,
+    maxReceiveCount,
+    maxTimeToLive,
+  };
+}
+
+function counterFields(queues: CmqQueues, queue: ClassicQueue): Fields {
+  const counters = queues.countersOf(queue);
+  return {
+    sendMsgReqCount: counters.sendRequests,
+    sendMsgNum: counters.sentMessages,
+    recvMsgReqCount: counters.receiveRequests,
+    recvMsgNum: counters.receivedMessages,
+    recvNullMsgNum: counters.emptyReceives,
+    batchRecvNullMsgNum: counters.emptyBatchReceives,
+    delMsgReqCount: counters.deleteRequests,
+    delMsgNum: counters.deletedMessages,
+  };
+}
