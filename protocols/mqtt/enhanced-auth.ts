@@ -17,6 +17,8 @@ import { REASON_BAD_AUTH_METHOD, REASON_BAD_USER_OR_PASSWORD } from './spec/reas
 
 /** The method's name in CONNECT and AUTH; there while tokens are taken at all. */
 export const BEARER_METHOD = 'OAUTHBEARER';
+const KEY_VALUE_END = '\u0001';
+const BEARER_PREFIX = 'auth=Bearer ';
 
 export class EnhancedAuth {
   readonly method: string;
@@ -111,7 +113,8 @@ export class EnhancedAuth {
 /** The token in authentication data; undefined when there is none. */
 function bearerToken(data: Buffer | undefined): string | undefined {
   if (data === undefined) return undefined;
-  const message = /^n,[^,]*,\u0001(?:[^\u0001]*\u0001)*?auth=Bearer +([^\u0001]*)\u0001/i;
-  const found = message.exec(data.toString('latin1'));
-  return tokenIn(found?.[1] ?? data);
+  const [head = '', ...pairs] = data.toString('latin1').split(KEY_VALUE_END);
+  if (!head.startsWith('n,')) return tokenIn(data);
+  const pair = pairs.find((one) => /^auth=bearer /i.test(one));
+  return pair === undefined ? undefined : tokenIn(pair.slice(BEARER_PREFIX.length).trim());
 }
