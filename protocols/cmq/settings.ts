@@ -12,8 +12,6 @@ export interface CmqSettings {
   readonly delaySecondsMax: number;
   /** Queues of one account (vhost); beyond: 4450. */
   readonly queuesMax: number;
-  /** Seconds in which the name of a deleted queue cannot be used again; until then: 6040. */
-  readonly nameCoolDownSeconds: number;
   /** Delayed messages of one queue; beyond: 6070. */
   readonly delayedMax: number;
   /** Leased messages of one queue; beyond: 6070. */
@@ -34,7 +32,6 @@ export const DEFAULT_CMQ_SETTINGS: CmqSettings = {
   requestsPerSecond: 0,
   delaySecondsMax: DELAY_SECONDS_MAX,
   queuesMax: 10_000,
-  nameCoolDownSeconds: 0,
   delayedMax: 10_000_000,
   inactiveMax: 1_000_000,
   topicsMax: 10_000,
