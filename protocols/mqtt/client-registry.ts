@@ -166,7 +166,7 @@ export class ClientRegistry {
   }
 }
 
-/** Ms from the end of the connection; the session's end comes first when it is earlier (3.1.3.2.2). */
+/** Ms from the end of the connection, or of the session when that comes first (3.1.3.2.2). */
 function willDelayMs(will: ConnectWill, vhost: VHost, clientId: string): number {
   const expiryMs = vhost.sessions.find(clientId)?.expiryMs ?? 0;
   return Math.min(will.delaySeconds * 1000, expiryMs);

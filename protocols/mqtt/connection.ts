@@ -35,7 +35,7 @@ import { MqttError, protocolError, reasonCodeOf } from './mqtt-errors.ts';
 import { type PacketHandler, PacketParser } from './packet-parser.ts';
 import { writeAck, writeConnack, writeDisconnect, writePingresp } from './packet-writer.ts';
 import type { PublishFields } from './publish-packet.ts';
-import { serverReferenceFor, stopCode } from './redirect.ts';
+import { explanation, stopCode } from './redirect.ts';
 import { REPLY_DELIVERY, ReplyLedger } from './reply-ledger.ts';
 import type { MqttSettings } from './settings.ts';
 import {
@@ -433,7 +433,7 @@ export class MqttConnection
     const reason = reasonName(reasonCode);
     this.#deps.logger.warn({ connection: this.id, remoteAddress, reason, text }, 'mqtt refused');
     if (this.#login.version !== 0) {
-      const properties = this.#explanation(reasonCode, text);
+      const properties = explanation(reasonCode, text, this.settings);
       const code = reasonCode;
       writeConnack(this.outbound, this.#login.version, false, code, properties, VARINT_MAX);
     }
@@ -461,20 +461,11 @@ export class MqttConnection
     const reason = reasonName(reasonCode);
     this.#deps.logger.info({ connection: this.id, reason, text }, 'mqtt connection closed');
     if (this.#stage === RUNNING && isServerReason(reasonCode, DISCONNECT)) {
-      const properties = this.#explanation(reasonCode, text);
+      const properties = explanation(reasonCode, text, this.settings);
       const { packetBytesMax } = this.#client!.limits;
       writeDisconnect(this.outbound, this.#login.version, reasonCode, properties, packetBytesMax);
     }
     this.#hangUp(true);
-  }
-
-  /** What CONNACK and DISCONNECT say beside their code. */
-  #explanation(reasonCode: number, text: string): PropertyValues {
-    const serverReference = serverReferenceFor(reasonCode, this.settings);
-    return {
-      ...(text !== '' && { reasonString: text }),
-      ...(serverReference !== undefined && { serverReference }),
-    };
   }
 
   #logFault(error: unknown): void {

@@ -207,7 +207,7 @@ export class Inbound {
     return outcome;
   }
 
-  /** Why the message is not taken, whatever its topic: alarms (3.x is not read then), its format. */
+  /** Why the message is not taken, whatever its topic: alarms (3.x is not read), its format. */
   #refusal(buf: Buffer): number {
     const { broker, settings, fields } = this.#host;
     if (broker.alarms.size > 0 && this.#version === VERSION_5) return REASON_QUOTA_EXCEEDED;

@@ -1,5 +1,6 @@
-/** Sending clients elsewhere: Use another server (0x9C), Server moved (0x9D), Server Reference (4.11). */
+/** Sending clients elsewhere: Use another server (0x9C), Server moved (0x9D), and where (4.11). */
 import type { MqttSettings } from './settings.ts';
+import type { PropertyValues } from './spec/properties.ts';
 import {
   REASON_SERVER_MOVED,
   REASON_SERVER_SHUTTING_DOWN,
@@ -17,8 +18,15 @@ export function stopCode({ serverReference }: MqttSettings): number {
   return serverReference === undefined ? REASON_SERVER_SHUTTING_DOWN : REASON_USE_ANOTHER_SERVER;
 }
 
-/** The reference that goes with `code`; undefined with all but the two. */
-export function serverReferenceFor(code: number, settings: MqttSettings): string | undefined {
+/** What CONNACK and DISCONNECT say beside their code. */
+export function explanation(
+  code: number,
+  text: string,
+  { serverReference }: MqttSettings,
+): PropertyValues {
   const isRedirect = code === REASON_USE_ANOTHER_SERVER || code === REASON_SERVER_MOVED;
-  return isRedirect ? settings.serverReference : undefined;
+  return {
+    ...(text !== '' && { reasonString: text }),
+    ...(isRedirect && serverReference !== undefined && { serverReference }),
+  };
 }
