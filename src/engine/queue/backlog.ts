@@ -23,17 +23,14 @@
  * Rejected: evicting from the head as well (a requeued entry would have to be found again by its
  * flags); one object per paged journal row here (the store's run index already has it).
  */
-import {
-  DELIVERED_MARK_AHEAD,
-  ENTRY_OVERHEAD_BYTES,
-  PAGE_IN_BYTES,
-  PAGE_IN_ENTRIES,
-} from '../../base/limits.ts';
+import { ENTRY_OVERHEAD_BYTES, PAGE_IN_BYTES, PAGE_IN_ENTRIES } from '../../base/limits.ts';
 import { DeadlineHeap } from '../../base/deadline-heap.ts';
 import { Ring } from '../../base/ring.ts';
 import type { Message } from '../message.ts';
-import { ENTRY_SETTLED, Entry, STORE_NONE, STORE_PENDING, STORE_WRITTEN } from '../message.ts';
+import { ENTRY_SETTLED, Entry, STORE_WRITTEN } from '../message.ts';
 import type { QueueId, RecoveredQueue, Store, Ticket } from '../ports.ts';
+import { DeliveredMark } from './delivered-mark.ts';
+import { findIn } from './sequence-search.ts';
 
 /** What a backlog needs from its queue's surroundings. */
 export interface BacklogHost {
@@ -71,13 +68,8 @@ export class Backlog {
   #redeliveredBelow: number;
   /** True once anything was put into the store under this id. */
   #isStored: boolean;
-  /** Entries below this may be handed over once `#markTicket` is committed. */
-  #mark: number;
-  #markTicket: Ticket;
-  /** Entries below this may be handed over: the mark is on disk. */
-  #markCommitted: number;
-  /** One above the highest sequence handed over. */
-  #deliveredBelow: number;
+  /** Which entries may be handed over now. */
+  readonly mark: DeliveredMark;
   /** Settled entries that still lie in a ring or in `returned`. */
   #tombstoneCount: number;
   /** Sequences in the paged range that are not ready: leased before the restart, or taken out. */
@@ -106,10 +98,7 @@ export class Backlog {
     this.#watermarkSequence = 0;
     this.#redeliveredBelow = 0;
     this.#isStored = false;
-    this.#mark = 0;
-    this.#markTicket = 0;
-    this.#markCommitted = 0;
-    this.#deliveredBelow = 0;
+    this.mark = new DeliveredMark(id, host.store);
     this.#tombstoneCount = 0;
     this.#holes = new Set();
     this.freshFrom = 1;
@@ -141,9 +130,7 @@ export class Backlog {
     this.#isStored = true;
     this.#nextSequence = Math.max(recovered.nextSequence, recovered.deliveredBelow);
     this.#redeliveredBelow = recovered.deliveredBelow;
-    this.#mark = recovered.deliveredBelow;
-    this.#markCommitted = recovered.deliveredBelow;
-    this.#deliveredBelow = recovered.deliveredBelow;
+    this.mark.restore(recovered.deliveredBelow);
     this.freshFrom = this.#nextSequence;
     this.#pagedFrom = recovered.firstSequence;
     this.#pagedEnd = recovered.nextSequence;
@@ -206,46 +193,6 @@ export class Backlog {
     }
     this.#leave(entry.message.bodyBytes);
     return entry;
-  }
-
-  /**
-   * Asks whether `entry` may be handed over now without the risk that, after a crash, it comes
-   * again looking new. Returns 0 when it may, or the ticket to wait for.
-   *
-   * The disk holds a mark, ahead of delivery: whatever lies below it is redelivered after a crash.
-   * An entry that is not yet encoded shares its commit with a mark asked for now; one that is on
-   * disk already must wait until a mark above it is, which only the first delivery of an old
-   * backlog meets, because the mark is raised long before delivery reaches it.
-   */
-  ticketToHandOver(entry: Entry): Ticket {
-    if (entry.storeState === STORE_NONE) return 0;
-    const sequence = entry.sequence;
-    const store = this.#host.store;
-    if (sequence + DELIVERED_MARK_AHEAD / 2 >= this.#mark) {
-      if (this.#markTicket <= store.committedTicket) this.#markCommitted = this.#mark;
-      this.#mark = sequence + DELIVERED_MARK_AHEAD;
-      store.mark(this.id, this.#mark);
-      this.#markTicket = store.ticket;
-    }
-    if (sequence < this.#markCommitted || entry.storeState === STORE_PENDING) return 0;
-    if (this.#markTicket <= store.committedTicket) {
-      this.#markCommitted = this.#mark;
-      return 0;
-    }
-    return this.#markTicket;
-  }
-
-  /** Notes a hand-over, for the exact mark of an orderly stop. */
-  noteDelivered(sequence: number): void {
-    if (sequence >= this.#deliveredBelow) this.#deliveredBelow = sequence + 1;
-  }
-
-  /** On an orderly stop the mark is exact: nothing undelivered comes back redelivered. */
-  settleMark(): void {
-    if (this.#mark > this.#deliveredBelow) {
-      this.#mark = this.#deliveredBelow;
-      this.#host.store.mark(this.id, this.#mark);
-    }
   }
 
   /** Puts a delivered entry back at its place. */
@@ -550,17 +497,4 @@ export class Backlog {
     this.#bodyBytes -= byteCount;
     this.#host.addResidentBytes(-byteCount - ENTRY_OVERHEAD_BYTES);
   }
-}
-
-/** Binary search: sequences rise within a ring. */
-function findIn(ring: Ring<Entry>, sequence: number): Entry | undefined {
-  let low = 0;
-  let high = ring.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (ring.at(middle)!.sequence < sequence) low = middle + 1;
-    else high = middle;
-  }
-  const entry = ring.at(low);
-  return entry?.sequence === sequence ? entry : undefined;
 }

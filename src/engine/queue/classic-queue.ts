@@ -184,7 +184,7 @@ export class ClassicQueue extends Queue {
         if (backlog.count > 0) break;
         continue;
       }
-      const ticket = backlog.ticketToHandOver(entry);
+      const ticket = backlog.mark.ticketToHandOver(entry);
       if (ticket > 0) {
         if (this.#hasTaker()) this.host.wakeOnCommit(this, ticket);
         break;
@@ -333,7 +333,7 @@ export class ClassicQueue extends Queue {
   }
 
   override settleMark(): void {
-    for (const backlog of this.#levels.backlogs) backlog.settleMark();
+    for (const backlog of this.#levels.backlogs) backlog.mark.settle();
   }
 
   protected override expire(nowMs: number): void {
@@ -406,7 +406,7 @@ export class ClassicQueue extends Queue {
     this.#life.stamp(backlog, entry, receive.visibilityMs, receive.isByHandle);
     entry.state = ENTRY_LEASED;
     this.#life.unackedCount += 1;
-    receive.entries.push(entry);
+    this.#line.give(receive, entry);
   }
 
   /** Leases the oldest entry for a get; undefined when there is none in memory. */
@@ -419,7 +419,7 @@ export class ClassicQueue extends Queue {
         if (backlog.count > 0) return undefined;
         continue;
       }
-      if (backlog.ticketToHandOver(entry) > 0) return undefined;
+      if (backlog.mark.ticketToHandOver(entry) > 0) return undefined;
       backlog.shift();
       this.#life.stamp(backlog, entry, undefined, false);
       entry.state = ENTRY_LEASED;

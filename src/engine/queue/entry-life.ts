@@ -109,7 +109,7 @@ export class EntryLife {
     isByHandle: boolean,
   ): void {
     const { settings } = this.#queue;
-    backlog.noteDelivered(entry.sequence);
+    backlog.mark.note(entry.sequence);
     entry.generation += 1;
     const isCounted = isByHandle || settings.countsReceives === true;
     if (isCounted) this.#countReceive(backlog, entry, isByHandle);

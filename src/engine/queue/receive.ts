@@ -51,10 +51,6 @@ export class Receive {
     return this.#isOver;
   }
 
-  get hasRoom(): boolean {
-    return this.entries.length < this.maxCount;
-  }
-
   /** Answers with what there is. */
   finish(): void {
     if (this.#isOver) return;
@@ -104,9 +100,17 @@ export class ReceiveLine {
     this.#deadlines.push(receive.untilMs, receive);
   }
 
-  /** The first that has room; full ones are answered on the way. */
+  /** Whose turn it is. */
   next(): Receive | undefined {
-    return this.#firstWithRoom(this.#patient) ?? this.#firstWithRoom(this.#impatient);
+    for (const receive of this.#patient) return receive;
+    for (const receive of this.#impatient) return receive;
+    return undefined;
+  }
+
+  /** Gives an entry; a full receive is answered at once, so that entries leave in their order. */
+  give(receive: Receive, entry: Entry): void {
+    receive.entries.push(entry);
+    if (receive.entries.length >= receive.maxCount) this.#finish(receive);
   }
 
   /** Its client has gone: it takes nothing. Returns false when it was not in line any more. */
@@ -139,14 +143,6 @@ export class ReceiveLine {
   endAll(): void {
     for (const receive of [...this.#patient, ...this.#impatient]) this.#finish(receive);
     this.#deadlines.clear();
-  }
-
-  #firstWithRoom(line: Set<Receive>): Receive | undefined {
-    for (const receive of line) {
-      if (receive.hasRoom) return receive;
-      this.#finish(receive);
-    }
-    return undefined;
   }
 
   #finish(receive: Receive): void {
