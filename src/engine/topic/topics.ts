@@ -5,10 +5,10 @@
  * 1. A topic is its exchange: whoever deletes the exchange, over whatever protocol, ends the topic.
  * 2. Names are unique and found whatever their case; they keep the case they were made with.
  * 3. A subscription's bindings are made of its record at restart, not persisted by themselves.
- * 4. Rights are those of the AMQP operations it amounts to. Subscribing reads the topic and writes
- *    to the target queue; a push configures its own queue `cmq.push.TOPIC.SUBSCRIPTION`; a
- *    dead-letter queue is written to.
+ * 4. Rights: topics and subscriptions are managed with configure on the topic's exchange, published
+ *    to with write. Whoever subscribes a queue, or names a dead-letter queue, needs write on it.
  */
+import { BrokerError } from '../../base/errors.ts';
 import { EMPTY_TABLE, type FieldTable, type FieldValue } from '../../base/field-value.ts';
 import type { Actor } from '../actor.ts';
 import { definitionKey } from '../definitions.ts';
@@ -18,7 +18,7 @@ import { BINDING_TAGS } from '../exchange/tags-exchange.ts';
 import type { Ticket } from '../ports.ts';
 import type { VHostQueues } from '../vhost-queues.ts';
 import type { VHost } from '../vhost.ts';
-import { ownQueueName, Subscription } from './subscription.ts';
+import { Subscription } from './subscription.ts';
 import type {
   SubscriptionChanges,
   SubscriptionOptions,
@@ -151,7 +151,7 @@ export class Topics {
     name: string,
     options: SubscriptionOptions,
   ): { subscription: Subscription; ticket: Ticket } {
-    this.#authorizeSubscription(actor, topic, name, options);
+    this.#authorize(actor, 'configure', 'exchange', topic.name);
     if (topic.subscription(name) !== undefined) {
       throw new TopicError('subscription-exists', `subscription '${name}' exists`);
     }
@@ -160,7 +160,7 @@ export class Topics {
       throw new TopicError('subscription-quota', text);
     }
     const nowMs = this.#host.nowMs();
-    const record = this.#resolved(topic, {
+    const record = this.#resolved(actor, topic, {
       ...options,
       id: this.#newId('subsc'),
       createdAtMs: nowMs,
@@ -177,11 +177,10 @@ export class Topics {
     subscription: Subscription,
     changes: SubscriptionChanges,
   ): Ticket {
-    const { topic, subscriptionName } = subscription;
-    const previous = subscription.record;
+    const { topic, record: previous } = subscription;
+    this.#authorize(actor, 'configure', 'exchange', topic.name);
     const changed = { ...previous, ...changes, modifiedAtMs: this.#host.nowMs() };
-    this.#authorizeSubscription(actor, topic, subscriptionName, changed);
-    const record = this.#resolved(topic, changed);
+    const record = this.#resolved(actor, topic, changed);
     const before = filtersOf(topic, previous);
     const after = filtersOf(topic, record);
     for (const filter of before) this.#unbind(subscription, filter);
@@ -200,7 +199,7 @@ export class Topics {
   /** @throws BrokerError ACCESS_REFUSED */
   unsubscribe(actor: Actor, subscription: Subscription): Ticket {
     const { topic, subscriptionName, record } = subscription;
-    this.#authorizeSubscription(actor, topic, subscriptionName, record);
+    this.#authorize(actor, 'configure', 'exchange', topic.name);
     for (const filter of filtersOf(topic, record)) this.#unbind(subscription, filter);
     topic.subscriptions.delete(subscriptionName.toLowerCase());
     this.#forget(subscription);
@@ -273,33 +272,27 @@ export class Topics {
   }
 
   /** The record with queue names as they are written; the queues exist. */
-  #resolved(topic: Topic, record: SubscriptionRecord): SubscriptionRecord {
+  #resolved(actor: Actor, topic: Topic, record: SubscriptionRecord): SubscriptionRecord {
     if (topic.record.filterType === 2 && record.bindingKeys.length === 0) {
       throw new TopicError('no-binding-key', 'a topic of filterType 2 needs a binding key');
     }
     const { protocol, endpoint, deadLetterQueue } = record;
     return {
       ...record,
-      endpoint: protocol === 'queue' ? this.#queueName(endpoint) : endpoint,
-      deadLetterQueue: deadLetterQueue === undefined ? undefined : this.#queueName(deadLetterQueue),
+      endpoint: protocol === 'queue' ? this.#queueName(actor, endpoint) : endpoint,
+      deadLetterQueue:
+        deadLetterQueue === undefined ? undefined : this.#queueName(actor, deadLetterQueue),
     };
   }
 
-  #queueName(name: string): string {
-    const found = this.#findQueue(name);
-    if (found === undefined) throw new TopicError('no-queue', `there is no queue '${name}'`);
-    return found;
-  }
-
-  #findQueue(name: string): string | undefined {
-    const { queues } = this.#host.topology;
-    const exact = queues.get(name);
-    if (exact !== undefined) return exact.isExclusive ? undefined : name;
-    const wanted = name.toLowerCase();
-    for (const queue of queues.values()) {
-      if (!queue.isExclusive && queue.name.toLowerCase() === wanted) return queue.name;
+  /** The name a queue was made with. */
+  #queueName(actor: Actor, name: string): string {
+    try {
+      return this.#vhost.cmq.queues.find(actor, name, 'write').name;
+    } catch (error) {
+      if (!(error instanceof BrokerError) || error.code !== 'NOT_FOUND') throw error;
+      throw new TopicError('no-queue', error.message);
     }
-    return undefined;
   }
 
   #isTaken(name: string): boolean {
@@ -308,22 +301,6 @@ export class Topics {
     const wanted = name.toLowerCase();
     for (const existing of exchanges.keys()) if (existing.toLowerCase() === wanted) return true;
     return false;
-  }
-
-  #authorizeSubscription(
-    actor: Actor,
-    topic: Topic,
-    name: string,
-    { protocol, endpoint, deadLetterQueue }: SubscriptionOptions,
-  ): void {
-    this.#authorize(actor, 'read', 'exchange', topic.name);
-    if (protocol === 'queue') {
-      this.#authorize(actor, 'write', 'queue', this.#findQueue(endpoint) ?? endpoint);
-    } else {
-      this.#authorize(actor, 'configure', 'queue', ownQueueName(topic.name, name));
-    }
-    if (deadLetterQueue === undefined) return;
-    this.#authorize(actor, 'write', 'queue', this.#findQueue(deadLetterQueue) ?? deadLetterQueue);
   }
 
   #authorize(

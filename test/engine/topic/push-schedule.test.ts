@@ -1,0 +1,211 @@
+import { describe, expect, it } from 'vitest';
+import { TopicFixture } from './topic-fixture.ts';
+
+const HOUR_MS = 3_600_000;
+
+/** Seconds between attempts. */
+function waits(fixture: TopicFixture, body: string): number[] {
+  const times = fixture.transport.made.filter((made) => made.body === body).map((m) => m.atMs);
+  return times.slice(1).map((atMs, index) => (atMs - times[index]!) / 1_000);
+}
+
+async function failing(strategy: 'BACKOFF_RETRY' | 'EXPONENTIAL_DECAY_RETRY', extra = {}) {
+  const fixture = await TopicFixture.open();
+  const topic = fixture.topic('T');
+  const subscription = fixture.push(topic, 'S', { strategy, ...extra });
+  fixture.transport.answer = () => 'failed';
+  return { fixture, topic, subscription, startMs: fixture.engine.clock.wallMs() };
+}
+
+describe('EXPONENTIAL_DECAY_RETRY', () => {
+  it('makes 176 retries over 86,015 s, then gives up', async () => {
+    const { fixture, subscription, startMs } = await failing('EXPONENTIAL_DECAY_RETRY');
+    fixture.publish('T', '', 'm');
+    await fixture.runUntil(startMs + 25 * HOUR_MS);
+    const doubling = [1, 2, 4, 8, 16, 32, 64, 128, 256];
+    const made = waits(fixture, 'm');
+    expect(made).toEqual([...doubling, ...Array<number>(167).fill(512)]);
+    expect(made.reduce((sum, wait) => sum + wait, 0)).toBe(86_015);
+    expect(fixture.transport.made.map(({ attempt }) => attempt.message.attempt)).toEqual(
+      Array.from({ length: 177 }, (_, index) => index + 1),
+    );
+    expect(subscription.pendingCount).toBe(0);
+    expect(subscription.counters).toMatchObject({ attempts: 177, abandonedMessages: 1 });
+  });
+
+  it('never lets a message live longer than 24 hours from its publish', async () => {
+    const { fixture, startMs } = await failing('EXPONENTIAL_DECAY_RETRY');
+    fixture.publish('T', '', 'first');
+    await fixture.runUntil(startMs + HOUR_MS);
+    fixture.publish('T', '', 'second');
+    await fixture.runUntil(startMs + 48 * HOUR_MS);
+    const of = (body: string) => fixture.transport.made.filter((made) => made.body === body);
+    expect(of('first')).toHaveLength(177);
+    const last = of('second').at(-1)!;
+    expect(of('second')[0]!.atMs).toBe(startMs + 86_015_000);
+    expect(last.atMs).toBeLessThan(startMs + 25 * HOUR_MS);
+    expect(last.atMs + 512_000).toBeGreaterThanOrEqual(startMs + 25 * HOUR_MS);
+  });
+
+  it('keeps its place in the schedule over a restart', async () => {
+    let { fixture, startMs } = await failing('EXPONENTIAL_DECAY_RETRY');
+    fixture.publish('T', '', 'm');
+    for (const hours of [0.01, 1, 5, 12, 20]) {
+      await fixture.runUntil(startMs + hours * HOUR_MS);
+      fixture = await fixture.restart();
+    }
+    await fixture.runUntil(startMs + 25 * HOUR_MS);
+    const doubling = [1, 2, 4, 8, 16, 32, 64, 128, 256];
+    expect(waits(fixture, 'm')).toEqual([...doubling, ...Array<number>(167).fill(512)]);
+    expect(fixture.transport.made.at(-1)!.attempt.message.attempt).toBe(177);
+  });
+});
+
+describe('BACKOFF_RETRY', () => {
+  it('makes 3 retries, each after 10 to 20 s, then lets the next message proceed', async () => {
+    const { fixture, startMs } = await failing('BACKOFF_RETRY');
+    fixture.publish('T', '', 'a');
+    fixture.publish('T', '', 'b');
+    await fixture.runUntil(startMs + HOUR_MS);
+    for (const body of ['a', 'b']) {
+      const made = waits(fixture, body);
+      expect(made).toHaveLength(3);
+      for (const wait of made) {
+        expect(wait).toBeGreaterThanOrEqual(10);
+        expect(wait).toBeLessThanOrEqual(20);
+      }
+    }
+    expect(fixture.transport.bodies).toEqual(['a', 'a', 'a', 'a', 'b', 'b', 'b', 'b']);
+  });
+
+  it('is exact about when it is tried again, and by chance otherwise', async () => {
+    const { fixture, startMs } = await failing('BACKOFF_RETRY');
+    for (let index = 0; index < 40; index += 1) fixture.publish('T', '', `m${index}`);
+    await fixture.runUntil(startMs + 12 * HOUR_MS);
+    const all = Array.from({ length: 40 }, (_, index) => waits(fixture, `m${index}`)).flat();
+    expect(all).toHaveLength(120);
+    expect(Math.min(...all)).toBeLessThan(11);
+    expect(Math.max(...all)).toBeGreaterThan(19);
+  });
+});
+
+describe('a push subscription', () => {
+  it('is tried as scripted: failure, no answer in time, redirect, success', async () => {
+    const { fixture, startMs } = await failing('EXPONENTIAL_DECAY_RETRY');
+    const answers = ['failed', 'failed', 'failed', 'ok'] as const;
+    fixture.transport.answer = ({ attempt }) => answers[attempt.message.attempt - 1]!;
+    fixture.publish('T', '', 'm');
+    await fixture.runUntil(startMs + HOUR_MS);
+    expect(waits(fixture, 'm')).toEqual([1, 2, 4]);
+  });
+
+  it('keeps order: while the head is retried the line waits, others do not', async () => {
+    const { fixture, topic, startMs } = await failing('EXPONENTIAL_DECAY_RETRY');
+    fixture.push(topic, 'other');
+    fixture.transport.answer = ({ attempt, body }) => {
+      const { subscriptionName, attempt: count } = attempt.message;
+      return subscriptionName === 'S' && body === '2' && count < 4 ? 'failed' : 'ok';
+    };
+    for (const body of ['1', '2', '3', '4']) fixture.publish('T', '', body);
+    await fixture.settle();
+    const of = (name: string) =>
+      fixture.transport.made
+        .filter(({ attempt }) => attempt.message.subscriptionName === name)
+        .map(({ body }) => body);
+    expect(of('other')).toEqual(['1', '2', '3', '4']);
+    expect(of('S')).toEqual(['1', '2']);
+    await fixture.runUntil(startMs + 60_000);
+    expect(of('S')).toEqual(['1', '2', '2', '2', '2', '3', '4']);
+  });
+
+  it('loses nothing when the endpoint is down for a minute', async () => {
+    const { fixture, startMs, subscription } = await failing('EXPONENTIAL_DECAY_RETRY');
+    fixture.transport.answer = ({ atMs }) => (atMs < startMs + 60_000 ? 'failed' : 'ok');
+    const sent = Array.from({ length: 50 }, (_, index) => `${index}`);
+    for (const body of sent) fixture.publish('T', '', body);
+    await fixture.runUntil(startMs + 2 * 60_000 + 10_000);
+    const arrived = fixture.transport.made.filter(({ atMs }) => atMs >= startMs + 60_000);
+    expect(arrived.map(({ body }) => body)).toEqual(sent);
+    expect(subscription.counters.deliveredMessages).toBe(50);
+  });
+
+  it('repeats an attempt that a crash cut off, after the lease of attempts, and counts it', async () => {
+    const { fixture, startMs } = await failing('EXPONENTIAL_DECAY_RETRY');
+    fixture.transport.answer = () => 'hang';
+    fixture.publish('T', '', 'm');
+    await fixture.settle();
+    fixture.transport.answer = () => 'ok';
+    const next = await fixture.restart();
+    await next.runUntil(startMs + 60_000);
+    expect(next.transport.made.map(({ attempt }) => attempt.message.attempt)).toEqual([1, 2]);
+    expect(waits(next, 'm')).toEqual([30]);
+  });
+
+  it('renews the lease of an attempt that takes long', async () => {
+    const { fixture, startMs, subscription } = await failing('EXPONENTIAL_DECAY_RETRY');
+    fixture.transport.answer = () => 'hang';
+    fixture.publish('T', '', 'm');
+    await fixture.runUntil(startMs + 10 * 60_000);
+    expect(fixture.transport.made).toHaveLength(1);
+    expect(subscription.pendingCount).toBe(1);
+  });
+
+  it('waits for a transport', async () => {
+    const { fixture, subscription, startMs } = await failing('EXPONENTIAL_DECAY_RETRY');
+    await fixture.runUntil(startMs + 1_000);
+    fixture.publish('T', '', 'm');
+    await fixture.settle();
+    expect(subscription.pendingCount).toBe(1);
+    expect(subscription.nextAttemptMs).toBe(startMs + 2_000);
+  });
+
+  it('gives up to its dead-letter queue, with where it comes from', async () => {
+    const fixture = await TopicFixture.open();
+    const startMs = fixture.engine.clock.wallMs();
+    fixture.engine.queue('parked');
+    const topic = fixture.topic('T');
+    const subscription = fixture.push(topic, 'S', {
+      strategy: 'BACKOFF_RETRY',
+      deadLetterQueue: 'parked',
+    });
+    fixture.transport.answer = () => 'failed';
+    fixture.publish('T', '', 'm');
+    await fixture.runUntil(startMs + HOUR_MS);
+    const got = fixture.engine.get('parked')!;
+    expect(got.body).toBe('m');
+    const headers = fixture.engine.headersOf(got.entry.message);
+    expect(headers.get('x-msg-id')).toBe(fixture.transport.made[0]!.attempt.message.msgId);
+    expect(headers.get('x-first-death-queue')).toBe('cmq.push.T.S');
+    expect(headers.get('x-first-death-reason')).toBe('delivery_limit');
+    expect(subscription.counters.deadLetteredMessages).toBe(1);
+  });
+
+  it('dead-letters what expires unattempted, too', async () => {
+    const fixture = await TopicFixture.open();
+    const startMs = fixture.engine.clock.wallMs();
+    fixture.engine.queue('parked');
+    const topic = fixture.topic('T', 1, { msgRetentionSeconds: 60 });
+    fixture.push(topic, 'S', { deadLetterQueue: 'parked' });
+    fixture.transport.answer = () => 'failed';
+    fixture.publish('T', '', 'a');
+    fixture.publish('T', '', 'b');
+    await fixture.runUntil(startMs + HOUR_MS);
+    expect(fixture.drain('parked')).toEqual(['a', 'b']);
+    expect(fixture.transport.made.at(-1)!.atMs).toBeLessThan(startMs + 60_000);
+  });
+
+  it('ends with its subscription: the attempt is aborted, the line dropped', async () => {
+    const { fixture, subscription } = await failing('EXPONENTIAL_DECAY_RETRY');
+    fixture.transport.answer = () => 'hang';
+    fixture.publish('T', '', 'a');
+    fixture.publish('T', '', 'b');
+    await fixture.settle();
+    fixture.topics.unsubscribe(fixture.engine.actor, subscription);
+    await fixture.settle();
+    expect(fixture.transport.abortCount).toBe(1);
+    expect(fixture.engine.vhost.topology.queues.has('cmq.push.T.S')).toBe(false);
+    const next = await fixture.restart();
+    expect(next.topics.find('T')!.subscriptions.size).toBe(0);
+    expect(next.engine.vhost.topology.queues.size).toBe(0);
+  });
+});
