@@ -42,6 +42,10 @@ export class AmqpConsumer implements Consumer {
   readonly limit: PrefetchLimit;
   /** Where it consumes from; set once the engine has taken it. */
   queue: Queue | undefined;
+  /** Ms in which a delivery is to be settled; Infinity: whenever. */
+  timeoutMs: number;
+  /** Ended because a delivery was not. */
+  isTimedOut: boolean;
   /** False until consume-ok is written and after cancel: then there are no deliveries. */
   isActive: boolean;
   readonly #host: ConsumerHost;
@@ -58,6 +62,8 @@ export class AmqpConsumer implements Consumer {
     this.template = new DeliverTemplate(host.id, options.tag);
     this.limit = new PrefetchLimit(options.prefetchCount);
     this.queue = undefined;
+    this.timeoutMs = Infinity;
+    this.isTimedOut = false;
     this.isActive = false;
     this.#host = host;
     this.#outbound = host.host.outbound;

@@ -25,6 +25,7 @@ import {
   writeBasicConsumeOk,
   writeBasicGetEmpty,
 } from './codec.generated.ts';
+import { deliveryTimeoutMs } from './delivery-timeout.ts';
 import { ReplyConsumer } from './reply-consumer.ts';
 
 /** What basic.consume asked for. */
@@ -34,6 +35,8 @@ export interface Consume {
   readonly noWait: boolean;
   readonly arguments: FieldTable;
 }
+
+const NO_ARGUMENTS: FieldTable = new Map();
 
 /** Random bytes of a generated consumer tag, as many as RabbitMQ uses. */
 const TAG_RANDOM_BYTES = 16;
@@ -103,8 +106,10 @@ export class ChannelConsume {
     });
     const mayStart = options.noWait || channel.canReplyNow;
     consumer.isActive = mayStart;
-    channel.vhost.consume(channel.actor, queueName, consumer);
-    consumer.queue = channel.vhost.topology.queues.get(queueName);
+    const queue = channel.vhost.consume(channel.actor, queueName, consumer);
+    const { consumerTimeoutMs } = channel.host.settings;
+    consumer.queue = queue;
+    consumer.timeoutMs = deliveryTimeoutMs(queue, options.arguments, consumerTimeoutMs);
     this.#consumers.set(tag, consumer);
     if (options.noWait) return;
     channel.reply(0, (out, id) => {
@@ -152,6 +157,26 @@ export class ChannelConsume {
     this.#channel.reply(0, (out, id) => writeBasicCancel(out, id, consumer.tag, true));
   }
 
+  /** Ends a consumer that does not settle in time; false when its client cannot be told. */
+  timedOut(consumer: AmqpConsumer): boolean {
+    if (consumer.isTimedOut) return true;
+    const isHere = this.#consumers.get(consumer.tag) === consumer;
+    if (!isHere || !this.#channel.host.capabilities.consumerCancelNotify) return false;
+    consumer.isTimedOut = true;
+    this.#channel.vhost.cancel(consumer);
+    this.cancelled(consumer);
+    return true;
+  }
+
+  /** Ms in which a message of basic.get is to be settled. */
+  getTimeoutMs(queue: Queue): number {
+    return deliveryTimeoutMs(queue, NO_ARGUMENTS, this.#channel.host.settings.consumerTimeoutMs);
+  }
+
+  #dueAtMs(timeoutMs: number): number {
+    return timeoutMs === Infinity ? Infinity : this.#channel.host.settleBy(timeoutMs);
+  }
+
   /** basic.get; the reply keeps its place even when the entry must come from disk first. */
   get(queueName: string, noAck: boolean): void {
     const channel = this.#channel;
@@ -188,14 +213,20 @@ export class ChannelConsume {
     const tag = this.nextTag();
     channel.host.writer.getOk(channel.id, tag, entry.isRedelivered, entry.message, remaining);
     if (noAck) queue.acknowledge(entry);
-    else channel.settle.delivered(tag, entry, queue, undefined);
+    else {
+      const dueAtMs = this.#dueAtMs(this.getTimeoutMs(queue));
+      channel.settle.delivered(tag, entry, queue, undefined, dueAtMs);
+    }
   }
 
   /** Writes one delivery. Hot: called by the engine in the turn. */
   deliver(consumer: AmqpConsumer, queue: Queue, entry: Entry): void {
     const channel = this.#channel;
     const tag = this.nextTag();
-    if (!consumer.noAck) channel.settle.delivered(tag, entry, queue, consumer);
+    if (!consumer.noAck) {
+      const dueAtMs = this.#dueAtMs(consumer.timeoutMs);
+      channel.settle.delivered(tag, entry, queue, consumer, dueAtMs);
+    }
     const { writer, heartbeat } = channel.host;
     heartbeat.didWrite = true;
     writer.deliver(channel.id, consumer.template, tag, entry.isRedelivered, entry.message);

@@ -33,6 +33,8 @@ export interface ChannelHost {
   /** A basic.get waits for its entry; `getDone` will follow. */
   getWaits(): void;
   getDone(): void;
+  /** Monotonic ms by which a delivery made now is to be settled; its channel is looked at then. */
+  settleBy(timeoutMs: number): number;
   /** The channel needs its number no more. */
   channelEnded(id: number): void;
 }

@@ -9,7 +9,7 @@ import type { Entry } from '../../src/engine/message.ts';
 import type { Queue } from '../../src/engine/queue/queue.ts';
 import type { AmqpConsumer } from './amqp-consumer.ts';
 import type { PrefetchLimit } from './prefetch-limit.ts';
-import { SLOT_IN_TX, SLOT_OUTSTANDING, UnackedRing } from './unacked-ring.ts';
+import { SLOT_IN_TX, SLOT_OUTSTANDING, SLOT_TIMED_OUT, UnackedRing } from './unacked-ring.ts';
 
 /** How a delivery ends. */
 export const SETTLE_ACK = 0;
@@ -24,6 +24,14 @@ export const SETTLE_FAIL = 3;
 interface BufferedSettlement {
   readonly tag: number;
   readonly how: number;
+}
+
+/** A delivery that was not settled in time, taken from the channel. */
+export interface TimedOut {
+  readonly entry: Entry;
+  readonly queue: Queue;
+  /** undefined for basic.get */
+  readonly consumer: AmqpConsumer | undefined;
 }
 
 /** The deliveries of one channel that are not settled. */
@@ -46,9 +54,15 @@ export class ChannelSettle {
     return this.#unacked.liveCount;
   }
 
-  /** Enters a delivery that the client will settle. */
-  delivered(tag: number, entry: Entry, queue: Queue, consumer: AmqpConsumer | undefined): void {
-    this.#unacked.push(tag, entry, queue, consumer);
+  /** Enters a delivery that the client will settle; `dueAtMs` as in `UnackedRing.push`. */
+  delivered(
+    tag: number,
+    entry: Entry,
+    queue: Queue,
+    consumer: AmqpConsumer | undefined,
+    dueAtMs: number,
+  ): void {
+    this.#unacked.push(tag, entry, queue, consumer, dueAtMs);
     if (consumer === undefined) return;
     consumer.limit.used += 1;
     this.#sharedLimit.used += 1;
@@ -62,6 +76,13 @@ export class ChannelSettle {
   settle(tag: number, multiple: boolean, how: number): void {
     const unacked = this.#unacked;
     let index = unacked.find(tag, SLOT_OUTSTANDING);
+    if (index < 0) {
+      index = unacked.find(tag, SLOT_TIMED_OUT);
+      if (index >= 0 && !multiple) {
+        unacked.remove(index);
+        return;
+      }
+    }
     if (index < 0) {
       if (!multiple || tag !== 0) {
         throw new BrokerError('PRECONDITION_FAILED', `unknown delivery tag ${tag}`);
@@ -99,7 +120,8 @@ export class ChannelSettle {
     const settlements = this.#transaction!;
     this.#transaction = [];
     for (const { tag, how } of settlements) {
-      this.#settleAt(this.#unacked.find(tag, SLOT_IN_TX), how);
+      const index = this.#unacked.find(tag, SLOT_IN_TX);
+      if (index >= 0) this.#settleAt(index, how);
     }
     return settlements.length;
   }
@@ -108,9 +130,47 @@ export class ChannelSettle {
   rollback(): void {
     if (this.#transaction === undefined) return;
     for (const { tag } of this.#transaction) {
-      this.#unacked.setState(this.#unacked.find(tag, SLOT_IN_TX), SLOT_OUTSTANDING);
+      const index = this.#unacked.find(tag, SLOT_IN_TX);
+      if (index >= 0) this.#unacked.setState(index, SLOT_OUTSTANDING);
     }
     this.#transaction = [];
+  }
+
+  /**
+   * Takes out what should be settled by now, with its credit. The caller gives the entries back to
+   * their queues, and wakes the consumers.
+   *
+   * @param nowMs  monotonic
+   */
+  takeTimedOut(nowMs: number): TimedOut[] {
+    const unacked = this.#unacked;
+    const taken: TimedOut[] = [];
+    for (let at = 0; at < unacked.length; at += 1) {
+      if (!this.#isPending(at) || unacked.dueAtMsAt(at) > nowMs) continue;
+      const consumer = unacked.consumerAt(at);
+      taken.push({ entry: unacked.entryAt(at), queue: unacked.queueAt(at), consumer });
+      unacked.timeOut(at);
+      if (consumer === undefined) continue;
+      consumer.limit.release();
+      this.#sharedLimit.release();
+    }
+    return taken;
+  }
+
+  /** Monotonic ms by which the next delivery is to be settled; Infinity when none must be. */
+  nextDueAtMs(): number {
+    let dueAtMs = Infinity;
+    for (let at = 0; at < this.#unacked.length; at += 1) {
+      if (this.#isPending(at)) dueAtMs = Math.min(dueAtMs, this.#unacked.dueAtMsAt(at));
+    }
+    return dueAtMs;
+  }
+
+  /** True while the queue waits for its settlement: a lease that ran out was taken back by it. */
+  #isPending(index: number): boolean {
+    const state = this.#unacked.stateAt(index);
+    if (state !== SLOT_OUTSTANDING && state !== SLOT_IN_TX) return false;
+    return !this.#unacked.isStaleAt(index);
   }
 
   #buffer(first: number, last: number, how: number): void {
@@ -129,8 +189,10 @@ export class ChannelSettle {
     while (at < unacked.length) {
       const tag = unacked.tagAt(at);
       if (tag > lastTag) return;
-      if (unacked.stateAt(at) === SLOT_OUTSTANDING) {
-        this.#settleAt(at, how);
+      const state = unacked.stateAt(at);
+      if (state === SLOT_OUTSTANDING || state === SLOT_TIMED_OUT) {
+        if (state === SLOT_OUTSTANDING) this.#settleAt(at, how);
+        else unacked.remove(at);
         at = unacked.indexAbove(tag);
       } else {
         at += 1;

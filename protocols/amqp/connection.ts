@@ -42,10 +42,11 @@ import {
 } from './codec.generated.ts';
 import { ControlChannel, type ControlHost } from './control-channel.ts';
 import { DeliveryWriter } from './delivery-writer.ts';
+import { timeOutDeliveries } from './delivery-timeout.ts';
 import { type FrameHandler, FrameParser } from './frame-parser.ts';
 import { writeHeartbeat } from './frame-writer.ts';
 import { Handshake, type Tuning } from './handshake.ts';
-import { Heartbeat, HEARTBEAT_DEAD, HEARTBEAT_SEND } from './heartbeat.ts';
+import { Heartbeat, HEARTBEAT_DEAD, HEARTBEAT_SEND, TICK_MS } from './heartbeat.ts';
 import type { MethodReader } from './method-reader.ts';
 import { PROTOCOL_HEADER_0_9_1, type ProtocolHeader } from './protocol-header.ts';
 import type { AmqpSettings } from './settings.ts';
@@ -100,6 +101,10 @@ export class AmqpConnection implements TransportHandler, FrameHandler, ControlHo
   readonly writer: DeliveryWriter;
   heartbeat: Heartbeat;
   chunkAtMs: number;
+  /** Monotonic ms of the last tick. */
+  #tickAtMs: number;
+  /** Monotonic ms at which a delivery may be overdue; Infinity when none can be. */
+  #overdueAtMs: number;
   readonly #deps: ConnectionDeps;
   readonly #transport: Transport;
   readonly #parser: FrameParser;
@@ -125,6 +130,8 @@ export class AmqpConnection implements TransportHandler, FrameHandler, ControlHo
     this.writer = new DeliveryWriter(this.outbound);
     this.heartbeat = new Heartbeat(0, clock.monotonicMs());
     this.chunkAtMs = 0;
+    this.#tickAtMs = clock.monotonicMs();
+    this.#overdueAtMs = Infinity;
     this.#deps = deps;
     this.#transport = transport;
     this.#parser = new FrameParser(this, PRE_LOGIN_FRAME_BYTES_MAX);
@@ -199,6 +206,7 @@ export class AmqpConnection implements TransportHandler, FrameHandler, ControlHo
 
   /** Once per tick of the acceptor: deadlines, heartbeats, and the end of a token (wall clock). */
   tick(nowMs: number, wallMs: number): void {
+    this.#tickAtMs = nowMs;
     if (nowMs >= this.#deadlineAtMs) {
       if (this.#stage === ANSWERED) this.#hangUp();
       else this.drop(this.#stage === HANDSHAKE ? 'handshake timeout' : 'close timeout');
@@ -209,9 +217,18 @@ export class AmqpConnection implements TransportHandler, FrameHandler, ControlHo
       this.#expire();
       return;
     }
+    if (nowMs >= this.#overdueAtMs) this.#timeOutDeliveries(nowMs);
     const due = this.heartbeat.tick(nowMs, !this.#gate.excusesSilence);
     if (due === HEARTBEAT_SEND) writeHeartbeat(this.outbound);
     else if (due === HEARTBEAT_DEAD) this.drop('missed heartbeats from client');
+  }
+
+  #timeOutDeliveries(nowMs: number): void {
+    this.#overdueAtMs = Infinity;
+    for (const channel of this.#channels!.all()) {
+      timeOutDeliveries(channel, nowMs);
+      this.#overdueAtMs = Math.min(this.#overdueAtMs, channel.settle.nextDueAtMs());
+    }
   }
 
   /** The token of the login is no longer valid, and no other came in time (RabbitMQ's text). */
@@ -348,6 +365,13 @@ export class AmqpConnection implements TransportHandler, FrameHandler, ControlHo
     if (this.#waitingGetCount > 0 || !this.#gate.has(HOLD_READS)) return;
     // The engine is in the middle of something: what was kept is parsed when it has finished.
     queueMicrotask(() => this.#release(HOLD_READS));
+  }
+
+  settleBy(timeoutMs: number): number {
+    // The last tick is up to one tick ago: a delivery is given that much more, never less.
+    const dueAtMs = this.#tickAtMs + TICK_MS + timeoutMs;
+    if (dueAtMs < this.#overdueAtMs) this.#overdueAtMs = dueAtMs;
+    return dueAtMs;
   }
 
   channelEnded(id: number): void {

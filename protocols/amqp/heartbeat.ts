@@ -5,6 +5,9 @@
  * instants. So an instant is late by up to one tick, which errs towards patience.
  */
 
+/** Ms between ticks of a connection: half of the shortest heartbeat's half. */
+export const TICK_MS = 250;
+
 /** Nothing to do. */
 export const HEARTBEAT_IDLE = 0;
 /** Nothing was written for half the interval: send a heartbeat frame. */

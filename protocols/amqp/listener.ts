@@ -12,12 +12,10 @@ import type { Broker } from '../../src/engine/broker.ts';
 import type { FlushSet } from '../../src/net/flush-set.ts';
 import type { AcceptTransport } from '../../src/net/transport.ts';
 import { AmqpConnection, type ConnectionDeps } from './connection.ts';
+import { TICK_MS } from './heartbeat.ts';
 import { MethodReader } from './method-reader.ts';
 import type { AmqpSettings } from './settings.ts';
 import { UserQuotas } from './user-quotas.ts';
-
-/** Ms between ticks: half of the shortest heartbeat's half. */
-const TICK_MS = 250;
 
 export interface AmqpAcceptorDeps {
   readonly broker: Broker;

@@ -1,5 +1,6 @@
 import {
   CHANNEL_COUNT_MAX,
+  CONSUMER_TIMEOUT_MS_DEFAULT,
   FRAME_BYTES_DEFAULT,
   HANDSHAKE_MS_MAX,
   HEARTBEAT_SECONDS_DEFAULT,
@@ -30,6 +31,8 @@ export interface AmqpSettings {
   readonly loopbackUsers: readonly string[];
   /** User that SASL ANONYMOUS logs in as. */
   readonly anonymousUser: string;
+  /** Time to settle a delivery of a quorum queue, where neither queue nor consumer says. */
+  readonly consumerTimeoutMs: number;
   /** Time from connect to open-ok. */
   readonly handshakeTimeoutMs: number;
   /** Time a peer has to answer our connection.close before the socket is dropped. */
@@ -49,6 +52,7 @@ export const DEFAULT_AMQP_SETTINGS: AmqpSettings = {
   mechanisms: ['PLAIN', 'AMQPLAIN'],
   loopbackUsers: ['guest'],
   anonymousUser: 'guest',
+  consumerTimeoutMs: CONSUMER_TIMEOUT_MS_DEFAULT,
   handshakeTimeoutMs: HANDSHAKE_MS_MAX,
   closeTimeoutMs: 5_000,
 };

@@ -2,7 +2,8 @@
  * What a channel has delivered and not yet seen settled: a ring in delivery-tag order.
  *
  *     tags:      [ .  .  17 18 20 21 .  . ]     19 went to a no-ack consumer: never entered
- *     states:    [ .  .  O  _  O  T  .  . ]     O outstanding, T settled in an open tx, _ hole
+ *     states:    [ .  .  O  _  O  T  .  . ]     O outstanding, T settled in an open tx, _ hole;
+ *                                               a delivery that took too long leaves its tag behind
  *                        ^ head        ^ head + length
  *
  * Invariants:
@@ -28,11 +29,15 @@ export const SLOT_HOLE = 0;
 export const SLOT_OUTSTANDING = 1;
 /** Settled inside a transaction that is neither committed nor rolled back. */
 export const SLOT_IN_TX = 2;
+/** Taken back because it was not settled in time: a settlement that still comes is ignored. */
+export const SLOT_TIMED_OUT = 3;
 
 export class UnackedRing {
   #tags: number[];
   #states: number[];
   #generations: number[];
+  /** Monotonic ms by which it is to be settled. */
+  #dueAtMs: number[];
   #entries: (Entry | undefined)[];
   #queues: (Queue | undefined)[];
   #consumers: (AmqpConsumer | undefined)[];
@@ -45,6 +50,7 @@ export class UnackedRing {
     this.#tags = [];
     this.#states = [];
     this.#generations = [];
+    this.#dueAtMs = [];
     this.#entries = [];
     this.#queues = [];
     this.#consumers = [];
@@ -64,7 +70,7 @@ export class UnackedRing {
     return this.#mask + 1;
   }
 
-  /** Deliveries that are not settled, or settled in an open transaction only. */
+  /** Deliveries that are not settled, or settled in an open transaction only, or timed out. */
   get liveCount(): number {
     return this.#liveCount;
   }
@@ -74,13 +80,21 @@ export class UnackedRing {
    *
    * @param tag       greater than every tag entered before
    * @param consumer  undefined for basic.get
+   * @param dueAtMs   monotonic ms by which it is to be settled; Infinity: whenever
    */
-  push(tag: number, entry: Entry, queue: Queue, consumer: AmqpConsumer | undefined): void {
+  push(
+    tag: number,
+    entry: Entry,
+    queue: Queue,
+    consumer: AmqpConsumer | undefined,
+    dueAtMs: number,
+  ): void {
     if (this.#length > this.#mask) this.#makeRoom();
     const slot = (this.#head + this.#length) & this.#mask;
     this.#tags[slot] = tag;
     this.#states[slot] = SLOT_OUTSTANDING;
     this.#generations[slot] = entry.generation;
+    this.#dueAtMs[slot] = dueAtMs;
     this.#entries[slot] = entry;
     this.#queues[slot] = queue;
     this.#consumers[slot] = consumer;
@@ -113,6 +127,10 @@ export class UnackedRing {
     return this.#entries[(this.#head + index) & this.#mask]!;
   }
 
+  dueAtMsAt(index: number): number {
+    return this.#dueAtMs[(this.#head + index) & this.#mask]!;
+  }
+
   queueAt(index: number): Queue {
     return this.#queues[(this.#head + index) & this.#mask]!;
   }
@@ -130,6 +148,13 @@ export class UnackedRing {
   /** Moves a slot between outstanding and in-transaction. */
   setState(index: number, state: number): void {
     this.#states[(this.#head + index) & this.#mask] = state;
+  }
+
+  /** Forgets all of a delivery but its tag, which is known until it is settled, too late. */
+  timeOut(index: number): void {
+    const slot = (this.#head + index) & this.#mask;
+    this.#states[slot] = SLOT_TIMED_OUT;
+    this.#forget(slot);
   }
 
   /** Makes a hole of one slot; indexes found before are void afterwards. */
@@ -157,6 +182,7 @@ export class UnackedRing {
     this.#tags = [];
     this.#states = [];
     this.#generations = [];
+    this.#dueAtMs = [];
     this.#entries = [];
     this.#queues = [];
     this.#consumers = [];
@@ -168,10 +194,14 @@ export class UnackedRing {
 
   #clear(slot: number): void {
     this.#states[slot] = SLOT_HOLE;
+    this.#forget(slot);
+    this.#liveCount -= 1;
+  }
+
+  #forget(slot: number): void {
     this.#entries[slot] = undefined;
     this.#queues[slot] = undefined;
     this.#consumers[slot] = undefined;
-    this.#liveCount -= 1;
   }
 
   #trimHead(): void {
@@ -209,6 +239,7 @@ export class UnackedRing {
     const tags = new Array<number>(capacity).fill(0);
     const states = new Array<number>(capacity).fill(SLOT_HOLE);
     const generations = new Array<number>(capacity).fill(0);
+    const dueAtMs = new Array<number>(capacity).fill(Infinity);
     const entries = new Array<Entry | undefined>(capacity).fill(undefined);
     const queues = new Array<Queue | undefined>(capacity).fill(undefined);
     const consumers = new Array<AmqpConsumer | undefined>(capacity).fill(undefined);
@@ -219,6 +250,7 @@ export class UnackedRing {
       tags[length] = this.#tags[slot]!;
       states[length] = this.#states[slot]!;
       generations[length] = this.#generations[slot]!;
+      dueAtMs[length] = this.#dueAtMs[slot]!;
       entries[length] = this.#entries[slot];
       queues[length] = this.#queues[slot];
       consumers[length] = this.#consumers[slot];
@@ -227,6 +259,7 @@ export class UnackedRing {
     this.#tags = tags;
     this.#states = states;
     this.#generations = generations;
+    this.#dueAtMs = dueAtMs;
     this.#entries = entries;
     this.#queues = queues;
     this.#consumers = consumers;

@@ -40,6 +40,9 @@ export const UNREAD_REPLY_BYTES_MAX = 16 * 1024 * 1024;
 /** Ms a peer has from connect to open-ok. */
 export const HANDSHAKE_MS_MAX = 10_000;
 
+/** Ms to settle a delivery of a quorum queue; RabbitMQ's default, half an hour. */
+export const CONSUMER_TIMEOUT_MS_DEFAULT = 30 * 60 * 1_000;
+
 /** Bytes in a short string or a name (one length octet on the wire). */
 export const NAME_BYTES_MAX = 255;
 

@@ -8,7 +8,8 @@ const queue = { name: 'q' } as unknown as Queue;
 
 function ringOf(tags: readonly number[]): UnackedRing {
   const ring = new UnackedRing();
-  for (const tag of tags) ring.push(tag, new Entry(message, tag, Infinity), queue, undefined);
+  for (const tag of tags)
+    ring.push(tag, new Entry(message, tag, Infinity), queue, undefined, Infinity);
   return ring;
 }
 
@@ -65,14 +66,14 @@ describe('UnackedRing', () => {
     const ring = ringOf(Array.from({ length: 10_000 }, (_, index) => index + 1));
     for (let tag = 1; tag <= 10_000; tag += 1) ring.remove(ring.find(tag, SLOT_OUTSTANDING));
     expect(ring.capacity).toBeLessThanOrEqual(16);
-    ring.push(10_001, new Entry(message, 1, Infinity), queue, undefined);
+    ring.push(10_001, new Entry(message, 1, Infinity), queue, undefined, Infinity);
     expect(liveTags(ring)).toEqual([10_001]);
   });
 
   test('one delivery that is never settled does not make it grow', () => {
     const ring = ringOf([1]);
     for (let tag = 2; tag < 100_000; tag += 1) {
-      ring.push(tag, new Entry(message, tag, Infinity), queue, undefined);
+      ring.push(tag, new Entry(message, tag, Infinity), queue, undefined, Infinity);
       ring.remove(ring.find(tag, SLOT_OUTSTANDING));
     }
     expect(ring.length).toBeLessThanOrEqual(16);
@@ -99,7 +100,7 @@ describe('UnackedRing', () => {
       if (random(2) === 0) {
         tag += 1 + random(3);
         const entry = new Entry(message, tag, Infinity);
-        ring.push(tag, entry, queue, undefined);
+        ring.push(tag, entry, queue, undefined, Infinity);
         model.set(tag, entry);
       } else {
         const wanted = random(tag + 2);
