@@ -7,7 +7,7 @@
  */
 import { DeadlineHeap } from '../../src/base/deadline-heap.ts';
 import type { ProtocolLogger } from '../../src/base/logger.ts';
-import { tokenUser, type User } from '../../src/engine/access/user.ts';
+import { tokenUser } from '../../src/engine/access/user.ts';
 import type { Actor } from '../../src/engine/actor.ts';
 import type { Broker } from '../../src/engine/broker.ts';
 import type { VHost } from '../../src/engine/vhost.ts';
@@ -32,33 +32,21 @@ interface WaitingWill {
 export class ClientRegistry {
   readonly #logger: ProtocolLogger;
   readonly #clients: Map<string, RegisteredClient>;
-  readonly #connectionCounts: Map<User, number>;
   readonly #wills: Map<string, WaitingWill>;
   readonly #dueWills: DeadlineHeap<WaitingWill>;
 
   constructor(logger: ProtocolLogger) {
     this.#logger = logger;
     this.#clients = new Map();
-    this.#connectionCounts = new Map();
     this.#wills = new Map();
     this.#dueWills = new DeadlineHeap();
   }
 
   /** @throws MqttError 0x97 when the user has as many connections as it may */
   checkConnection({ user }: Actor): void {
+    if (user.mayConnect) return;
     const max = user.limits.maxConnections;
-    if (max === undefined || (this.#connectionCounts.get(user) ?? 0) < max) return;
     throw new MqttError(REASON_QUOTA_EXCEEDED, `the user's connection limit (${max}) is reached`);
-  }
-
-  takeConnection({ user }: Actor): void {
-    this.#connectionCounts.set(user, (this.#connectionCounts.get(user) ?? 0) + 1);
-  }
-
-  giveConnection({ user }: Actor): void {
-    const count = this.#connectionCounts.get(user) ?? 0;
-    if (count > 1) this.#connectionCounts.set(user, count - 1);
-    else this.#connectionCounts.delete(user);
   }
 
   /** Ends the connection that has the id, if there is one. */

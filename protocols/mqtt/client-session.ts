@@ -83,7 +83,7 @@ export class ClientSession implements SubscribingHost {
     this.deliveries = new Deliveries(host, this.session, sessions, this.limits);
     this.subscribing = new Subscribing(this);
     this.#start();
-    registry.takeConnection(actor);
+    actor.user.connectionCount += 1;
     registry.add(vhost.name, clientId, host);
     registry.keepWill(actor, clientId, connect.will);
   }
@@ -191,7 +191,7 @@ export class ClientSession implements SubscribingHost {
     this.subscribing.stop();
     this.deliveries.giveBack();
     registry.remove(vhost.name, session.clientId, this.#host);
-    registry.giveConnection(actor);
+    actor.user.connectionCount -= 1;
     const { expiryMs } = session;
     vhost.sessions.disconnected(session);
     vhost.connectionClosed(actor.connectionId);

@@ -56,8 +56,6 @@ export interface ConnectionDeps {
   readonly clock: Clock;
   readonly arena: MessageArena;
   readonly writer: MessageWriter;
-  /** Connections of the acceptor that are logged in as `user`. */
-  connectionsOf(user: User): number;
   onEnded(connection: StompConnection): void;
 }
 
@@ -119,11 +117,6 @@ export class StompConnection
   /** Valid from the login on. */
   get actor(): Actor {
     return this.#actor!;
-  }
-
-  /** undefined before the login. */
-  get user(): User | undefined {
-    return this.#actor?.user;
   }
 
   randomBytes(count: number): Uint8Array {
@@ -270,8 +263,8 @@ export class StompConnection
   }
 
   #limitText(user: User): string | undefined {
+    if (user.mayConnect) return undefined;
     const max = user.limits.maxConnections;
-    if (max === undefined || this.#deps.connectionsOf(user) < max) return undefined;
     return `Connection refused: user connection limit (${max}) is reached`;
   }
 
@@ -293,6 +286,7 @@ export class StompConnection
     const parts = { actor, plans, deliveries, transactions, receipts };
     const sending = new Sending(this.#deps, parts);
     this.#actor = actor;
+    actor.user.connectionCount += 1;
     this.#receipts = receipts;
     this.#session = {
       sending,
@@ -432,6 +426,7 @@ export class StompConnection
     if (this.#session !== undefined) this.#teardown(this.#session);
     this.#receipts?.close();
     this.#receipts = undefined;
+    if (this.#actor !== undefined) this.#actor.user.connectionCount -= 1;
     this.#stage = ENDED;
     this.#deadlineAtMs = Infinity;
     this.#parser.stop();

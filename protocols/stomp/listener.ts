@@ -60,11 +60,6 @@ class Acceptor implements StompAcceptor {
       clock: this.#clock,
       arena: new MessageArena(),
       writer: this.#writer,
-      connectionsOf: (user) => {
-        let count = 0;
-        for (const connection of this.#connections) if (connection.user === user) count += 1;
-        return count;
-      },
       onEnded: (connection) => this.#remove(connection),
     };
     this.accept = (transport) => {

@@ -10,7 +10,7 @@ export interface UserLimits {
 
 /**
  * A login. Identity matters: a user who was deleted and made again is another one, and connections
- * of the first have lost their rights. Only `Access` changes it.
+ * of the first have lost their rights. Only `Access` changes it, but for the count of connections.
  *
  * A user with a grant is one login with a token. No record of it exists; it is not the user of the
  * same name that `Access` may know, and has none of that one's rights.
@@ -24,6 +24,8 @@ export class User {
   limits: UserLimits;
   /** Rights of a login with a token; another token of the same login may replace them. */
   grant: TokenGrant | undefined;
+  /** Connections it has open, over all protocols: each adds itself and takes itself off. */
+  connectionCount: number;
 
   constructor(
     name: string,
@@ -37,6 +39,13 @@ export class User {
     this.tags = tags;
     this.limits = limits;
     this.grant = grant;
+    this.connectionCount = 0;
+  }
+
+  /** Room for one more connection. */
+  get mayConnect(): boolean {
+    const max = this.limits.maxConnections;
+    return max === undefined || this.connectionCount < max;
   }
 
   /** Wall-clock ms at which connections of this login must end; Infinity without a token. */
