@@ -1,9 +1,9 @@
 /**
  * The CMQ side of an HTTP listener.
  *
- *     request -> body -> form or JSON -> action -> key and signature -> rate -> parameters -> handler
- *                                                                                                |
- *     HTTP 200 with a code  <-  reply or failure, at once, after a commit, or when a poll ends  <-+
+ *     request -> body -> form or JSON -> action -> signature -> rate -> parameters -> handler
+ *                                                                                        |
+ *     HTTP 200 with a code  <-  reply, at once, after a commit, or when a poll ends  <----+
  *
  * 1. The API is told by the request: X-TC-Action is 3.0, a form with `Version` its older signature
  *    mode, any other form 2.0. All actions are on each path.

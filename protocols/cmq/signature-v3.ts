@@ -38,15 +38,33 @@ export interface Tc3Request {
 
 export const TC3_ALGORITHM = 'TC3-HMAC-SHA256';
 
-const AUTHORIZATION =
-  /^TC3-HMAC-SHA256 +Credential=([^/,\s]{1,128})\/(\d{4}-\d\d-\d\d)\/([^/,\s]{1,128})\/tc3_request *, *SignedHeaders=([a-zA-Z0-9;-]{1,1024}) *, *Signature=([0-9a-f]{64})$/;
+/** Longest header that is looked at, in characters. */
+const AUTHORIZATION_MAX = 2_048;
+const CREDENTIAL = /^([^/\s]+)\/(\d{4}-\d\d-\d\d)\/([^/\s]+)\/tc3_request$/;
+const SIGNATURE = /^[0-9a-f]{64}$/;
 
 /** Reads an Authorization header; undefined for what is none of this kind. */
 export function parseTc3Authorization(header: string): Tc3Authorization | undefined {
-  const match = AUTHORIZATION.exec(header.trim());
-  if (match === null) return undefined;
-  const [, secretId = '', date = '', service = '', signedHeaders = '', signature = ''] = match;
-  return { secretId, date, service, signedHeaders: signedHeaders.toLowerCase(), signature };
+  if (!header.startsWith(`${TC3_ALGORITHM} `) || header.length > AUTHORIZATION_MAX) {
+    return undefined;
+  }
+  const fields = new Map(
+    header
+      .slice(TC3_ALGORITHM.length)
+      .split(',')
+      .map((field) => {
+        const at = field.indexOf('=');
+        return [field.slice(0, at).trim(), field.slice(at + 1).trim()] as const;
+      }),
+  );
+  const credential = CREDENTIAL.exec(fields.get('Credential') ?? '');
+  const signedHeaders = fields.get('SignedHeaders')?.toLowerCase();
+  const signature = fields.get('Signature') ?? '';
+  if (credential === null || signedHeaders === undefined || !SIGNATURE.test(signature)) {
+    return undefined;
+  }
+  const [, secretId = '', date = '', service = ''] = credential;
+  return { secretId, date, service, signedHeaders, signature };
 }
 
 /** Whether the authorization is what `secret` makes of the request. */

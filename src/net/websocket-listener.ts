@@ -33,8 +33,12 @@ const FRAGMENTS_MAX = 4_096;
 const BUFFERED_CHUNKS_MAX = 65_536;
 /** Ms between pings; proxies commonly cut at 60 s. */
 const PING_MS = 25_000;
-/** Ms a request may take to send its head, and an idle keep-alive connection may stay. */
+/** Ms a request may take to send its head, and to send all of itself. */
 const HEADERS_TIMEOUT_MS = 10_000;
+/** Ms an idle keep-alive connection may stay: longer than pools of clients keep theirs. */
+const KEEP_ALIVE_MS = 75_000;
+/** Bytes of a request's head: some clients put a batch of messages into the query. */
+const HEAD_BYTES_MAX = 64 * 1024;
 
 export interface WebSocketListenerOptions {
   readonly host: string;
@@ -133,6 +137,8 @@ function makeServer({ tls, onRequest }: WebSocketListenerOptions): Server {
   const limits = {
     headersTimeout: HEADERS_TIMEOUT_MS,
     requestTimeout: HEADERS_TIMEOUT_MS,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    maxHeaderSize: HEAD_BYTES_MAX,
     noDelay: true,
   };
   if (tls === undefined) return createServer(limits, onRequest);

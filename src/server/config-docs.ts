@@ -1,10 +1,5 @@
-import {
-  environmentName,
-  OPTION_GROUPS,
-  OPTION_KEYS,
-  type OptionGroup,
-  optionOf,
-} from './options.ts';
+import { OPTION_GROUPS, type OptionGroup } from './option-row.ts';
+import { environmentName, OPTION_KEYS, optionOf } from './options.ts';
 import { RABBITMQ_KEYS } from './rabbitmq-conf.ts';
 
 /** The part of docs/CONFIG.md that comes from the option table, in Markdown. */

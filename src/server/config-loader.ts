@@ -178,10 +178,12 @@ function withSecretFiles(config: Config): Config {
   };
   const passphrase = read('tls-passphrase-file', config.tlsPassphraseFile);
   const password = read('default-password-file', config.defaultPasswordFile);
+  const secretKey = read('cmq-secret-key-file', config.cmqSecretKeyFile);
   if (problems.length > 0) throw new ConfigError(problems);
   return {
     ...config,
     tlsPassphrase: passphrase ?? config.tlsPassphrase,
     defaultPassword: password ?? config.defaultPassword,
+    cmqSecretKey: secretKey ?? config.cmqSecretKey,
   };
 }

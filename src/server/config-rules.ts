@@ -58,7 +58,20 @@ export function checkConfig(
   if (config.authMechanisms.includes('EXTERNAL') && config.tlsClientCertificate === 'none') {
     problems.push('auth-mechanisms: EXTERNAL needs tls-client-certificate optional or required');
   }
-  problems.push(...checkTokens(config));
+  problems.push(...checkTokens(config), ...checkKey(config));
+  return problems;
+}
+
+function checkKey(config: Config): readonly string[] {
+  const { cmqSecretId, cmqSecretKey, cmqSecretKeyFile } = config;
+  const hasSecret = cmqSecretKey !== undefined || cmqSecretKeyFile !== undefined;
+  const problems: string[] = [];
+  if ((cmqSecretId !== undefined) !== hasSecret) {
+    problems.push('cmq-secret-id, cmq-secret-key: one is useless without the other');
+  }
+  if (cmqSecretKey !== undefined && cmqSecretKeyFile !== undefined) {
+    problems.push('cmq-secret-key, cmq-secret-key-file: give one of them');
+  }
   return problems;
 }
 

@@ -1,4 +1,5 @@
-import { OPTION_KEYS, type OPTIONS, type Option, type OptionKey, optionOf } from './options.ts';
+import type { Option } from './option-row.ts';
+import { OPTION_KEYS, type OPTIONS, type OptionKey, optionOf } from './options.ts';
 
 type CamelCase<S extends string> = S extends `${infer Head}-${infer Tail}`
   ? `${Head}${Capitalize<CamelCase<Tail>>}`

@@ -1,4 +1,4 @@
-import type { RequestListener, ServerResponse } from 'node:http';
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import { type ExamplePages, isExamplePath } from './example-pages.ts';
 
 /** What the plain pages of the HTTP port show. */
@@ -9,14 +9,27 @@ export interface HttpPagesDeps {
   readonly paths: ReadonlyMap<string, readonly string[]>;
   /** Set when the examples are served. */
   readonly examples?: ExamplePages | undefined;
+  /** Set when CMQ is served. */
+  readonly cmq?: HttpService | undefined;
+}
+
+/** A service that shares the port with the pages. */
+export interface HttpService {
+  /** Whether a request is for the service. */
+  takes(request: IncomingMessage): boolean;
+  readonly onRequest: RequestListener;
 }
 
 /**
- * Answers requests that open no WebSocket: a word about the server at `/`, its health at
- * `/health`, the examples when they are served, and 404.
+ * Answers requests that open no WebSocket: those of CMQ, a word about the server at `/`, its health
+ * at `/health`, the examples when they are served, and 404.
  */
 export function createHttpPages(deps: HttpPagesDeps): RequestListener {
   return (request, response) => {
+    if (deps.cmq?.takes(request) === true) {
+      deps.cmq.onRequest(request, response);
+      return;
+    }
     // The body of a request nobody should send is discarded, not collected.
     request.resume();
     if (request.method !== 'GET' && request.method !== 'HEAD') {

@@ -16,12 +16,23 @@ interface Sample {
   readonly value: number;
 }
 
+/** A figure that comes once for each combination of labels; those of one name follow each other. */
+export interface LabelledSample {
+  /** Without prefix and `_total`. */
+  readonly name: string;
+  readonly help: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly value: number;
+}
+
 /** Where the figures come from. */
 export interface MetricsSources {
   readonly broker: Broker;
   readonly connectionCount: () => number;
   /** Absent with a store that has no files. */
   readonly storeMetrics?: (() => StoreMetrics) | undefined;
+  /** Counters of CMQ. */
+  readonly cmqSamples?: () => readonly LabelledSample[];
 }
 
 /** Reads figures; keeps only the event loop's delay histogram. */
@@ -38,7 +49,8 @@ export class Metrics {
   /** The text of one scrape; the loop's delay is that since the last one. */
   render(): string {
     const samples = [...this.#engineSamples(), ...this.#storeSamples(), ...this.#processSamples()];
-    return samples.map(formatSample).join('');
+    const cmq = this.#sources.cmqSamples?.() ?? [];
+    return samples.map(formatSample).join('') + formatLabelled('tributary_cmq_', cmq);
   }
 
   stop(): void {
@@ -127,4 +139,21 @@ function counter(name: string, help: string, value: number): Sample {
 
 function formatSample({ name, help, type, value }: Sample): string {
   return `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n${name} ${value}\n`;
+}
+
+function formatLabelled(prefix: string, samples: readonly LabelledSample[]): string {
+  let text = '';
+  let last = '';
+  for (const { name, help, labels, value } of samples) {
+    const full = `${prefix}${name}_total`;
+    if (full !== last) text += `# HELP ${full} ${help}\n# TYPE ${full} counter\n`;
+    last = full;
+    const pairs = Object.entries(labels).map(([key, label]) => `${key}="${escapeLabel(label)}"`);
+    text += `${full}{${pairs.join(',')}} ${value}\n`;
+  }
+  return text;
+}
+
+function escapeLabel(label: string): string {
+  return label.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n');
 }

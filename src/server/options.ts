@@ -16,7 +16,9 @@ import {
   MESSAGE_BYTES_DEFAULT,
   MESSAGE_BYTES_MAX,
 } from '../base/limits.ts';
+import { CMQ_OPTIONS } from './cmq-options.ts';
 import { TOKEN_ALGORITHMS } from './jwt/algorithms.ts';
+import { type Option, option } from './option-row.ts';
 import {
   bytes,
   bytesOrShare,
@@ -26,54 +28,12 @@ import {
   formatBytes,
   integer,
   listOf,
-  type OptionType,
   optionalText,
   ORIGIN,
   PORT,
   SWITCH,
   text,
 } from './option-types.ts';
-
-/** One option. */
-export interface Option<T> {
-  readonly type: OptionType<T>;
-  /** As one would write it in a file. */
-  readonly default: string;
-  /** One or two sentences for operators. */
-  readonly doc: string;
-  /** Group heading in help and documentation. */
-  readonly group: OptionGroup;
-  /** Never printed. */
-  readonly isSecret: boolean;
-  /** Why the option can only be `off` in this version. */
-  readonly unavailable?: string;
-}
-
-export type OptionGroup = (typeof OPTION_GROUPS)[number];
-
-/** In the order of the documentation. */
-export const OPTION_GROUPS = [
-  'General',
-  'Listeners',
-  'TLS',
-  'AMQP',
-  'MQTT',
-  'Users',
-  'Tokens',
-  'Limits',
-] as const;
-
-type Traits = { readonly isSecret?: true; readonly unavailable?: string };
-
-function option<T>(
-  group: OptionGroup,
-  type: OptionType<T>,
-  defaultText: string,
-  doc: string,
-  traits: Traits = {},
-): Option<T> {
-  return { type, default: defaultText, doc, group, isSecret: false, ...traits };
-}
 
 /** Memory this process may use: the container's limit when there is one. */
 const TOTAL_MEMORY_BYTES = Math.min(totalmem(), process.constrainedMemory() || Infinity);
@@ -329,8 +289,8 @@ export const OPTIONS = {
     'MQTT',
     text('name'),
     'amq.topic',
-    'Topic exchange of every vhost that MQTT clients publish to and subscribe at. Another one than ' +
-      '`amq.topic` must be declared.',
+    'Topic exchange of every vhost that MQTT clients publish to and subscribe at. Another one ' +
+      'than `amq.topic` must be declared.',
   ),
   'mqtt-check-payload-format': option(
     'MQTT',
@@ -359,6 +319,7 @@ export const OPTIONS = {
     '`temporary`, `permanent`: every CONNECT is refused with `mqtt-server-reference`, as Use ' +
       'another server (0x9C) or Server moved (0x9D).',
   ),
+  ...CMQ_OPTIONS,
   'auth-mechanisms': option(
     'Users',
     listOf(choice('PLAIN', 'AMQPLAIN', 'EXTERNAL', 'ANONYMOUS')),

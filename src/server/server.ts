@@ -2,12 +2,13 @@
  * The composition root: makes every part, connects them, starts and stops them in order.
  *
  *     start:  store -> broker (recovery) -> turn -> monitors -> acceptor -> listeners -> ready
- *     stop:   listeners -> connections (320, 0x8B) -> monitors -> turn -> store (clean mark)
+ *     stop:   polls -> listeners -> connections (320, 0x8B) -> monitors -> turn -> store (marked)
  *
  * Nothing is reachable before recovery is complete, and nothing can be confirmed after the store
  * began to close.
  */
 import { createAmqpAcceptor } from '../../protocols/amqp/listener.ts';
+import type { CmqAcceptor } from '../../protocols/cmq/listener.ts';
 import { createStompAcceptor, type StompAcceptor } from '../../protocols/stomp/listener.ts';
 import { createMqttAcceptor, type MqttAcceptor } from '../../protocols/mqtt/listener.ts';
 import { systemClock } from '../base/clock.ts';
@@ -22,6 +23,8 @@ import { WebSocketListener } from '../net/websocket-listener.ts';
 import type { WebSocketRoute } from '../net/websocket-routes.ts';
 import type { StoreMetrics } from '../store/sqlite/sqlite-store.ts';
 import { amqpSettings } from './amqp-settings.ts';
+import { createCmq } from './cmq.ts';
+import { defineConfiguredKey } from './cmq-settings.ts';
 import type { Config } from './config.ts';
 import { loadDefinitionsFile } from './definitions-file.ts';
 import { createExamplePages } from './example-pages.ts';
@@ -81,6 +84,8 @@ export class Server {
   readonly #acceptor: AmqpAcceptor;
   readonly #mqtt: MqttAcceptor;
   readonly #stomp: StompAcceptor;
+  /** Undefined when CMQ is off. */
+  readonly #cmq: CmqAcceptor | undefined;
   readonly #monitor: ResourceMonitor;
   readonly #listeners: OpenListener[];
   readonly #storeMetrics: (() => StoreMetrics) | undefined;
@@ -106,6 +111,7 @@ export class Server {
       headers: MESSAGE_HEADERS,
       logger,
     });
+    this.#cmq = config.cmq ? createCmq(broker, config, logger) : undefined;
     const limits = {
       directory: config.dataDir,
       memoryLimitBytes: config.memoryLimit,
@@ -193,6 +199,7 @@ export class Server {
   async #stop(): Promise<void> {
     this.#stopWatchingTls?.();
     this.#stopTokens?.();
+    await this.#cmq?.closeAll();
     for (const { listener } of this.#listeners) await listener.close();
     await this.#acceptor.closeAll(CLOSE_TEXT);
     await this.#mqtt.closeAll();
@@ -265,6 +272,7 @@ export class Server {
         troubles: () => [...this.broker.alarms].map((name) => `${name} alarm`),
         paths: new Map(routes.map((route) => [route.protocol, route.paths])),
         examples: config.serveExamples ? createExamplePages() : undefined,
+        cmq: this.#cmq,
       }),
       onRefused: (reason: string, remoteAddress: string) =>
         logger.warn({ protocol, reason, remoteAddress }, 'connection refused'),
@@ -283,6 +291,7 @@ export class Server {
       broker,
       connectionCount: () => this.connectionCount,
       storeMetrics: this.#storeMetrics,
+      cmqSamples: () => this.#cmq?.samples() ?? [],
     });
     this.#metrics = metrics;
     this.#metricsListener = await MetricsListener.listen(host, port, {
@@ -320,6 +329,7 @@ async function recover({ config, store, logger }: ServerDeps, requestTurn: () =>
   const { broker } = await recoverBroker(deps, firstStart);
   try {
     if (loadDefinitions !== undefined) await loadDefinitionsFile(broker, loadDefinitions, logger);
+    defineConfiguredKey(broker, config);
   } catch (error) {
     await store.close();
     throw error;

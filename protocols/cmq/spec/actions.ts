@@ -31,7 +31,7 @@ export interface ActionSpec {
   /** Canonical: the 2.0 name. */
   readonly name: string;
   readonly resource: 'queue' | 'topic';
-  /** Right on the resource; `any`: one of the three will do. Undefined: each one listed is asked. */
+  /** Right on the resource; `any`: one of the three will do. Undefined: on each one listed. */
   readonly right: 'configure' | 'write' | 'read' | 'any' | undefined;
   readonly parameters: readonly ParameterSpec[];
   readonly v3: readonly ActionV3[];
