@@ -3,7 +3,8 @@
  *
  *     retention   at publishedAt + retentionMs    it is dropped, whatever its state
  *     age limit   at publishedAt + ageLimitMs     it is dead-lettered, unless it is leased then;
- *                 messages older than the limit itself (ageLimitFromMs) are exempt
+ *                 messages older than the limit itself (ageLimitFromMs) are exempt, and so
+ *                 are those that were taken back by a rewind
  *
  * Both act without a receive and anywhere in the queue. Messages lie in the order of publishing
  * almost always, so looking at the head is enough. One that does not (released from a delay,
@@ -26,6 +27,8 @@ export interface Stray {
   readonly level: number;
   readonly sequence: number;
   readonly publishedAtMs: number;
+  /** Back from the rewind window: only retention ends it. */
+  readonly isRewound: boolean;
 }
 
 export class AgeLimits {
@@ -70,8 +73,15 @@ export class AgeLimits {
   }
 
   /** Wall ms at which the first of the limits ends the message while it is ready. */
-  deadlineMs(publishedAtMs: number): number {
-    return Math.min(this.retentionEndMs(publishedAtMs), this.#ageEndMs(publishedAtMs));
+  deadlineMs(publishedAtMs: number, isRewound: boolean): number {
+    return Math.min(this.retentionEndMs(publishedAtMs), this.#ageEndMs(publishedAtMs, isRewound));
+  }
+
+  /** When the oldest stray that is still in the queue was published (wall ms); Infinity. */
+  get oldestStrayMs(): number {
+    let oldestMs = Infinity;
+    for (const stray of this.#strays.values()) oldestMs = Math.min(oldestMs, stray.publishedAtMs);
+    return oldestMs;
   }
 
   /** Wall ms at which retention ends the message, leased or not. */
@@ -79,9 +89,9 @@ export class AgeLimits {
     return publishedAtMs + this.#retentionMs;
   }
 
-  fate(message: Message, nowMs: number): Fate {
+  fate(message: Message, isRewound: boolean, nowMs: number): Fate {
     const { publishedAtMs } = message;
-    const ageEndMs = this.#ageEndMs(publishedAtMs);
+    const ageEndMs = this.#ageEndMs(publishedAtMs, isRewound);
     const retentionEndMs = this.retentionEndMs(publishedAtMs);
     if (ageEndMs <= nowMs && ageEndMs <= retentionEndMs) return 'dead-letter';
     return retentionEndMs <= nowMs ? 'drop' : 'stays';
@@ -104,13 +114,21 @@ export class AgeLimits {
   add(stray: Stray): void {
     this.#strays.set(keyOf(stray.level, stray.sequence), stray);
     if (this.#deadlines.length >= this.#sweepAt) this.#rebuild();
-    const deadlineMs = this.deadlineMs(stray.publishedAtMs);
-    if (deadlineMs !== Infinity) this.#deadlines.push(deadlineMs, stray);
+    this.#enter(stray);
   }
 
   /** The entry is gone for good. */
   forget(level: number, entry: Entry): void {
     if (entry.notBeforeMs > 0) this.#strays.delete(keyOf(level, entry.sequence));
+  }
+
+  /** Every ready entry is gone; the leased ones are not. */
+  forgetReady(leased: ReadonlySet<Entry>): void {
+    const sequences = new Set<number>();
+    for (const entry of leased) sequences.add(entry.sequence);
+    for (const [key, stray] of this.#strays) {
+      if (!sequences.has(stray.sequence)) this.#strays.delete(key);
+    }
   }
 
   /** A stray whose deadline has passed; it may be leased at the moment. */
@@ -127,16 +145,19 @@ export class AgeLimits {
     this.#deadlines.clear();
   }
 
-  #ageEndMs(publishedAtMs: number): number {
-    return publishedAtMs < this.#ageLimitFromMs ? Infinity : publishedAtMs + this.#ageLimitMs;
+  #ageEndMs(publishedAtMs: number, isRewound: boolean): number {
+    if (isRewound || publishedAtMs < this.#ageLimitFromMs) return Infinity;
+    return publishedAtMs + this.#ageLimitMs;
+  }
+
+  #enter(stray: Stray): void {
+    const deadlineMs = this.deadlineMs(stray.publishedAtMs, stray.isRewound);
+    if (deadlineMs !== Infinity) this.#deadlines.push(deadlineMs, stray);
   }
 
   #rebuild(): void {
     this.#deadlines.clear();
-    for (const stray of this.#strays.values()) {
-      const deadlineMs = this.deadlineMs(stray.publishedAtMs);
-      if (deadlineMs !== Infinity) this.#deadlines.push(deadlineMs, stray);
-    }
+    for (const stray of this.#strays.values()) this.#enter(stray);
     this.#sweepAt = Math.max(SWEEP_FROM, 2 * this.#deadlines.length);
   }
 }

@@ -261,8 +261,8 @@ export class Backlog {
    */
   look(maxCount: number, done: (entries: readonly Entry[]) => void): void {
     const found = this.#lookInMemory(maxCount);
-    if (found.length >= maxCount || this.#pagedCount === 0) {
-      done(found);
+    if (this.#pagedCount === 0 || this.#head.length - this.#tombstoneCount >= maxCount) {
+      done(found.slice(0, maxCount));
       return;
     }
     const { store } = this.#host;
@@ -452,15 +452,14 @@ export class Backlog {
     }
   }
 
-  /** The oldest of `returned` and the head, by sequence. */
+  /** The oldest in memory, by sequence: at most `maxCount` of each ring. */
   #lookInMemory(maxCount: number): Entry[] {
     const found: Entry[] = [];
     this.#returned.forEach((_, entry) => {
       if (entry.state !== ENTRY_SETTLED) found.push(entry);
     });
-    const rings = this.#pagedCount > 0 ? [this.#head] : [this.#head, this.#tail];
-    let room = maxCount;
-    for (const ring of rings) {
+    for (const ring of [this.#head, this.#tail]) {
+      let room = maxCount;
       for (let index = 0; index < ring.length && room > 0; index += 1) {
         const entry = ring.at(index)!;
         if (entry.state === ENTRY_SETTLED) continue;
@@ -468,7 +467,7 @@ export class Backlog {
         room -= 1;
       }
     }
-    return found.toSorted((a, b) => a.sequence - b.sequence).slice(0, maxCount);
+    return found.toSorted((a, b) => a.sequence - b.sequence);
   }
 
   #advanceWatermark(): void {

@@ -42,6 +42,7 @@ import type { FoundEntry } from './queue-inspector.ts';
 import { QueueInspector } from './queue-inspector.ts';
 import type { QueueTracer } from './queue-tracer.ts';
 import { Receive, ReceiveLine } from './receive.ts';
+import { rewindWindowMs } from './settings.ts';
 
 export class ClassicQueue extends Queue {
   readonly #life: EntryLife;
@@ -87,6 +88,7 @@ export class ClassicQueue extends Queue {
   /** Takes over the rewindable messages the last process left. */
   restoreParked(recovered: RecoveredQueue): void {
     this.#life.restoreParked(recovered);
+    this.#wakeForNext();
   }
 
   get #levels(): PriorityLevels {
@@ -283,6 +285,8 @@ export class ClassicQueue extends Queue {
   override purge(): number {
     let count = 0;
     for (const backlog of this.#levels.backlogs) count += backlog.purge();
+    const { ages, leases } = this.#life;
+    if (ages.strayCount > 0) ages.forgetReady(leases?.held() ?? new Set());
     return count;
   }
 
@@ -300,21 +304,18 @@ export class ClassicQueue extends Queue {
    * of publishing; `done` gets their number, later when they must be read.
    */
   rewind(fromMs: number, done: (count: number) => void): void {
-    const { parking, tracer } = this.#life;
+    const { parking } = this.#life;
     if (parking === undefined) {
       done(0);
       return;
     }
-    const comeBack = (message: Message) => {
-      this.#intake.append(message, this.host.nowMs(), false);
-      tracer?.rewound(message);
-    };
-    parking.takeFrom(fromMs, comeBack, done);
+    parking.takeFrom(fromMs, (message) => this.#intake.takeBack(message), done);
   }
 
   /** When the oldest ready or leased message was published (wall ms), possibly after a read. */
   oldest(done: (publishedAtMs: number | undefined) => void): void {
-    this.#inspector().oldest(this.#life.leases?.held() ?? [], done);
+    const { ages, leases } = this.#life;
+    this.#inspector().oldest(leases?.held() ?? [], ages.oldestStrayMs, done);
   }
 
   /** The oldest ready entries, at most `maxCount`, left untouched. */
@@ -360,7 +361,7 @@ export class ClassicQueue extends Queue {
     this.#life.ages.configure(settings);
     this.#life.leases?.rebuild();
     this.delayed?.setRetention(settings.retentionMs);
-    this.#life.parking?.window.setWindow(settings.rewindMs ?? 0);
+    this.#life.parking?.window.setWindow(rewindWindowMs(settings));
     if (this.#life.ages.isSet) this.#intake.mayExpire = true;
     this.#wakeForNext();
     if (settings.overflow === 'drop-head' && this.#limit.isOver) this.#limit.trim();

@@ -34,13 +34,19 @@ export function withReceipt(host: HeaderHost, entry: Entry, id: string): Message
 }
 
 /** The message as it leaves a queue that counts receives for a dead-letter queue. */
-export function withOrigin(host: HeaderHost, entry: Entry, id: string, queue: string): Message {
-  return host.withHeaders(entry.message, [
+export function withOrigin(
+  host: HeaderHost,
+  message: Message,
+  id: string,
+  queue: string,
+  receiveCount: number,
+): Message {
+  return host.withHeaders(message, [
     [MESSAGE_ID_HEADER, id],
     ['x-origin-queue', queue],
     ['x-origin-msg-id', id],
-    ['x-origin-enqueue-time', BigInt(entry.message.publishedAtMs)],
-    ['x-origin-receive-count', BigInt(entry.receiveCount)],
+    ['x-origin-enqueue-time', BigInt(message.publishedAtMs)],
+    ['x-origin-receive-count', BigInt(receiveCount)],
   ]);
 }
 

@@ -21,6 +21,7 @@ import type { DeathReason, Queue, QueueHost } from './queue.ts';
 import { entryId } from './queue-inspector.ts';
 import type { QueueTracer } from './queue-tracer.ts';
 import { readLeased } from './restored-leases.ts';
+import { rewindWindowMs } from './settings.ts';
 
 export class EntryLife {
   readonly levels: PriorityLevels;
@@ -67,12 +68,13 @@ export class EntryLife {
   restore(level: number, recovered: RecoveredQueue): void {
     const backlog = this.levels.at(level);
     const nowMs = this.#host.nowMs();
-    const leased = recovered.leased.filter((lease) => lease.leaseUntilMs > nowMs);
-    const sequences = leased.map(({ sequence }) => sequence);
+    // A lease that has ended meanwhile too: its end may be the last that is allowed.
+    const sequences = recovered.leased.map(({ sequence }) => sequence);
     backlog.restore(recovered, sequences);
     this.ages.restored(nowMs);
     for (const { sequence, notBeforeMs } of recovered.delayed) {
-      this.ages.add({ level, sequence, publishedAtMs: notBeforeMs });
+      // Whether it was rewound is known when it is read.
+      this.ages.add({ level, sequence, publishedAtMs: notBeforeMs, isRewound: false });
     }
     if (sequences.length > 0) this.#restoreLeases(level, backlog, sequences);
   }
@@ -89,14 +91,22 @@ export class EntryLife {
     return entryId(this.#host, this.#queue.id, this.levelOf(backlog), entry);
   }
 
-  push(backlog: Backlog, message: Message, expiresAtMs: number, isDurable: boolean): Entry {
+  /** @param isRewound back from the rewind window */
+  push(
+    backlog: Backlog,
+    message: Message,
+    expiresAtMs: number,
+    isDurable: boolean,
+    isRewound: boolean,
+  ): Entry {
     const { ages } = this;
     const { publishedAtMs } = message;
-    if (!ages.isSet || !ages.isStray(publishedAtMs, this.#host.nowMs())) {
-      return backlog.push(message, expiresAtMs, isDurable);
-    }
+    const isStray = ages.isSet && ages.isStray(publishedAtMs, this.#host.nowMs());
+    if (!isStray && !isRewound) return backlog.push(message, expiresAtMs, isDurable);
     const entry = backlog.push(message, expiresAtMs, isDurable, publishedAtMs);
-    ages.add({ level: this.levelOf(backlog), sequence: entry.sequence, publishedAtMs });
+    if (isRewound) entry.receiveCount = rewoundCount(this.#host, message) ?? 0;
+    const level = this.levelOf(backlog);
+    ages.add({ level, sequence: entry.sequence, publishedAtMs, isRewound });
     this.#wake(ages.nextMs);
     return entry;
   }
@@ -158,7 +168,7 @@ export class EntryLife {
 
   /** Settles an entry: consumed. */
   settle(backlog: Backlog, entry: Entry): void {
-    if ((this.#queue.settings.rewindMs ?? 0) > 0) {
+    if (rewindWindowMs(this.#queue.settings) > 0) {
       const parking = this.#parkingLot();
       parking.park(entry, this.idOf(backlog, entry));
       this.#wake(parking.nextMs);
@@ -170,7 +180,9 @@ export class EntryLife {
   /** Wall ms at which a limit ends an entry at the head. */
   headEndsAtMs(entry: Entry): number {
     if (!this.ages.isSet) return entry.expiresAtMs;
-    return Math.min(entry.expiresAtMs, this.ages.deadlineMs(entry.message.publishedAtMs));
+    const { publishedAtMs } = entry.message;
+    const deadlineMs = this.ages.deadlineMs(publishedAtMs, this.#isRewound(entry));
+    return Math.min(entry.expiresAtMs, deadlineMs);
   }
 
   /** Ends an entry that a limit ends now and that has left the backlog. */
@@ -212,8 +224,12 @@ export class EntryLife {
       backlog.takeOut(stray.sequence, (entry) => {
         if (this.#queue.isDeleted) return;
         if (this.#endByAge(backlog, entry, this.#host.nowMs())) return;
+        const { level, sequence, publishedAtMs } = stray;
+        ages.add({ level, sequence, publishedAtMs, isRewound: this.#isRewound(entry) });
+        this.#wake(ages.nextMs);
         entry.state = ENTRY_READY;
         backlog.putBack(entry);
+        this.#host.markDirty(this.#queue);
       });
     }
   }
@@ -223,7 +239,7 @@ export class EntryLife {
     let { message } = entry;
     if (this.#queue.settings.countsReceives === true) {
       const id = this.idOf(backlog, entry);
-      message = withOrigin(this.#host, entry, id, this.#queue.name);
+      message = withOrigin(this.#host, message, id, this.#queue.name, entry.receiveCount);
       this.tracer?.died(entry, id, reason);
     }
     this.#host.deadLetter(this.#queue, message, reason);
@@ -272,8 +288,11 @@ export class EntryLife {
   /** True when the hand-over that just ended was the last that the delivery limit allows. */
   #isSpent(entry: Entry): boolean {
     const limit = this.#queue.settings.deliveryLimit;
-    if (limit < 0 || entry.receiveCount <= limit) return false;
-    return rewoundCount(this.#host, entry.message) === undefined;
+    return limit >= 0 && entry.receiveCount > limit && !this.#isRewound(entry);
+  }
+
+  #isRewound(entry: Entry): boolean {
+    return entry.notBeforeMs > 0 && rewoundCount(this.#host, entry.message) !== undefined;
   }
 
   /** Counts a failed delivery; true when the limit ended the entry. */
@@ -292,7 +311,7 @@ export class EntryLife {
 
   /** Ends an entry that has left the backlog when an age limit says so. */
   #endByAge(backlog: Backlog, entry: Entry, nowMs: number): boolean {
-    const fate = this.ages.fate(entry.message, nowMs);
+    const fate = this.ages.fate(entry.message, this.#isRewound(entry), nowMs);
     if (fate === 'stays') return false;
     if (fate === 'dead-letter') {
       this.die(backlog, entry, 'expired');
@@ -333,7 +352,7 @@ export class EntryLife {
 
   #parkingLot(): Parking {
     const { settings, id } = this.#queue;
-    this.#parking ??= new Parking(id, this.#host, settings.rewindMs ?? 0);
+    this.#parking ??= new Parking(id, this.#host, rewindWindowMs(settings));
     return this.#parking;
   }
 }

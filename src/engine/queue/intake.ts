@@ -3,7 +3,7 @@
  */
 import type { Message } from '../message.ts';
 import { DelayQueue } from './delay-queue.ts';
-import { withId } from './entry-headers.ts';
+import { idOf, withId, withOrigin } from './entry-headers.ts';
 import type { EntryLife } from './entry-life.ts';
 import type { LengthLimit } from './length-limit.ts';
 import { DELAYED_KIND, placeId, READY_KIND } from './message-id.ts';
@@ -81,7 +81,7 @@ export class Intake {
       return this.delay(message, message.publishedAtMs + settings.delayMs);
     }
     if (settings.heapMax !== undefined && this.#isHeapFull(settings.heapMax)) return REFUSED;
-    const taken = this.append(message, message.publishedAtMs, hasLimit);
+    const taken = this.#append(message, message.publishedAtMs, hasLimit, false);
     this.#life.tracer?.sent(message, this.lastMessageId, this.#host.nowMs());
     return taken;
   }
@@ -100,8 +100,14 @@ export class Intake {
     return delays.publish(named, dueAtMs, this.#isDurableFor(message));
   }
 
+  /** Makes a message that had been settled ready again. */
+  takeBack(message: Message): void {
+    this.#append(message, this.#host.nowMs(), false, true);
+    this.#life.tracer?.rewound(message);
+  }
+
   /** Appends a message that is ready; its TTL began at `readyAtMs`. */
-  append(message: Message, readyAtMs: number, hasLimit: boolean): number {
+  #append(message: Message, readyAtMs: number, hasLimit: boolean, isRewound: boolean): number {
     const { settings } = this.#queue;
     let ttlMs = message.expirationMs;
     const queueTtlMs = settings.messageTtlMs;
@@ -110,7 +116,7 @@ export class Intake {
     const expiresAtMs = ttlMs < 0 ? Infinity : readyAtMs + ttlMs;
     const isDurable = this.#isDurableFor(message);
     const backlog = this.#life.levels.of(message);
-    const entry = this.#life.push(backlog, message, expiresAtMs, isDurable);
+    const entry = this.#life.push(backlog, message, expiresAtMs, isDurable, isRewound);
     this.#lastKind = READY_KIND;
     this.#lastLevel = this.#life.levelOf(backlog);
     this.#lastSequence = entry.sequence;
@@ -133,15 +139,23 @@ export class Intake {
   /** A delayed message is due. */
   #release(message: Message): void {
     const nowMs = this.#host.nowMs();
-    const fate = this.#life.ages.fate(message, nowMs);
+    const fate = this.#life.ages.fate(message, false, nowMs);
     if (fate === 'stays') {
-      this.append(message, nowMs, false);
+      this.#append(message, nowMs, false, false);
       const isDropping = this.#queue.settings.overflow === 'drop-head';
       if (isDropping && this.#limit.isOver) this.#limit.trim();
       return;
     }
     this.#life.tracer?.expired(message, undefined);
-    if (fate === 'dead-letter') this.#host.deadLetter(this.#queue, message, 'expired');
+    if (fate === 'dead-letter') this.#die(message);
+  }
+
+  /** Dead-letters a message whose age has passed the limit while it was delayed. */
+  #die(message: Message): void {
+    const { name } = this.#queue;
+    const id = idOf(this.#host, message) ?? '';
+    const dead = withOrigin(this.#host, message, id, name, 0);
+    this.#host.deadLetter(this.#queue, dead, 'expired');
   }
 
   #dropsTransient(settings: QueueSettings): boolean {

@@ -52,9 +52,13 @@ export class QueueInspector {
     this.#queue = queue;
   }
 
-  /** Publishing time of the oldest ready or `leased` message. */
-  oldest(leased: Iterable<Entry>, done: (publishedAtMs: number | undefined) => void): void {
-    let oldestMs = Infinity;
+  /** Publishing time of the oldest ready or `leased` message; `strayMs`: that of those apart. */
+  oldest(
+    leased: Iterable<Entry>,
+    strayMs: number,
+    done: (publishedAtMs: number | undefined) => void,
+  ): void {
+    let oldestMs = strayMs;
     for (const entry of leased) oldestMs = Math.min(oldestMs, entry.message.publishedAtMs);
     this.peek(1, (entries) => {
       for (const entry of entries) oldestMs = Math.min(oldestMs, entry.message.publishedAtMs);

@@ -146,3 +146,8 @@ function withDefaults(merged: DeclaredSettings): QueueSettings {
     delayedRetryType: merged.delayedRetryType ?? 'disabled',
   };
 }
+
+/** Ms after its publishing for which a settled message can be had back: its retention at most. */
+export function rewindWindowMs(settings: QueueSettings): number {
+  return Math.min(settings.rewindMs ?? 0, settings.retentionMs ?? Infinity);
+}
