@@ -1,7 +1,6 @@
 /** A CMQ topic: a durable exchange of its name, what CMQ knows of it, and its subscriptions. */
 import type { Exchange } from '../exchange/exchange.ts';
 import type { Subscription } from './subscription.ts';
-import { TopicCounters } from './topic-counters.ts';
 
 /** 1: by tags, 2: by routing key. */
 export type FilterType = 1 | 2;
@@ -34,20 +33,27 @@ export class Topic {
   readonly exchange: Exchange;
   /** By name in lower case. */
   readonly subscriptions: Map<string, Subscription>;
-  readonly counters: TopicCounters;
   record: TopicRecord;
 
   constructor(name: string, exchange: Exchange, record: TopicRecord) {
     this.name = name;
     this.exchange = exchange;
     this.subscriptions = new Map();
-    this.counters = new TopicCounters();
     this.record = record;
   }
 
   /** Whatever its case. */
   subscription(name: string): Subscription | undefined {
     return this.subscriptions.get(name.toLowerCase());
+  }
+
+  /** Somebody might get what is published: a subscription, or what another protocol bound. */
+  get hasSubscribers(): boolean {
+    if (this.subscriptions.size > 0) return true;
+    for (const { destination } of this.exchange.bindings()) {
+      if (destination.isHidden !== true) return true;
+    }
+    return false;
   }
 
   /** Ms from its publish that a message may wait for a subscriber. */

@@ -31,22 +31,10 @@ import { TopicError } from './topic-error.ts';
 import { TopicStamp } from './topic-message.ts';
 import type { TopicsHost, TopicsPort } from './topics-host.ts';
 
-/** Topics of one vhost: the vendor's quota since TDMQ is 10,000, before it was 1,000. */
-export const TOPICS_MAX = 1_000;
-/** Subscriptions of one topic; the vendor's quota since TDMQ. */
-export const SUBSCRIPTIONS_PER_TOPIC_MAX = 1_000;
-
 const ID_RANDOM_BYTES = 5;
 const REQUEST_ID_BYTES = 8;
 
-interface Quotas {
-  topics: number;
-  subscriptionsPerTopic: number;
-}
-
 export class Topics {
-  /** May be set lower or higher by the server. */
-  readonly quotas: Quotas;
   readonly #vhost: VHost;
   readonly #queues: VHostQueues;
   readonly #host: TopicsHost;
@@ -56,7 +44,6 @@ export class Topics {
   readonly #bridges: Map<Topic, TopicBridge>;
 
   constructor(vhost: VHost, queues: VHostQueues, port: TopicsPort) {
-    this.quotas = { topics: TOPICS_MAX, subscriptionsPerTopic: SUBSCRIPTIONS_PER_TOPIC_MAX };
     this.#vhost = vhost;
     this.#queues = queues;
     this.#port = port;
@@ -92,16 +79,36 @@ export class Topics {
     return this.#topics.values();
   }
 
+  /** Topics that `actor` has some right on, by name. */
+  visibleTo(actor: Actor): Topic[] {
+    const { access } = this.#queues;
+    return [...this.#topics.values()]
+      .filter(({ name }) =>
+        (['configure', 'write', 'read'] as const).some((right) =>
+          access.isAuthorized(actor.user, this.#vhost.name, right, 'exchange', name),
+        ),
+      )
+      .sort((a, b) => (a.name < b.name ? -1 : 1));
+  }
+
   /** Id for a message that is about to be published to a topic. */
   nextMessageId(): string {
     return this.#port.nextMessageId();
   }
 
-  /** @throws BrokerError ACCESS_REFUSED; TopicError 'exists', 'topic-quota' */
-  create(actor: Actor, name: string, options: TopicOptions): { topic: Topic; ticket: Ticket } {
+  /**
+   * @param topicsMax topics of this vhost
+   * @throws BrokerError ACCESS_REFUSED; TopicError 'exists', 'topic-quota'
+   */
+  create(
+    actor: Actor,
+    name: string,
+    options: TopicOptions,
+    topicsMax = Infinity,
+  ): { topic: Topic; ticket: Ticket } {
     this.#authorize(actor, 'configure', 'exchange', name);
     if (this.#isTaken(name)) throw new TopicError('exists', `topic '${name}' exists`);
-    if (this.#topics.size >= this.quotas.topics) {
+    if (this.#topics.size >= topicsMax) {
       throw new TopicError('topic-quota', `there are ${this.#topics.size} topics`);
     }
     this.#vhost.declareExchange(actor, name, {
@@ -142,6 +149,7 @@ export class Topics {
   }
 
   /**
+   * @param subscriptionsMax subscriptions of this topic
    * @throws BrokerError ACCESS_REFUSED; TopicError 'subscription-exists', 'subscription-quota',
    *   'no-binding-key', 'no-queue'
    */
@@ -150,12 +158,13 @@ export class Topics {
     topic: Topic,
     name: string,
     options: SubscriptionOptions,
+    subscriptionsMax = Infinity,
   ): { subscription: Subscription; ticket: Ticket } {
     this.#authorize(actor, 'configure', 'exchange', topic.name);
     if (topic.subscription(name) !== undefined) {
       throw new TopicError('subscription-exists', `subscription '${name}' exists`);
     }
-    if (topic.subscriptions.size >= this.quotas.subscriptionsPerTopic) {
+    if (topic.subscriptions.size >= subscriptionsMax) {
       const text = `topic '${topic.name}' has ${topic.subscriptions.size} subscriptions`;
       throw new TopicError('subscription-quota', text);
     }
@@ -204,11 +213,6 @@ export class Topics {
     topic.subscriptions.delete(subscriptionName.toLowerCase());
     this.#forget(subscription);
     return this.#queues.ticket;
-  }
-
-  /** Asking needs some right on the topic. @throws BrokerError ACCESS_REFUSED */
-  authorizeLook(actor: Actor, topic: Topic): void {
-    this.#queues.authorizeAny(actor, 'exchange', topic.name);
   }
 
   /** An exchange was deleted, by whomever: its topic goes with it. */

@@ -1,0 +1,87 @@
+/**
+ * What a call wants of a subscription, checked where the table cannot: what goes with which
+ * protocol and which kind of topic.
+ */
+import type {
+  SubscriptionChanges,
+  SubscriptionOptions,
+  SubscriptionProtocol,
+} from '../../src/engine/topic/subscription.ts';
+import type { PushFormat, PushStrategy } from '../../src/engine/topic/push-transport.ts';
+import type { Topic } from '../../src/engine/topic/topic.ts';
+import { CmqFailure } from './error-mapper.ts';
+import type { Parameters } from './request-parameters.ts';
+
+/** A function of this gateway's own directory, with or without `local:`. */
+const FUNCTION_ENDPOINT = /^(?:local:)?[A-Za-z0-9_][A-Za-z0-9_-]{0,127}$/;
+const WEB_ENDPOINT = /^https?:\/\//i;
+
+/** @throws CmqFailure */
+export function subscriptionOptions(topic: Topic, parameters: Parameters): SubscriptionOptions {
+  const protocol = protocolOf(parameters.text('protocol'));
+  const endpoint = parameters.text('endpoint');
+  if (protocol !== 'queue') checkEndpoint(protocol, endpoint);
+  return {
+    protocol,
+    endpoint,
+    strategy: 'EXPONENTIAL_DECAY_RETRY',
+    format: protocol === 'queue' ? 'SIMPLIFIED' : 'JSON',
+    filterTags: [],
+    bindingKeys: [],
+    ...subscriptionChanges(topic, protocol, parameters),
+  };
+}
+
+/** What a call says about attributes that may change. @throws CmqFailure */
+export function subscriptionChanges(
+  topic: Topic,
+  protocol: SubscriptionProtocol,
+  parameters: Parameters,
+): SubscriptionChanges {
+  const strategy = parameters.optionalText('notifyStrategy') as PushStrategy | undefined;
+  const format = parameters.optionalText('notifyContentFormat') as PushFormat | undefined;
+  if (protocol === 'queue' && format === 'JSON') throw new CmqFailure('QUEUE_CONTENT_FORMAT');
+  const filterTags = parameters.list('filterTag');
+  const bindingKeys = parameters.list('bindingKey');
+  checkFilters(topic, filterTags, bindingKeys);
+  const secret = parameters.optionalText('secret');
+  const deadLetterQueue = parameters.optionalText('deadLetterQueueName');
+  return {
+    ...(strategy !== undefined && { strategy }),
+    ...(format !== undefined && { format }),
+    ...(parameters.has('filterTag') && { filterTags: [...new Set(filterTags)] }),
+    ...(parameters.has('bindingKey') && { bindingKeys: [...new Set(bindingKeys)] }),
+    // Empty texts end what they name.
+    ...(secret !== undefined && { secret: secret === '' ? undefined : secret }),
+    ...(deadLetterQueue !== undefined && {
+      deadLetterQueue: deadLetterQueue === '' ? undefined : deadLetterQueue,
+    }),
+  };
+}
+
+/** `https` is `http` with another kind of address. */
+function protocolOf(text: string): SubscriptionProtocol {
+  return text === 'https' ? 'http' : (text as SubscriptionProtocol);
+}
+
+function checkEndpoint(protocol: SubscriptionProtocol, endpoint: string): void {
+  if (/\s/.test(endpoint)) throw new CmqFailure('ENDPOINT_BLANKS');
+  if (protocol === 'function' && FUNCTION_ENDPOINT.test(endpoint)) return;
+  if (!WEB_ENDPOINT.test(endpoint)) throw new CmqFailure('ENDPOINT_FORMAT');
+  if (!URL.canParse(endpoint)) throw new CmqFailure('ENDPOINT_ILLEGAL');
+}
+
+/** A filter of the other kind would never be asked: better said at once. */
+function checkFilters(
+  topic: Topic,
+  filterTags: readonly string[],
+  bindingKeys: readonly string[],
+): void {
+  const { filterType } = topic.record;
+  if (filterType === 1 && bindingKeys.length > 0) {
+    throw new CmqFailure('PARAMETERS_WRONG', 'bindingKey is for topics of filterType 2');
+  }
+  if (filterType === 2 && filterTags.length > 0) {
+    throw new CmqFailure('PARAMETERS_WRONG', 'filterTag is for topics of filterType 1');
+  }
+}
