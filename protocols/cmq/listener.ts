@@ -27,7 +27,7 @@ import {
 } from './request-binder.ts';
 import { readBody } from './request-body.ts';
 import { codeOf, RequestCall } from './request-call.ts';
-import { type CmqSample, RequestMetrics } from './request-metrics.ts';
+import { type CallCount, RequestMetrics } from './request-metrics.ts';
 import type { Parameters } from './request-parameters.ts';
 import { RequestRate } from './request-rate.ts';
 import { TC3_ALGORITHM } from './signature-v3.ts';
@@ -50,8 +50,8 @@ export interface CmqAcceptor {
   /** Whether a request is CMQ's: the path says so, or what is asked of `/`. */
   takes(request: IncomingMessage): boolean;
   readonly onRequest: RequestListener;
-  /** Figures that only grow. */
-  samples(): readonly CmqSample[];
+  /** Replies so far, by action and code. */
+  callCounts(): readonly CallCount[];
   /** Ends parked polls, lets other calls finish, and refuses new ones. */
   closeAll(): Promise<void>;
 }
@@ -107,8 +107,8 @@ class Acceptor implements CmqAcceptor {
     return method === 'POST' || (method === 'GET' && asksForAction);
   }
 
-  samples(): readonly CmqSample[] {
-    return this.#metrics.samples();
+  callCounts(): readonly CallCount[] {
+    return this.#metrics.counts();
   }
 
   async closeAll(): Promise<void> {
@@ -262,12 +262,10 @@ class Acceptor implements CmqAcceptor {
       onSucceeded: (ended, fields) => {
         this.#ended(ended);
         this.#metrics.count(spec.name, 0);
-        this.#metrics.succeeded(countedCall(ended), fields);
         write(response, format.succeeded(requestId, fields), this.#isClosing);
       },
       onFailed: (ended, failure) => {
         this.#ended(ended);
-        this.#countFailure(ended, failure);
         this.#answerFailure(response, format, requestId, spec.name, failure);
       },
     });
@@ -287,13 +285,6 @@ class Acceptor implements CmqAcceptor {
 
   #ended(call: RequestCall): void {
     if (this.#open.delete(call) && this.#open.size === 0) this.#onIdle?.();
-  }
-
-  #countFailure(call: RequestCall, failure: CmqFailure): void {
-    if (failure.error === 'NO_MESSAGE') this.#metrics.empty(countedCall(call));
-    else if (failure.error === 'BATCH_DELETE_PARTIAL') {
-      this.#metrics.succeeded(countedCall(call), failure.fields);
-    }
   }
 
   #answerFailure(
@@ -326,10 +317,6 @@ class Acceptor implements CmqAcceptor {
 
 /** Stands for the row of an action that is not known. */
 const UNKNOWN_ACTION = { resource: 'queue', failure: 'INTERNAL' } as const;
-
-function countedCall({ spec, vhost, parameters }: RequestCall) {
-  return { action: spec, vhostName: vhost.name, parameters };
-}
 
 function hasHeaderSignature(headers: Incoming['headers']): boolean {
   const isSigned = headers.authorization?.startsWith(TC3_ALGORITHM) === true;

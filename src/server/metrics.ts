@@ -17,12 +17,8 @@ interface Sample {
 }
 
 /** A figure that comes once for each combination of labels; those of one name follow each other. */
-export interface LabelledSample {
-  /** Without prefix and `_total`. */
-  readonly name: string;
-  readonly help: string;
+export interface LabelledSample extends Sample {
   readonly labels: Readonly<Record<string, string>>;
-  readonly value: number;
 }
 
 /** Where the figures come from. */
@@ -50,7 +46,7 @@ export class Metrics {
   render(): string {
     const samples = [...this.#engineSamples(), ...this.#storeSamples(), ...this.#processSamples()];
     const cmq = this.#sources.cmqSamples?.() ?? [];
-    return samples.map(formatSample).join('') + formatLabelled('tributary_cmq_', cmq);
+    return samples.map(formatSample).join('') + formatLabelled(cmq);
   }
 
   stop(): void {
@@ -141,15 +137,14 @@ function formatSample({ name, help, type, value }: Sample): string {
   return `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n${name} ${value}\n`;
 }
 
-function formatLabelled(prefix: string, samples: readonly LabelledSample[]): string {
+function formatLabelled(samples: readonly LabelledSample[]): string {
   let text = '';
   let last = '';
-  for (const { name, help, labels, value } of samples) {
-    const full = `${prefix}${name}_total`;
-    if (full !== last) text += `# HELP ${full} ${help}\n# TYPE ${full} counter\n`;
-    last = full;
+  for (const { name, help, type, labels, value } of samples) {
+    if (name !== last) text += `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n`;
+    last = name;
     const pairs = Object.entries(labels).map(([key, label]) => `${key}="${escapeLabel(label)}"`);
-    text += `${full}{${pairs.join(',')}} ${value}\n`;
+    text += `${name}{${pairs.join(',')}} ${value}\n`;
   }
   return text;
 }

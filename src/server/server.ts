@@ -24,6 +24,7 @@ import type { WebSocketRoute } from '../net/websocket-routes.ts';
 import type { StoreMetrics } from '../store/sqlite/sqlite-store.ts';
 import { amqpSettings } from './amqp-settings.ts';
 import { createCmq } from './cmq.ts';
+import { cmqSamples } from './cmq-metrics.ts';
 import { defineConfiguredKey } from './cmq-settings.ts';
 import type { Config } from './config.ts';
 import { loadDefinitionsFile } from './definitions-file.ts';
@@ -291,7 +292,7 @@ export class Server {
       broker,
       connectionCount: () => this.connectionCount,
       storeMetrics: this.#storeMetrics,
-      cmqSamples: () => this.#cmq?.samples() ?? [],
+      cmqSamples: () => (this.#cmq === undefined ? [] : cmqSamples(broker, this.#cmq)),
     });
     this.#metrics = metrics;
     this.#metricsListener = await MetricsListener.listen(host, port, {
