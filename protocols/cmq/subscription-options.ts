@@ -12,8 +12,8 @@ import type { Topic } from '../../src/engine/topic/topic.ts';
 import { CmqFailure } from './error-mapper.ts';
 import type { Parameters } from './request-parameters.ts';
 
-/** A function of this gateway's own directory, with or without `local:`. */
-const FUNCTION_ENDPOINT = /^(?:local:)?[A-Za-z0-9_][A-Za-z0-9_-]{0,127}$/;
+/** A function of the directory the gateway was given. */
+const FUNCTION_ENDPOINT = /^(?:local|function):[A-Za-z0-9_][A-Za-z0-9_-]{0,127}$/;
 const WEB_ENDPOINT = /^https?:\/\//i;
 
 /** @throws CmqFailure */

@@ -25,18 +25,32 @@ const BLANK = messageTo('', Buffer.alloc(0), 0);
 const BODY_SIZE_AT = 8;
 
 export function publishOne(call: CmqCall, deps: CmqDeps): void {
-  const [msgId] = publish(call, deps, [call.parameters.text('msgBody')]);
+  const { topic, ids, byteCount } = publish(call, deps, [call.parameters.text('msgBody')]);
+  topic.counters.publishRequests += 1;
+  topic.counters.publishedMessages += 1;
+  topic.counters.publishedBytes += byteCount;
+  const [msgId] = ids;
   deps.broker.hold(deps.broker.ticket, () => call.reply({ msgId }));
 }
 
 export function publishBatch(call: CmqCall, deps: CmqDeps): void {
-  const ids = publish(call, deps, call.parameters.list('msgBody'));
+  const { topic, ids, byteCount } = publish(call, deps, call.parameters.list('msgBody'));
+  topic.counters.batchPublishRequests += 1;
+  topic.counters.batchPublishedMessages += ids.length;
+  topic.counters.batchPublishedBytes += byteCount;
   const msgList = ids.map((msgId) => ({ msgId }));
   deps.broker.hold(deps.broker.ticket, () => call.reply({ msgList }));
 }
 
-/** Publishes; returns the ids in order. @throws CmqFailure, BrokerError */
-function publish(call: CmqCall, deps: CmqDeps, texts: readonly string[]): string[] {
+/** What was accepted: ids in order, and the bytes of all bodies. */
+interface Published {
+  readonly topic: Topic;
+  readonly ids: readonly string[];
+  readonly byteCount: number;
+}
+
+/** @throws CmqFailure, BrokerError */
+function publish(call: CmqCall, deps: CmqDeps, texts: readonly string[]): Published {
   const { parameters, vhost } = call;
   const topic = topicOf(call);
   const routingKey = parameters.optionalText('routingKey') ?? '';
@@ -45,7 +59,7 @@ function publish(call: CmqCall, deps: CmqDeps, texts: readonly string[]): string
   }
   const encoding = parameters.optionalText('bodyEncoding');
   const bodies = texts.map((text) => bodyFrom(text, encoding));
-  checkSizes(bodies, topic.record.maxMsgSize);
+  const byteCount = checkSizes(bodies, topic.record.maxMsgSize);
   if (deps.broker.alarms.size > 0) {
     throw new CmqFailure('SEND_FAILED', 'the server is short of memory or disk space');
   }
@@ -64,7 +78,7 @@ function publish(call: CmqCall, deps: CmqDeps, texts: readonly string[]): string
   });
   if (isRejected) throw new CmqFailure('QUEUE_FULL');
   if (isUnrouted) checkUnrouted(topic, deps);
-  return ids;
+  return { topic, ids, byteCount };
 }
 
 /** @throws CmqFailure unless the message may be dropped without a word */
@@ -73,7 +87,8 @@ function checkUnrouted(topic: Topic, { settings }: CmqDeps): void {
   if (topic.record.filterType === 2 || settings.failsUnmatched) throw new CmqFailure('NO_MATCH');
 }
 
-function checkSizes(bodies: readonly Buffer[], maxBytes: number): void {
+/** Returns the bytes of all. @throws CmqFailure */
+function checkSizes(bodies: readonly Buffer[], maxBytes: number): number {
   let total = 0;
   for (const { length } of bodies) {
     if (length === 0) throw new CmqFailure('BODY_EMPTY');
@@ -81,6 +96,7 @@ function checkSizes(bodies: readonly Buffer[], maxBytes: number): void {
     total += length;
   }
   if (total > REQUEST_BYTES_MAX) throw new CmqFailure('BATCH_TOO_LARGE');
+  return total;
 }
 
 function makeMessage(

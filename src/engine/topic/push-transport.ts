@@ -14,7 +14,10 @@ export type PushStrategy = 'BACKOFF_RETRY' | 'EXPONENTIAL_DECAY_RETRY';
 /** Where a push subscription leads; one object per state of the subscription. */
 export interface PushTarget {
   readonly protocol: 'http' | 'function';
-  /** `http://...` or `https://...`; for `function` also `local:NAME`. At most 500 characters. */
+  /**
+   * `http://...` or `https://...`; for `function` also `local:NAME` or `function:NAME`. At most 500
+   * bytes.
+   */
   readonly endpoint: string;
   readonly format: PushFormat;
   /** Key of the signature header; undefined: no such header. */

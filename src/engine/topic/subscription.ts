@@ -28,7 +28,7 @@ import type {
 } from './push-transport.ts';
 import { retryDelayMs } from './retry-strategy.ts';
 import type { Topic } from './topic.ts';
-import { SubscriptionCounters } from './subscription-counters.ts';
+import { SubscriptionCounters } from './topic-counters.ts';
 import { SUBSCRIPTION_HEADER } from './topic-message.ts';
 import type { TopicsHost } from './topics-host.ts';
 

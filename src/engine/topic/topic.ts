@@ -1,6 +1,7 @@
 /** A CMQ topic: a durable exchange of its name, what CMQ knows of it, and its subscriptions. */
 import type { Exchange } from '../exchange/exchange.ts';
 import type { Subscription } from './subscription.ts';
+import { TopicCounters } from './topic-counters.ts';
 
 /** 1: by tags, 2: by routing key. */
 export type FilterType = 1 | 2;
@@ -33,12 +34,14 @@ export class Topic {
   readonly exchange: Exchange;
   /** By name in lower case. */
   readonly subscriptions: Map<string, Subscription>;
+  readonly counters: TopicCounters;
   record: TopicRecord;
 
   constructor(name: string, exchange: Exchange, record: TopicRecord) {
     this.name = name;
     this.exchange = exchange;
     this.subscriptions = new Map();
+    this.counters = new TopicCounters();
     this.record = record;
   }
 
