@@ -34,6 +34,7 @@ import {
   SWITCH,
   text,
 } from './option-types.ts';
+import { PUSH_OPTIONS } from './push-options.ts';
 
 /** Memory this process may use: the container's limit when there is one. */
 const TOTAL_MEMORY_BYTES = Math.min(totalmem(), process.constrainedMemory() || Infinity);
@@ -320,6 +321,7 @@ export const OPTIONS = {
       'another server (0x9C) or Server moved (0x9D).',
   ),
   ...CMQ_OPTIONS,
+  ...PUSH_OPTIONS,
   'auth-mechanisms': option(
     'Users',
     listOf(choice('PLAIN', 'AMQPLAIN', 'EXTERNAL', 'ANONYMOUS')),

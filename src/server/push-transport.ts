@@ -1,0 +1,80 @@
+import type { Clock } from '../base/clock.ts';
+import type {
+  PushAttempt,
+  PushHandle,
+  PushOutcome,
+  PushTransport,
+} from '../engine/topic/push-transport.ts';
+import type { HttpPoster } from '../net/push/http-poster.ts';
+import type { FunctionRunner } from './functions/function-runner.ts';
+import { PushCounters, type PushFailure } from './push-counters.ts';
+import { functionEvent, functionRequest, type PushRequest, pushRequest } from './push-request.ts';
+
+/** What ends an attempt. */
+type Done = (outcome: PushOutcome, detail: string) => void;
+
+/** How the endpoint of a function in our own directory begins. */
+const LOCAL = /^(?:local|function):/;
+
+export interface OutgoingPushDeps {
+  readonly poster: HttpPoster;
+  /** Undefined: there is no directory of functions. */
+  readonly runner: FunctionRunner | undefined;
+  readonly clock: Clock;
+}
+
+/** Makes the attempts of push subscriptions: a POST, or the call of a function. */
+export class OutgoingPush implements PushTransport {
+  readonly #deps: OutgoingPushDeps;
+  readonly #counters: PushCounters;
+
+  constructor(deps: OutgoingPushDeps) {
+    this.#deps = deps;
+    this.#counters = new PushCounters();
+  }
+
+  send(attempt: PushAttempt, done: Done): PushHandle {
+    this.#counters.attempted();
+    const { protocol, endpoint } = attempt.subscription;
+    const nowMs = this.#deps.clock.wallMs();
+    if (protocol === 'http') return this.#post(attempt, pushRequest(attempt, nowMs), done);
+    if (LOCAL.test(endpoint)) return this.#call(attempt, endpoint.replace(LOCAL, ''), done);
+    return this.#post(attempt, functionRequest(attempt, nowMs), done);
+  }
+
+  /** Counters for the metrics page. */
+  samples(): ReturnType<PushCounters['samples']> {
+    return this.#counters.samples();
+  }
+
+  /** Ends all attempts without results; resolves when no process of a function is left. */
+  async close(): Promise<void> {
+    this.#deps.poster.close();
+    await this.#deps.runner?.close();
+  }
+
+  #post({ subscription }: PushAttempt, request: PushRequest, done: Done): PushHandle {
+    const { endpoint, vhostName } = subscription;
+    return this.#deps.poster.post({ url: endpoint, ...request, tenant: vhostName }, (result) => {
+      this.#end(result.isOk ? undefined : result.reason, result.detail, done);
+    });
+  }
+
+  #call({ message }: PushAttempt, name: string, done: Done): PushHandle {
+    const { runner } = this.#deps;
+    if (runner === undefined) {
+      const timer = setImmediate(() => this.#end('function', 'no functions-dir is set', done));
+      return { abort: () => clearImmediate(timer) };
+    }
+    const call = { name, event: functionEvent(message), requestId: message.requestId };
+    return runner.invoke(call, ({ isOk, detail }) => {
+      this.#end(isOk ? undefined : 'function', detail, done);
+    });
+  }
+
+  #end(failure: PushFailure | undefined, detail: string, done: Done): void {
+    if (failure === undefined) this.#counters.succeeded();
+    else this.#counters.failed(failure);
+    done(failure === undefined ? 'ok' : 'failed', detail);
+  }
+}
