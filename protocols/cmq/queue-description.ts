@@ -49,7 +49,7 @@ export function describeQueue(
     done({
       ...queueEntry(queue),
       ...attributeFields(queues, queue),
-      ...countFields(call, queue),
+      ...countFields(queue),
       minMsgTime: toSeconds(publishedAtMs ?? 0),
       ...deadLetterFields(call, queue),
       maxDelaySeconds: delaySecondsMax,
@@ -75,15 +75,13 @@ function attributeFields(queues: CmqQueues, queue: ClassicQueue): Fields {
   };
 }
 
-/** The legacy documents spell one of them `rewindmsgNum`, and SDKs read it so. */
-function countFields(call: CmqCall, queue: ClassicQueue): Fields {
-  const rewindMsgNum = queue.rewindableCount;
+/** API 2.0 gets the last one under its legacy spelling, too (`reply-format.ts`). */
+function countFields(queue: ClassicQueue): Fields {
   return {
     activeMsgNum: queue.readyCount,
     inactiveMsgNum: queue.unackedCount,
     delayMsgNum: queue.delayedCount,
-    rewindMsgNum,
-    ...(call.api === 2 && { rewindmsgNum: rewindMsgNum }),
+    rewindMsgNum: queue.rewindableCount,
   };
 }
 
