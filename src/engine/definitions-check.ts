@@ -56,6 +56,7 @@ class DefinitionsCheck {
     this.#unique(document.vhosts.map((name) => `vhost '${name}'`));
     this.#unique(document.users.map(({ name }) => `user '${name}'`));
     this.#checkPermissions();
+    this.#checkAccessKeys();
     this.#checkPolicies();
     this.#unique(
       document.exchanges.map(({ name, vhost }) => resourceText('exchange', name, vhost)),
@@ -83,6 +84,12 @@ class DefinitionsCheck {
       this.#try(text, () => new TopicPermission(patterns));
     }
     this.#unique(texts);
+  }
+
+  #checkAccessKeys(): void {
+    const { accessKeys } = this.#document;
+    for (const { id, user, vhost } of accessKeys) this.#knows(`access key '${id}'`, vhost, user);
+    this.#unique(accessKeys.map(({ id }) => `access key '${id}'`));
   }
 
   #checkPolicies(): void {

@@ -6,6 +6,7 @@
 import type { FieldTable } from '../base/field-value.ts';
 import { EMPTY_TABLE } from '../base/field-value.ts';
 import { NAME_BYTES_MAX } from '../base/limits.ts';
+import { type AccessKey, keyProblem } from './access/access-key.ts';
 import { isPasswordHash } from './access/password.ts';
 import type { PasswordAlgorithm, PasswordHash } from './access/password.ts';
 import type { PermissionPatterns, TopicPatterns } from './access/permission.ts';
@@ -76,6 +77,8 @@ export interface DefinitionsDocument {
   readonly users: readonly UserRecord[];
   readonly permissions: readonly PermissionRecord[];
   readonly topicPermissions: readonly TopicPermissionRecord[];
+  /** This broker's own: RabbitMQ has none. */
+  readonly accessKeys: readonly AccessKey[];
   readonly policies: readonly PolicyRecord[];
   readonly exchanges: readonly ExchangeRecord[];
   readonly queues: readonly QueueRecord[];
@@ -125,6 +128,7 @@ export function readDefinitionsDocument(json: unknown): DefinitionsDocument {
     users: list('users', 'user', readUser),
     permissions: list('permissions', 'permission', readPermission),
     topicPermissions: list('topic_permissions', 'topic permission', readTopicPermission),
+    accessKeys: list('access_keys', 'access key', readAccessKey),
     policies: [
       ...list('policies', 'policy', (entry) => readPolicy('policy', entry, entry)),
       ...list('parameters', 'parameter', (entry) => readParameter(entry, warnings)).flat(),
@@ -165,7 +169,7 @@ class EntryReader {
       return undefined;
     }
     const fields = item as Readonly<Record<string, unknown>>;
-    const name = fields['name'] ?? fields['user'];
+    const name = fields['name'] ?? fields['id'] ?? fields['user'];
     const vhost = fields['vhost'];
     const where = typeof vhost === 'string' ? ` in vhost '${vhost}'` : '';
     const label = typeof name === 'string' ? `${kind} '${name}'${where}` : `${kind} ${place}`;
@@ -316,6 +320,19 @@ function readTopicPermission(entry: EntryReader): TopicPermissionRecord {
   const [user, vhost] = [entry.name('user'), entry.name('vhost')];
   const patterns = { write: entry.text('write'), read: entry.text('read') };
   return { user, vhost, exchange: entry.shortText('exchange'), patterns };
+}
+
+function readAccessKey(entry: EntryReader): AccessKey {
+  const key: AccessKey = {
+    id: entry.name('id'),
+    secret: entry.text('secret'),
+    user: entry.name('user'),
+    vhost: entry.name('vhost'),
+    isEnabled: entry.flag('enabled', true),
+  };
+  const problem = keyProblem(key);
+  if (problem !== undefined) entry.fail(problem);
+  return key;
 }
 
 /** @param body where the policy itself is: the entry, or its `value` */

@@ -3,8 +3,10 @@
  * nothing of messages. Sorted, so that two exports of the same broker are the same text.
  *
  * Left out, as RabbitMQ does: exclusive queues, and exchanges every vhost has. Password hashes are
- * given as they are stored; those of algorithm scrypt mean nothing to RabbitMQ.
+ * given as they are stored; those of algorithm scrypt mean nothing to RabbitMQ, which has no access
+ * keys either and ignores them.
  */
+import { keyToJson } from './access/access-key.ts';
 import { userToJson, type User } from './access/user.ts';
 import type { Broker } from './broker.ts';
 import type { Json } from './definitions.ts';
@@ -28,6 +30,7 @@ export function exportDefinitions(broker: Broker): JsonObject {
     topic_permissions: userNames.flatMap((user) =>
       vhosts.flatMap(({ name }) => topicPermissionsOf(broker, user, name)),
     ),
+    ...accessKeysOf(broker),
     parameters: vhosts.flatMap(({ name }) =>
       policiesOf(broker, 'operator_policy', name).map((value) => {
         const { name: policyName, vhost, ...rest } = value;
@@ -47,6 +50,13 @@ function userRow(user: User): JsonObject {
   const row = { name: user.name, ...(userToJson(user) as JsonObject) };
   if (user.password !== undefined) return row;
   return { ...row, hashing_algorithm: 'rabbit_password_hashing_sha256' };
+}
+
+function accessKeysOf(broker: Broker): JsonObject {
+  const rows = [...broker.access.keys.all()]
+    .map((key) => ({ id: key.id, ...(keyToJson(key) as JsonObject) }))
+    .sort((a, b) => compare(a.id, b.id));
+  return rows.length === 0 ? {} : { access_keys: rows };
 }
 
 function permissionsOf(broker: Broker, user: string): JsonObject[] {

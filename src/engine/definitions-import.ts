@@ -8,6 +8,7 @@
  *    change: an inequivalent one is a mistake.
  * 4. All changes are made in one run, hence become durable with one commit.
  */
+import { keyToJson, type AccessKey } from './access/access-key.ts';
 import type { PasswordHash } from './access/password.ts';
 import { userToJson, type User } from './access/user.ts';
 import type { Broker } from './broker.ts';
@@ -62,6 +63,7 @@ export async function importDefinitions(broker: Broker, json: unknown): Promise<
   apply('vhosts', document.vhosts, (name) => putVHost(broker, name));
   apply('users', document.users, (user) => putUser(broker, user, passwords));
   applyPermissions(broker, document, apply);
+  apply('access_keys', document.accessKeys, (key) => putAccessKey(broker, key));
   apply('policies', document.policies, (policy) => putPolicy(broker, policy));
   applyTopology(broker, document, apply);
   return { applied: Object.fromEntries(applied), warnings: document.warnings };
@@ -128,6 +130,15 @@ function applyPermissions(broker: Broker, document: DefinitionsDocument, apply: 
     access.setTopicPermission(user, vhost, exchange, patterns);
     return true;
   });
+}
+
+function putAccessKey(broker: Broker, key: AccessKey): boolean {
+  const { keys } = broker.access;
+  const existing = keys.find(key.id);
+  const text = JSON.stringify(keyToJson(key));
+  if (existing !== undefined && JSON.stringify(keyToJson(existing)) === text) return false;
+  keys.put(key);
+  return true;
 }
 
 function isSame<T>(existing: { toJson(): T } | undefined, patterns: T): boolean {

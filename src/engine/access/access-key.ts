@@ -112,25 +112,17 @@ export function newKeyPair(random: RandomSource): Pick<AccessKey, 'id' | 'secret
   return { id: KEY_ID_PREFIX + randomLetters(random), secret: randomLetters(random) };
 }
 
-/** The persisted form, which definitions files use too. */
+/** The persisted form; definitions files have an `id` besides. */
 export function keyToJson(key: AccessKey): Json {
-  return {
-    secret_key: key.secret,
-    user: key.user,
-    vhost: key.vhost,
-    enabled: key.isEnabled,
-  };
+  const { secret, user, vhost, isEnabled: enabled } = key;
+  return { secret, user, vhost, enabled };
 }
 
 function keyFromJson(id: string, json: Json): AccessKey {
-  const record = json as {
-    readonly secret_key: string;
-    readonly user: string;
-    readonly vhost: string;
+  const { enabled, ...record } = json as Omit<AccessKey, 'id' | 'isEnabled'> & {
     readonly enabled: boolean;
   };
-  const { user, vhost } = record;
-  return { id, secret: record.secret_key, user, vhost, isEnabled: record.enabled };
+  return { id, ...record, isEnabled: enabled };
 }
 
 /** Every letter is as likely as any other. */

@@ -8,6 +8,7 @@ import {
   parseArguments,
   usageText,
 } from './command.ts';
+import { KEY } from './key-commands.ts';
 import {
   ADD_USER,
   CHANGE_PASSWORD,
@@ -25,6 +26,7 @@ export const OFFLINE_COMMANDS: readonly OfflineCommand[] = [
   LIST_USERS,
   ADD_VHOST,
   SET_PERMISSIONS,
+  KEY,
   EXPORT_DEFINITIONS,
   CHECK,
   DUMP,
