@@ -97,7 +97,7 @@ export class ClassicQueue extends Queue {
 
   /** Messages not ready yet. */
   get delayedCount(): number {
-    return this.delayed?.count ?? 0;
+    return (this.delayed?.count ?? 0) + (this.#life.retries?.count ?? 0);
   }
 
   /** The messages not ready yet; undefined when there never were any. */
@@ -342,6 +342,7 @@ export class ClassicQueue extends Queue {
     this.#line.expire(nowMs);
     this.#endLeases(nowMs);
     this.#life.endStrays(nowMs);
+    this.#life.retry(nowMs);
     this.#expireHeads(nowMs);
     this.#life.parking?.window.expire(nowMs);
     this.#wakeForNext();
@@ -352,6 +353,7 @@ export class ClassicQueue extends Queue {
     this.delayed?.drop();
     this.#life.parking?.window.drop();
     this.#life.leases?.clear();
+    this.#life.retries?.clear();
     this.#life.ages.clear();
     this.#line.endAll();
   }
@@ -457,8 +459,9 @@ export class ClassicQueue extends Queue {
 
   /** Asks to be woken for whatever is due next besides the heads. */
   #wakeForNext(): void {
-    const { ages, leases, parking } = this.#life;
+    const { ages, leases, parking, retries } = this.#life;
     this.wake(this.#line.nextMs);
+    this.wake(retries?.nextMs ?? Infinity);
     this.wake(ages.nextMs);
     this.wake(leases?.nextMs ?? Infinity);
     this.wake(parking?.nextMs ?? Infinity);

@@ -21,6 +21,7 @@ import type { DeathReason, Queue, QueueHost } from './queue.ts';
 import { entryId } from './queue-inspector.ts';
 import type { QueueTracer } from './queue-tracer.ts';
 import { readLeased } from './restored-leases.ts';
+import { RetryDelays, retryDelayMs } from './retry-delays.ts';
 import { rewindWindowMs } from './settings.ts';
 
 export class EntryLife {
@@ -36,6 +37,8 @@ export class EntryLife {
   tracer: QueueTracer | undefined;
   /** Made by the first lease with a deadline. */
   #leases: Leases | undefined;
+  /** Made by the first delivery that is to wait before it is tried again. */
+  #retries: RetryDelays | undefined;
   /** Made by the first message settled while there is a rewind window. */
   #parking: Parking | undefined;
 
@@ -51,12 +54,18 @@ export class EntryLife {
     this.unackedCount = 0;
     this.tracer = undefined;
     this.#leases = undefined;
+    this.#retries = undefined;
     this.#parking = undefined;
   }
 
   /** Leases with a deadline, when there ever were any. */
   get leases(): Leases | undefined {
     return this.#leases;
+  }
+
+  /** Returned deliveries that wait, when there ever were any. */
+  get retries(): RetryDelays | undefined {
+    return this.#retries;
   }
 
   /** The rewindable messages, when there ever were any. */
@@ -162,8 +171,18 @@ export class EntryLife {
       this.record(backlog, entry);
       this.tracer?.released(entry, this.idOf(backlog, entry));
     } else if (countsAsFailure && this.#countFailure(backlog, entry)) return;
-    entry.state = ENTRY_READY;
-    backlog.putBack(entry);
+    const delayMs = retryDelayMs(this.#queue.settings, entry, countsAsFailure);
+    if (delayMs > 0) this.#retryAfter(entry, delayMs);
+    else this.#makeReady(backlog, entry);
+  }
+
+  /** Makes ready what has waited long enough to be tried again. */
+  retry(nowMs: number): void {
+    const retries = this.#retries;
+    if (retries === undefined) return;
+    for (let e = retries.takeDue(nowMs); e !== undefined; e = retries.takeDue(nowMs)) {
+      this.#makeReady(this.levels.of(e.message), e);
+    }
   }
 
   /** Settles an entry: consumed. */
@@ -227,9 +246,7 @@ export class EntryLife {
         const { level, sequence, publishedAtMs } = stray;
         ages.add({ level, sequence, publishedAtMs, isRewound: this.#isRewound(entry) });
         this.#wake(ages.nextMs);
-        entry.state = ENTRY_READY;
-        backlog.putBack(entry);
-        this.#host.markDirty(this.#queue);
+        this.#makeReady(backlog, entry);
       });
     }
   }
@@ -275,6 +292,18 @@ export class EntryLife {
     if (!lasts) entry.leaseUntilMs = Infinity;
     this.#host.store.update(backlog.id, entry);
     entry.leaseUntilMs = leaseUntilMs;
+  }
+
+  #makeReady(backlog: Backlog, entry: Entry): void {
+    entry.state = ENTRY_READY;
+    backlog.putBack(entry);
+    this.#host.markDirty(this.#queue);
+  }
+
+  #retryAfter(entry: Entry, delayMs: number): void {
+    this.#retries ??= new RetryDelays();
+    this.#retries.add(entry, this.#host.nowMs() + delayMs);
+    this.#wake(this.#retries.nextMs);
   }
 
   #countReceive(backlog: Backlog, entry: Entry, isByHandle: boolean): void {
