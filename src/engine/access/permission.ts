@@ -6,6 +6,7 @@
  * are remembered up to a bound.
  */
 import { compileSafeRegex, escapeRegex } from '../../base/safe-regex.ts';
+import { topicToKey } from '../session/routing-key.ts';
 
 export type PermissionKind = 'configure' | 'write' | 'read';
 
@@ -95,6 +96,9 @@ const VARIABLE = /\{(username|vhost|client_id)\}/g;
  * One topic pattern with variables. A value takes the place of its variable with every character
  * standing for itself. Values that hold a wildcard, a level separator of MQTT or NUL could mean
  * more than themselves elsewhere: with them, as with a missing client id, the pattern denies.
+ *
+ * Who has a client id speaks in topics, and so the names are one level there: the dot of `a.b` is
+ * then the character that a dot within a level is in a routing key.
  */
 export class TopicPattern {
   readonly source: string;
@@ -125,12 +129,14 @@ export class TopicPattern {
   }
 
   #substitute(variables: TopicVariables): NamePattern | undefined {
+    const isInTopic = variables.clientId !== undefined;
     let isUsable = true;
     const source = this.source.replace(VARIABLE, (_text, name: string) => {
       const value = valueOf(variables, name);
       const isSafe = value !== undefined && (name === 'vhost' || !/[+#/\0]/.test(value));
       if (!isSafe) isUsable = false;
-      return isSafe ? escapeRegex(value) : '';
+      if (!isSafe) return '';
+      return escapeRegex(isInTopic && name !== 'vhost' ? topicToKey(value) : value);
     });
     if (!isUsable) return undefined;
     try {

@@ -59,6 +59,16 @@ describe('TopicPattern', () => {
     );
   });
 
+  it('takes a dot in a name for a dot within a topic level, where there is a client id', () => {
+    const pattern = new TopicPattern('^{username}\\..*$');
+    const ann = { username: 'ann@example.com', vhost: '/' };
+    expect(pattern.matches('ann@example.com.x', ann)).toBe(true);
+    const device = { ...ann, clientId: 'c1' };
+    // The topic ann@example.com/x, and the topic ann@example/com/x.
+    expect(pattern.matches('ann@example/com.x', device)).toBe(true);
+    expect(pattern.matches('ann@example.com.x', device)).toBe(false);
+  });
+
   it('denies without a client id and with wildcards in a name', () => {
     const pattern = new TopicPattern('^{client_id}\\.|^{username}\\.');
     expect(pattern.matches('ann.x', { username: 'ann', vhost: '/' })).toBe(false);
