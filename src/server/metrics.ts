@@ -27,8 +27,8 @@ export interface MetricsSources {
   readonly connectionCount: () => number;
   /** Absent with a store that has no files. */
   readonly storeMetrics?: (() => StoreMetrics) | undefined;
-  /** Counters of CMQ. */
-  readonly cmqSamples?: () => readonly LabelledSample[];
+  /** Figures of CMQ and of pushes. */
+  readonly labelledSamples?: () => readonly LabelledSample[];
 }
 
 /** Reads figures; keeps only the event loop's delay histogram. */
@@ -45,8 +45,8 @@ export class Metrics {
   /** The text of one scrape; the loop's delay is that since the last one. */
   render(): string {
     const samples = [...this.#engineSamples(), ...this.#storeSamples(), ...this.#processSamples()];
-    const cmq = this.#sources.cmqSamples?.() ?? [];
-    return samples.map(formatSample).join('') + formatLabelled(cmq);
+    const labelled = this.#sources.labelledSamples?.() ?? [];
+    return samples.map(formatSample).join('') + formatLabelled(labelled);
   }
 
   stop(): void {
@@ -144,7 +144,8 @@ function formatLabelled(samples: readonly LabelledSample[]): string {
     if (name !== last) text += `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n`;
     last = name;
     const pairs = Object.entries(labels).map(([key, label]) => `${key}="${escapeLabel(label)}"`);
-    text += `${name}{${pairs.join(',')}} ${value}\n`;
+    const suffix = pairs.length === 0 ? '' : `{${pairs.join(',')}}`;
+    text += `${name}${suffix} ${value}\n`;
   }
   return text;
 }

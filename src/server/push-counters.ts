@@ -1,17 +1,10 @@
+import type { LabelledSample } from './metrics.ts';
 import { POST_FAILURES, type PostFailure } from '../net/push/post-failure.ts';
 
 /** Why an attempt failed, functions included. */
 export type PushFailure = PostFailure | 'function';
 
 const FAILURES: readonly PushFailure[] = [...POST_FAILURES, 'function'];
-
-/** A figure as the metrics page takes it. */
-interface LabelledFigure {
-  readonly name: string;
-  readonly help: string;
-  readonly labels: Readonly<Record<string, string>>;
-  readonly value: number;
-}
 
 /** Attempts since the start, by their end. Aborted ones count as attempts only. */
 export class PushCounters {
@@ -37,21 +30,23 @@ export class PushCounters {
     this.#failures.set(reason, this.#failures.get(reason)! + 1);
   }
 
-  /** Counters for the metrics page, without prefix and `_total`. */
-  samples(): readonly LabelledFigure[] {
-    const attempts = 'Attempts to push a message';
-    const failures = 'Attempts that failed, by reason';
+  /** Counters for the metrics page. */
+  samples(): readonly LabelledSample[] {
     return [
-      { name: 'push_attempts', help: attempts, labels: {}, value: this.#attempts },
-      {
-        name: 'push_successes',
-        help: 'Of those that succeeded',
-        labels: {},
-        value: this.#successes,
-      },
-      ...[...this.#failures].map(([reason, value]) => {
-        return { name: 'push_failures', help: failures, labels: { reason }, value };
-      }),
+      counter('attempts', 'Attempts to push a message', this.#attempts),
+      counter('successes', 'Attempts that succeeded', this.#successes),
+      ...[...this.#failures].map(([reason, count]) =>
+        counter('failures', 'Attempts that failed, by reason', count, { reason }),
+      ),
     ];
   }
+}
+
+function counter(
+  name: string,
+  help: string,
+  value: number,
+  labels: LabelledSample['labels'] = {},
+): LabelledSample {
+  return { name: `tributary_push_${name}_total`, help, type: 'counter', labels, value };
 }

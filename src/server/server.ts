@@ -2,7 +2,8 @@
  * The composition root: makes every part, connects them, starts and stops them in order.
  *
  *     start:  store -> broker (recovery) -> turn -> monitors -> acceptor -> listeners -> ready
- *     stop:   polls -> listeners -> connections (320, 0x8B) -> monitors -> turn -> store (marked)
+ *     stop:   polls, pushes -> listeners -> connections (320, 0x8B) -> monitors -> turn
+ *             -> store (marked)
  *
  * Nothing is reachable before recovery is complete, and nothing can be confirmed after the store
  * began to close.
@@ -47,6 +48,8 @@ import { ResourceMonitor } from './resource-monitor.ts';
 import { MESSAGE_HEADERS, stompSettings } from './stomp-settings.ts';
 import { systemRandom } from './system-random.ts';
 import { mqttSettings } from './mqtt-settings.ts';
+import { createPush } from './push.ts';
+import type { OutgoingPush } from './push-transport.ts';
 import { readTlsFiles, watchTlsFiles } from './tls-files.ts';
 import { Turn } from './turn.ts';
 import { amqpRoute, mqttRoute, stompRoute } from './websocket-routing.ts';
@@ -87,6 +90,8 @@ export class Server {
   readonly #stomp: StompAcceptor;
   /** Undefined when CMQ is off. */
   readonly #cmq: CmqAcceptor | undefined;
+  /** The way out of push subscriptions. */
+  readonly #push: OutgoingPush;
   readonly #monitor: ResourceMonitor;
   readonly #listeners: OpenListener[];
   readonly #storeMetrics: (() => StoreMetrics) | undefined;
@@ -113,6 +118,7 @@ export class Server {
       logger,
     });
     this.#cmq = config.cmq ? createCmq(broker, config, logger) : undefined;
+    this.#push = createPush(config, logger);
     const limits = {
       directory: config.dataDir,
       memoryLimitBytes: config.memoryLimit,
@@ -149,6 +155,7 @@ export class Server {
       const { config, logger } = deps;
       server.#stopTokens = await startTokens(config, broker.access, systemClock, logger);
       await server.#listen();
+      broker.push.open(server.#push);
     } catch (error) {
       await server.stop();
       throw error;
@@ -201,6 +208,7 @@ export class Server {
     this.#stopWatchingTls?.();
     this.#stopTokens?.();
     await this.#cmq?.closeAll();
+    await this.#push.close();
     for (const { listener } of this.#listeners) await listener.close();
     await this.#acceptor.closeAll(CLOSE_TEXT);
     await this.#mqtt.closeAll();
@@ -292,7 +300,10 @@ export class Server {
       broker,
       connectionCount: () => this.connectionCount,
       storeMetrics: this.#storeMetrics,
-      cmqSamples: () => (this.#cmq === undefined ? [] : cmqSamples(broker, this.#cmq)),
+      labelledSamples: () => [
+        ...(this.#cmq === undefined ? [] : cmqSamples(broker, this.#cmq)),
+        ...this.#push.samples(),
+      ],
     });
     this.#metrics = metrics;
     this.#metricsListener = await MetricsListener.listen(host, port, {

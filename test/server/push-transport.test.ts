@@ -144,11 +144,11 @@ describe('OutgoingPush', () => {
     await send(push, 'function', 'local:f');
     const figures = push.samples().filter(({ value }) => value > 0);
     expect(figures.map(({ name, labels, value }) => [name, labels, value])).toEqual([
-      ['push_attempts', {}, 4],
-      ['push_successes', {}, 1],
-      ['push_failures', { reason: 'endpoint' }, 1],
-      ['push_failures', { reason: 'address' }, 1],
-      ['push_failures', { reason: 'function' }, 1],
+      ['tributary_push_attempts_total', {}, 4],
+      ['tributary_push_successes_total', {}, 1],
+      ['tributary_push_failures_total', { reason: 'endpoint' }, 1],
+      ['tributary_push_failures_total', { reason: 'address' }, 1],
+      ['tributary_push_failures_total', { reason: 'function' }, 1],
     ]);
   });
 });

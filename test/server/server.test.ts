@@ -123,7 +123,8 @@ describe('Server', () => {
     expect(text).toContain('\nrabbitmq_queue_messages_ready 1\n');
     expect(text).toContain('\nrabbitmq_connections 1\n');
     const samples = text.split('\n').filter((line) => line !== '' && !line.startsWith('#'));
-    for (const sample of samples) expect(sample).toMatch(/^[a-z][a-z0-9_]* \d[\d.e-]*$/);
+    for (const sample of samples)
+      expect(sample).toMatch(/^[a-z][a-z0-9_]*(\{\w+="\w+"\})? \d[\d.e-]*$/);
     expect((await fetch(`${base}/healthz`)).status).toBe(200);
     server.broker.setAlarm('disk', true);
     const sick = await fetch(`${base}/healthz`);
