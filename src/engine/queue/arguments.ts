@@ -303,6 +303,14 @@ export const QUEUE_ARGUMENTS: readonly QueueArgument[] = [
     policy: policy('rewind-window', 'rewind window', atLeast(0)),
     merge: 'argument',
   },
+  {
+    name: 'x-message-retention',
+    types: QUEUES,
+    check: checkPositive,
+    field: 'retentionMs',
+    policy: policy('message-retention', 'message retention', atLeast(1)),
+    merge: 'least',
+  },
 ];
 
 const BY_NAME: ReadonlyMap<string, QueueArgument> = new Map(

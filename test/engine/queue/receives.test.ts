@@ -186,6 +186,41 @@ describe('rewind window', () => {
   });
 });
 
+describe('retention', () => {
+  const args = {
+    'x-message-retention': 10_000,
+    'x-dead-letter-exchange': '',
+    'x-dead-letter-routing-key': 'dead',
+  };
+
+  it('drops what is ready, leased or delayed, and dead-letters nothing', async () => {
+    const e = await EngineFixture.open();
+    const dead = e.queue('dead');
+    const queue = e.queue('q', args) as ClassicQueue;
+    for (const body of ['1', '2', '3']) e.publish('', 'q', body);
+    const leased = e.get('q')!;
+    queue.publishDelayed(leased.entry.message, e.clock.wallMs() + 60_000);
+    e.clock.advance(9_999);
+    e.turn();
+    expect([queue.readyCount, queue.unackedCount, queue.delayedCount]).toEqual([2, 1, 1]);
+    e.clock.advance(1);
+    e.turn();
+    expect([queue.readyCount, queue.unackedCount, queue.delayedCount]).toEqual([0, 0, 0]);
+    queue.acknowledge(leased.entry);
+    expect([queue.unackedCount, dead.readyCount]).toEqual([0, 0]);
+  });
+
+  it('lets a shorter TTL dead-letter first', async () => {
+    const e = await EngineFixture.open();
+    const dead = e.queue('dead');
+    const queue = e.queue('q', { ...args, 'x-message-ttl': 5_000 });
+    e.publish('', 'q', 'm');
+    e.clock.advance(5_000);
+    e.turn();
+    expect([queue.readyCount, dead.readyCount]).toEqual([0, 1]);
+  });
+});
+
 describe('delayed retry', () => {
   const args = {
     'x-queue-type': 'quorum',
