@@ -4,7 +4,7 @@
  *            publish               deliver, get, receive         acknowledge, reject
  *   (none) -----------> READY ----------------------------> LEASED --------------> SETTLED
  *     |       |         ^ ^ |                                 |                       |
- *     |REFUSED|         | | +-- TTL, maxlen, age --> dead     +-- retention,          | rewind window
+ *     |REFUSED|         | | +-- TTL, maxlen, age --> dead     +-- retention,          | rewind
  *     | (over-|     due | | +-- retention --> dropped         |   delivery_limit      v
  *     |  flow)|         | +-- requeue, lease ended -----------+                   REWINDABLE
  *     +-----------> DELAYED     (at its original place)                     (rewind-window.ts)

@@ -34,7 +34,7 @@ interface Lease {
 
 export class Leases {
   readonly #deadlines: DeadlineHeap<Lease>;
-  /** When an entry's present lease ends, whatever it was granted for (its retention may be less). */
+  /** When an entry's present lease ends: its retention may be less than what was granted. */
   readonly #deadlineOf: (entry: Entry) => number;
   readonly #byHandle: Map<number, Entry>;
   /** Leased before the restart and not read yet: what to do once they are. */
