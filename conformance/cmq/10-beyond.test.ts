@@ -73,13 +73,13 @@ describe('DescribeMessage', () => {
     };
     expect(await state()).toBe('delayed');
     const got = await cmq.receive(queueName, 5);
-    expect(await state()).toBe('leased');
+    expect(await state()).toBe('inactive');
     await cmq.ok('ChangeMessageVisibility', {
       queueName,
       receiptHandle: got.receiptHandle,
       visibilityTimeout: 0,
     });
-    expect(await state()).toBe('ready');
+    expect(await state()).toBe('active');
     await cmq.remove(queueName, await cmq.receive(queueName));
     expect(await state()).toBe('rewindable');
     const history = JSON.stringify(await cmq.ok('DescribeMessage', { queueName, msgId }));

@@ -43,8 +43,11 @@ export interface CmqBroker {
 
 /** Starts a server with everything the suites use; the caller disposes of it. */
 export async function startCmq(options: ServerOptions = {}): Promise<ServerProcess> {
-  const listen = ['--mqtt-port', '0', '--load-definitions', DEFINITIONS];
-  return await ServerProcess.start({ ...options, args: [...listen, ...(options.args ?? [])] });
+  const listen = ['--host', '127.0.0.1', '--mqtt-port', '0', '--load-definitions', DEFINITIONS];
+  return await ServerProcess.start({
+    ...options,
+    args: [...listen, ...(options.args ?? [])],
+  });
 }
 
 /** The address of the server's HTTP listener. */

@@ -52,8 +52,11 @@ async function topicChecks(mode, cmq) {
     equal(reply.bindingKey, ['1.#.0', 'x.*']);
   });
   await check(`${mode}: publish by routing key`, async () => {
-    for (const routingKey of ['1.2.3.0', '1.0', 'x.y', 'x.y.z', '1.2']) {
+    for (const routingKey of ['1.2.3.0', '1.0', 'x.y']) {
       coded(await cmq.publishMessage({ topicName, msgBody: routingKey, routingKey }));
+    }
+    for (const routingKey of ['x.y.z', '1.2']) {
+      coded(await cmq.publishMessage({ topicName, msgBody: routingKey, routingKey }), 6030);
     }
     coded(await cmq.batchPublishMessage({ topicName, msgBody: ['p', 'q'], routingKey: 'x.p' }));
     const { msgInfoList } = coded(await cmq.batchReceiveMessage({ queueName, numOfMsg: 16 }));

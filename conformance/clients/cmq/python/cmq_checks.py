@@ -1,5 +1,6 @@
 """The Python SDK: queues, topics and subscriptions through its objects, POST and GET, both algorithms."""
 
+import base64
 import os
 import sys
 import threading
@@ -104,12 +105,13 @@ def queue_checks(mode, client):
         queue.rewindQueue(int(time.time()) - 60)
         equal(queue.get_attributes().activeMsgNum, 18)
 
-    @check(f"{mode}: the SDK's own base64")
+    # Its encoder cannot send: it signs the text of a bytes object. Its decoder works.
+    @check(f"{mode}: base64 that the SDK decodes")
     def _():
         other = client.get_queue(unique("py-64"))
         other.create(QueueMeta())
+        other.send_message(Message(base64.b64encode(bytes(range(256))).decode()))
         other.set_encoding(True)
-        other.send_message(Message(bytes(range(256))))
         equal(other.receive_message(1).msgBody, bytes(range(256)))
         other.delete()
 
@@ -180,8 +182,10 @@ def topic_checks(mode, client):
     def _():
         subscription = subscribe(keyed, [], ["1.*.0", "a.#"])
         equal(subscription.get_attributes().bindingKey, ["1.*.0", "a.#"])
-        for key in ("1.x.0", "1.0", "a", "a.b.c", "b"):
+        for key in ("1.x.0", "a", "a.b.c"):
             keyed.publish_message(TopicMessage(key), key)
+        for key in ("1.0", "b"):
+            refused(6030, lambda key=key: keyed.publish_message(TopicMessage(key), key))
         equal(received(), ["1.x.0", "a", "a.b.c"])
         subscription.delete()
         keyed.delete()
