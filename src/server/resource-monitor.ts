@@ -5,14 +5,20 @@
  */
 import { statfs } from 'node:fs/promises';
 import { constants, PerformanceObserver } from 'node:perf_hooks';
-import { getHeapStatistics } from 'node:v8';
+import { getHeapStatistics, setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import type { Logger } from '../base/logger.ts';
+import { MemoryWatch } from './memory-watch.ts';
 
 /** Where the figures come from; replaced in tests. */
 export interface ResourceProbe {
   residentBytes(): number;
+  /** Bytes of the JavaScript heap and of buffers, garbage included. */
+  knownBytes(): number;
   /** Share of what the JavaScript heap may grow to that is live, 0 to 1. */
   heapShare(): number;
+  /** Collects all garbage now. */
+  collect(): void;
   diskFreeBytes(directory: string): Promise<number>;
   close(): void;
 }
@@ -31,10 +37,8 @@ const DISK_INTERVAL_MS = 5_000;
 /** Near the limit a fast disk fills 256 MiB in half a second. */
 const DISK_NEAR_INTERVAL_MS = 250;
 const DISK_NEAR_FACTOR = 8;
-/** An alarm ends this far below its limit, so that it does not flap. */
+/** An alarm ends with this much more room than its limit, so that it does not flap. */
 const RELEASE_SHARE = 0.95;
-/** Live share of the heap: V8 spends ever more time collecting above this, and dies at 1. */
-const HEAP_SHARE_LIMIT = 0.8;
 
 /**
  * The operating system's and V8's figures. Live means after a full collection: in between, garbage
@@ -43,9 +47,11 @@ const HEAP_SHARE_LIMIT = 0.8;
 export class SystemProbe implements ResourceProbe {
   readonly #observer: PerformanceObserver;
   #liveBytes: number;
+  #gc: (() => void) | undefined;
 
   constructor() {
     this.#liveBytes = 0;
+    this.#gc = undefined;
     this.#observer = new PerformanceObserver((list) => {
       const { NODE_PERFORMANCE_GC_MAJOR: major } = constants;
       const isMajor = list
@@ -58,6 +64,22 @@ export class SystemProbe implements ResourceProbe {
 
   residentBytes(): number {
     return process.memoryUsage.rss();
+  }
+
+  knownBytes(): number {
+    const { heapTotal, external } = process.memoryUsage();
+    return heapTotal + external;
+  }
+
+  collect(): void {
+    if (this.#gc === undefined) {
+      // The function is there in contexts made after the flag.
+      setFlagsFromString('--expose-gc');
+      this.#gc = runInNewContext('gc') as () => void;
+      setFlagsFromString('--no-expose-gc');
+    }
+    this.#gc();
+    this.#liveBytes = getHeapStatistics().used_heap_size;
   }
 
   heapShare(): number {
@@ -81,6 +103,7 @@ export class ResourceMonitor {
   readonly #setAlarm: SetAlarm;
   readonly #logger: Logger;
   readonly #probe: ResourceProbe;
+  readonly #memory: MemoryWatch;
   readonly #active: Set<'memory' | 'disk'>;
   #memoryTimer: NodeJS.Timeout | undefined;
   #diskTimer: NodeJS.Timeout | undefined;
@@ -98,6 +121,7 @@ export class ResourceMonitor {
     this.#setAlarm = setAlarm;
     this.#logger = logger;
     this.#probe = probe;
+    this.#memory = new MemoryWatch(probe, limits.memoryLimitBytes);
     this.#active = new Set();
     this.#memoryTimer = undefined;
     this.#diskTimer = undefined;
@@ -107,6 +131,7 @@ export class ResourceMonitor {
 
   /** Samples once, so that a start with a full disk is blocked from the beginning, and goes on. */
   async start(): Promise<void> {
+    this.#memory.start();
     this.sampleMemory();
     this.#memoryTimer = setInterval(() => this.sampleMemory(), MEMORY_INTERVAL_MS).unref();
     await this.#watchDisk();
@@ -127,13 +152,9 @@ export class ResourceMonitor {
   }
 
   sampleMemory(): void {
-    const limitBytes = this.#limits.memoryLimitBytes;
+    const isOver = this.#memory.sample();
     const isOn = this.#active.has('memory');
-    const scale = isOn ? RELEASE_SHARE : 1;
-    const residentBytes = this.#probe.residentBytes();
-    const heapShare = this.#probe.heapShare();
-    const isOver = residentBytes > limitBytes * scale || heapShare > HEAP_SHARE_LIMIT * scale;
-    if (isOver !== isOn) this.#change('memory', isOver, { residentBytes, limitBytes, heapShare });
+    if (isOver !== isOn) this.#change('memory', isOver, this.#memory.figures);
   }
 
   /** @returns ms after which the next sample is due */

@@ -2,18 +2,23 @@ import { expect, test } from 'vitest';
 import { silentLogger } from '../../src/base/logger.ts';
 import { ResourceMonitor, SystemProbe } from '../../src/server/resource-monitor.ts';
 
+const MIB = 1024 * 1024;
 const LIMITS = { directory: '/data', memoryLimitBytes: 1_000, diskFreeLimitBytes: 100 };
 
-function setUp() {
-  const figures = { rss: 0, heap: 0, free: 10_000 as number | Error };
+function setUp(limits = LIMITS) {
+  const figures = { rss: 0, known: 0, heap: 0, free: 10_000 as number | Error, collections: 0 };
   const alarms: string[] = [];
   const monitor = new ResourceMonitor(
-    LIMITS,
+    limits,
     (name, isOn) => alarms.push(`${name} ${isOn ? 'on' : 'off'}`),
     silentLogger,
     {
       residentBytes: () => figures.rss,
+      knownBytes: () => figures.known,
       heapShare: () => figures.heap,
+      collect: () => {
+        figures.collections += 1;
+      },
       diskFreeBytes: () =>
         figures.free instanceof Error
           ? Promise.reject(figures.free)
@@ -31,6 +36,44 @@ test('the memory alarm comes above the limit and goes well below it', () => {
     monitor.sampleMemory();
   }
   expect(alarms).toEqual(['memory on', 'memory off']);
+});
+
+test('what is freed while publishers are blocked ends the alarm, resident or not', () => {
+  const { figures, alarms, monitor } = setUp({ ...LIMITS, memoryLimitBytes: 300 * MIB });
+  const sample = (rss: number, known: number): void => {
+    figures.rss = rss * MIB;
+    figures.known = known * MIB;
+    monitor.sampleMemory();
+  };
+  figures.rss = 80 * MIB;
+  figures.known = 20 * MIB;
+  void monitor.start();
+  sample(310, 240);
+  expect(alarms).toEqual(['memory on']);
+  // Drained, but nothing was collected: who knows.
+  sample(310, 20);
+  expect(alarms).toEqual(['memory on']);
+  sample(310, 20);
+  expect(figures.collections).toBe(1);
+  expect(alarms).toEqual(['memory on', 'memory off']);
+  // The same memory used again does not raise it before it is all in use.
+  sample(310, 120);
+  expect(alarms).toHaveLength(2);
+  sample(320, 240);
+  expect(alarms).toHaveLength(3);
+  monitor.stop();
+});
+
+test('while the alarm stays, collections come ever more rarely', () => {
+  const { figures, monitor } = setUp();
+  figures.rss = 2_000;
+  const counts: number[] = [];
+  for (let sample = 0; sample < 300; sample += 1) {
+    monitor.sampleMemory();
+    if (sample === 2 || sample === 6 || sample === 14) counts.push(figures.collections);
+  }
+  expect(counts).toEqual([1, 2, 3]);
+  expect(figures.collections).toBe(8);
 });
 
 test('a nearly full heap raises the memory alarm too', () => {
@@ -76,6 +119,10 @@ test('start samples at once, and nothing comes after stop', async () => {
 test('the system has figures', async () => {
   const probe = new SystemProbe();
   expect(probe.residentBytes()).toBeGreaterThan(1e6);
+  expect(probe.knownBytes()).toBeGreaterThan(1e6);
+  expect(probe.knownBytes()).toBeLessThan(probe.residentBytes() * 2);
+  probe.collect();
+  expect(probe.heapShare()).toBeGreaterThan(0);
   expect(probe.heapShare()).toBeLessThan(0.8);
   expect(await probe.diskFreeBytes('.')).toBeGreaterThan(0);
   probe.close();
