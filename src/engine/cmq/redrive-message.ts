@@ -8,8 +8,11 @@ import type { MessageFormat } from '../ports.ts';
 /** Header with the queue a dead letter came from. */
 export const ORIGIN_QUEUE_HEADER = 'x-origin-queue';
 
-/** What dying wrote; the message id stays. */
-const DEATH_HEADERS = [
+/** What queues wrote on its way, but for the message id. */
+const PASSING_HEADERS = [
+  'x-receive-count',
+  'x-enqueue-time',
+  'x-rewound',
   'x-death',
   'x-first-death-exchange',
   'x-first-death-queue',
@@ -37,7 +40,7 @@ export function revive(
   queueName: string,
   nowMs: number,
 ): Message {
-  const header = format.edit(message, { remove: DEATH_HEADERS, removeExpiration: true });
+  const header = format.edit(message, { remove: PASSING_HEADERS, removeExpiration: true });
   const bytes = Buffer.allocUnsafe(header.length + message.bodyBytes);
   header.copy(bytes, 0);
   const bodyStart = message.start + message.headerBytes;
