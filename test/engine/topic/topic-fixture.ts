@@ -113,11 +113,7 @@ export class TopicFixture {
     }).topic;
   }
 
-  subscribe(
-    topic: Topic,
-    name: string,
-    options: Partial<SubscriptionOptions> = {},
-  ): Subscription {
+  subscribe(topic: Topic, name: string, options: Partial<SubscriptionOptions> = {}): Subscription {
     return this.topics.subscribe(this.engine.actor, topic, name, {
       protocol: 'queue',
       endpoint: name,
