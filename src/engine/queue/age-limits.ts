@@ -29,6 +29,8 @@ export interface Stray {
   readonly publishedAtMs: number;
   /** Back from the rewind window: only retention ends it. */
   readonly isRewound: boolean;
+  /** Known by its time only since the restart: it may be a rewound one. */
+  readonly isUnread?: boolean;
 }
 
 export class AgeLimits {
@@ -37,6 +39,8 @@ export class AgeLimits {
   #ageLimitFromMs: number;
   #newestMs: number;
   readonly #strays: Map<number, Stray>;
+  /** Strays that the age limit does not end, or may not: what lies behind them is stray, too. */
+  #lastingCount: number;
   readonly #deadlines: DeadlineHeap<Stray>;
   #sweepAt: number;
 
@@ -46,6 +50,7 @@ export class AgeLimits {
     this.#ageLimitFromMs = 0;
     this.#newestMs = 0;
     this.#strays = new Map();
+    this.#lastingCount = 0;
     this.#deadlines = new DeadlineHeap();
     this.#sweepAt = SWEEP_FROM;
     this.configure(settings);
@@ -101,8 +106,9 @@ export class AgeLimits {
   isStray(publishedAtMs: number, nowMs: number): boolean {
     if (publishedAtMs < this.#newestMs) return true;
     this.#newestMs = publishedAtMs;
-    if (this.#ageLimitMs === Infinity || this.#ageLimitFromMs === 0) return false;
-    return nowMs < this.#ageLimitFromMs + this.#retentionMs;
+    if (this.#ageLimitMs === Infinity) return false;
+    if (this.#lastingCount > 0) return true;
+    return this.#ageLimitFromMs > 0 && nowMs < this.#ageLimitFromMs + this.#retentionMs;
   }
 
   /** Messages of before the restart were published before now. */
@@ -112,14 +118,17 @@ export class AgeLimits {
 
   /** Remembers a stray. */
   add(stray: Stray): void {
-    this.#strays.set(keyOf(stray.level, stray.sequence), stray);
+    const key = keyOf(stray.level, stray.sequence);
+    this.#remove(key);
+    this.#strays.set(key, stray);
+    if (mayLast(stray)) this.#lastingCount += 1;
     if (this.#deadlines.length >= this.#sweepAt) this.#rebuild();
     this.#enter(stray);
   }
 
   /** The entry is gone for good. */
   forget(level: number, entry: Entry): void {
-    if (entry.notBeforeMs > 0) this.#strays.delete(keyOf(level, entry.sequence));
+    if (entry.notBeforeMs > 0) this.#remove(keyOf(level, entry.sequence));
   }
 
   /** Every ready entry is gone; the leased ones are not. */
@@ -127,7 +136,7 @@ export class AgeLimits {
     const sequences = new Set<number>();
     for (const entry of leased) sequences.add(entry.sequence);
     for (const [key, stray] of this.#strays) {
-      if (!sequences.has(stray.sequence)) this.#strays.delete(key);
+      if (!sequences.has(stray.sequence)) this.#remove(key);
     }
   }
 
@@ -142,12 +151,20 @@ export class AgeLimits {
 
   clear(): void {
     this.#strays.clear();
+    this.#lastingCount = 0;
     this.#deadlines.clear();
   }
 
   #ageEndMs(publishedAtMs: number, isRewound: boolean): number {
     if (isRewound || publishedAtMs < this.#ageLimitFromMs) return Infinity;
     return publishedAtMs + this.#ageLimitMs;
+  }
+
+  #remove(key: number): void {
+    const stray = this.#strays.get(key);
+    if (stray === undefined) return;
+    this.#strays.delete(key);
+    if (mayLast(stray)) this.#lastingCount -= 1;
   }
 
   #enter(stray: Stray): void {
@@ -160,6 +177,10 @@ export class AgeLimits {
     for (const stray of this.#strays.values()) this.#enter(stray);
     this.#sweepAt = Math.max(SWEEP_FROM, 2 * this.#deadlines.length);
   }
+}
+
+function mayLast({ isRewound, isUnread }: Stray): boolean {
+  return isRewound || isUnread === true;
 }
 
 function keyOf(level: number, sequence: number): number {

@@ -11,7 +11,7 @@ import { EXPIRIES_PER_TURN, VISIBILITY_MS_DEFAULT } from '../../base/limits.ts';
 import type { Entry, Message } from '../message.ts';
 import { ENTRY_LEASED, ENTRY_READY, ENTRY_SETTLED, STORE_NONE } from '../message.ts';
 import type { RecoveredQueue } from '../ports.ts';
-import { AgeLimits } from './age-limits.ts';
+import { AgeLimits, type Stray } from './age-limits.ts';
 import type { Backlog } from './backlog.ts';
 import { rewoundCount, withFailureCount, withOrigin, withReceipt } from './entry-headers.ts';
 import { Leases } from './leases.ts';
@@ -83,7 +83,8 @@ export class EntryLife {
     this.ages.restored(nowMs);
     for (const { sequence, notBeforeMs } of recovered.delayed) {
       // Whether it was rewound is known when it is read.
-      this.ages.add({ level, sequence, publishedAtMs: notBeforeMs, isRewound: false });
+      const publishedAtMs = notBeforeMs;
+      this.ages.add({ level, sequence, publishedAtMs, isRewound: false, isUnread: true });
     }
     if (sequences.length > 0) this.#restoreLeases(level, backlog, sequences);
   }
@@ -239,16 +240,30 @@ export class EntryLife {
     const { ages } = this;
     for (let stray = ages.takeDue(nowMs); stray !== undefined; stray = ages.takeDue(nowMs)) {
       const backlog = this.levels.at(stray.level);
+      const resident = backlog.find(stray.sequence);
+      if (resident !== undefined && this.#isYoung(resident)) {
+        this.#addStray(stray, resident);
+        continue;
+      }
       // A leased one is not there: its lease, or its return, ends it.
       backlog.takeOut(stray.sequence, (entry) => {
         if (this.#queue.isDeleted) return;
         if (this.#endByAge(backlog, entry, this.#host.nowMs())) return;
-        const { level, sequence, publishedAtMs } = stray;
-        ages.add({ level, sequence, publishedAtMs, isRewound: this.#isRewound(entry) });
-        this.#wake(ages.nextMs);
+        this.#addStray(stray, entry);
         this.#makeReady(backlog, entry);
       });
     }
+  }
+
+  #isYoung(entry: Entry): boolean {
+    const isRewound = this.#isRewound(entry);
+    return this.ages.fate(entry.message, isRewound, this.#host.nowMs()) === 'stays';
+  }
+
+  /** Remembers a stray again, knowing its entry. */
+  #addStray({ level, sequence, publishedAtMs }: Stray, entry: Entry): void {
+    this.ages.add({ level, sequence, publishedAtMs, isRewound: this.#isRewound(entry) });
+    this.#wake(this.ages.nextMs);
   }
 
   /** Dead-letters and removes in one run. The entry has left the backlog already. */
