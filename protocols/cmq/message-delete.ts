@@ -45,7 +45,7 @@ export function deleteBatch(call: CmqCall, { broker }: CmqDeps): void {
   next();
 }
 
-/** A new deadline, from now; 0 gives the message back at once. The handle stays valid until then. */
+/** A new deadline, from now; 0 gives the message back at once. The handle is valid until then. */
 export function changeVisibility(call: CmqCall, { broker, clock }: CmqDeps): void {
   const queue = queueOf(call);
   const { traces } = call.vhost.cmq;
