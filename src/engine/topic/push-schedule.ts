@@ -118,6 +118,10 @@ export class PushSchedule implements WakeTarget {
 
   tick(nowMs: number): void {
     this.#wakeAtMs = Infinity;
+    if (this.queue.isDeleted) {
+      this.stop();
+      return;
+    }
     const entry = this.#entry;
     if (entry === undefined) {
       this.start();

@@ -121,7 +121,8 @@ export class Subscription implements Destination {
   /** Messages that are to be delivered still. */
   get pendingCount(): number {
     const queue = this.#schedule?.queue;
-    return queue === undefined ? 0 : queue.readyCount + queue.unackedCount;
+    if (queue === undefined || queue.isDeleted) return 0;
+    return queue.readyCount + queue.unackedCount;
   }
 
   /** Wall ms of the next attempt of a message that failed; undefined while none waits. */

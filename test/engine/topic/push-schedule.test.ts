@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { TopicFixture } from './topic-fixture.ts';
+import { EngineFixture } from '../../support/engine-fixture.ts';
+import { ScriptedTransport, TopicFixture } from './topic-fixture.ts';
 
 const HOUR_MS = 3_600_000;
 
@@ -48,7 +49,8 @@ describe('EXPONENTIAL_DECAY_RETRY', () => {
   });
 
   it('keeps its place in the schedule over a restart', async () => {
-    let { fixture, startMs } = await failing('EXPONENTIAL_DECAY_RETRY');
+    const { fixture: first, startMs } = await failing('EXPONENTIAL_DECAY_RETRY');
+    let fixture = first;
     fixture.publish('T', '', 'm');
     for (const hours of [0.01, 1, 5, 12, 20]) {
       await fixture.runUntil(startMs + hours * HOUR_MS);
@@ -151,12 +153,37 @@ describe('a push subscription', () => {
   });
 
   it('waits for a transport', async () => {
-    const { fixture, subscription, startMs } = await failing('EXPONENTIAL_DECAY_RETRY');
-    await fixture.runUntil(startMs + 1_000);
-    fixture.publish('T', '', 'm');
-    await fixture.settle();
+    const engine = await EngineFixture.open();
+    const { topics } = engine.vhost;
+    const { topic } = topics.create(engine.actor, 'T', {
+      filterType: 1,
+      maxMsgSize: 1_024,
+      msgRetentionSeconds: 86_400,
+      trace: false,
+    });
+    const { subscription } = topics.subscribe(engine.actor, topic, 'S', {
+      protocol: 'http',
+      endpoint: 'http://example.com/',
+      strategy: 'BACKOFF_RETRY',
+      format: 'JSON',
+      filterTags: [],
+      bindingKeys: [],
+    });
+    engine.publish('T', '', 'm', { persistent: true });
+    await engine.settle();
     expect(subscription.pendingCount).toBe(1);
-    expect(subscription.nextAttemptMs).toBe(startMs + 2_000);
+    const transport = new ScriptedTransport(engine.clock);
+    engine.broker.push.open(transport);
+    await engine.settle();
+    expect(transport.bodies).toEqual(['m']);
+  });
+
+  it('tells when the next attempt is', async () => {
+    const { fixture, subscription, startMs } = await failing('EXPONENTIAL_DECAY_RETRY');
+    fixture.publish('T', '', 'm');
+    await fixture.runUntil(startMs + 1_000);
+    expect(subscription.nextAttemptMs).toBe(startMs + 3_000);
+    expect(subscription.lastFailure).toEqual({ detail: 'status 500', atMs: startMs + 1_000 });
   });
 
   it('gives up to its dead-letter queue, with where it comes from', async () => {

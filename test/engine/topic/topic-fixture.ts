@@ -9,7 +9,7 @@ import type { Subscription, SubscriptionOptions } from '../../../src/engine/topi
 import type { FilterType, Topic, TopicOptions } from '../../../src/engine/topic/topic.ts';
 import type { Topics } from '../../../src/engine/topic/topics.ts';
 import { MemoryDisk } from '../../../src/store/memory-disk.ts';
-import { EngineFixture, type PublishOptions } from '../../support/engine-fixture.ts';
+import { bodyOf, EngineFixture, type PublishOptions } from '../../support/engine-fixture.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 
 /** Turns after which commits and reads have come back. */
@@ -145,6 +145,25 @@ export class TopicFixture {
     for (let got = this.engine.get(queue); got !== undefined; got = this.engine.get(queue)) {
       bodies.push(got.body);
       got.queue.acknowledge(got.entry);
+    }
+    return bodies;
+  }
+
+  /** The same where a hand-over waits for a commit or a read. */
+  async drainLater(queue: string): Promise<string[]> {
+    const bodies: string[] = [];
+    const { vhost, actor } = this.engine;
+    let isEmpty = false;
+    while (!isEmpty) {
+      vhost.get(actor, queue, (entry, from) => {
+        if (entry === undefined) {
+          isEmpty = true;
+          return;
+        }
+        bodies.push(bodyOf(entry.message));
+        from.acknowledge(entry);
+      });
+      await this.settle();
     }
     return bodies;
   }
