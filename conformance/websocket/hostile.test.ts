@@ -2,6 +2,7 @@
 import { once } from 'node:events';
 import { connect as connectTcp, type Socket } from 'node:net';
 import { AMQPWebSocketClient } from '@cloudamqp/amqp-client';
+import mqtt from 'mqtt';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { WebSocket } from 'ws';
 import { ServerProcess } from '../support/server-process.ts';
@@ -72,6 +73,51 @@ test.each(PATHS)(
   },
   10_000,
 );
+
+test.each(PATHS)('%s: a large message before the login', async (path) => {
+  const socket = await openRaw(path);
+  let received = Buffer.alloc(0);
+  socket.on('data', (chunk: Buffer) => {
+    received = Buffer.concat([received, chunk]);
+  });
+  const closed = once(socket, 'close');
+  // A binary frame of 60 MiB, which is less than a message may have.
+  const head = Buffer.from('82ff0000000003c0000000000000', 'hex');
+  socket.write(head);
+  let sentBytes = 0;
+  const block = Buffer.alloc(65_536);
+  while (!socket.destroyed && sentBytes < 60 * 1024 * 1024) {
+    socket.write(block);
+    sentBytes += block.length;
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+  await closed;
+  expect(sentBytes).toBeLessThan(8 * 1024 * 1024);
+  // 1009, unless the reset came first.
+  if (received.length > 0) expect(received.indexOf(Buffer.from('03f1', 'hex'))).toBeGreaterThan(0);
+  await isServing();
+});
+
+test('a large message after it', async () => {
+  const client = new AMQPWebSocketClient(url('/ws/amqp'));
+  await client.connect();
+  const channel = await client.channel();
+  const { name } = await channel.queueDeclare('', { exclusive: true });
+  const body = new Uint8Array(4 * 1024 * 1024).fill(120);
+  await channel.confirmSelect();
+  await channel.basicPublish('', name, body);
+  expect((await channel.basicGet(name))?.bodySize).toBe(body.length);
+  await client.close();
+  const device = mqtt.connect(url('/mqtt'), { username: 'guest', password: 'guest' });
+  await new Promise<void>((resolve) => device.once('connect', () => resolve()));
+  const answer = new Promise<Buffer>((resolve) => {
+    device.once('message', (_topic, payload) => resolve(payload));
+  });
+  await device.subscribeAsync('large');
+  await device.publishAsync('large', Buffer.from(body));
+  expect((await answer).length).toBe(body.length);
+  await device.endAsync();
+});
 
 test.each(PATHS)('%s: fragments without end', async (path) => {
   const socket = await open(path);

@@ -337,6 +337,7 @@ export class AmqpConnection implements TransportHandler, FrameHandler, ControlHo
 
   opened(user: User, vhost: VHost): void {
     this.#deps.quotas.takeConnection(user, vhost.name);
+    this.#transport.admitted?.();
     this.#actor = { user, vhost, connectionId: this.id };
     this.#channels = new ChannelTable(this, this.#deps.quotas.channels(user), this.#channelMax);
     this.#stage = RUNNING;

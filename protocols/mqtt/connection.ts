@@ -409,6 +409,7 @@ export class MqttConnection
 
   #accept(client: ClientSession, proof: PropertyValues): void {
     this.#stage = RUNNING;
+    this.#transport.admitted?.();
     this.#deadlineAtMs = Infinity;
     this.#lastReadAtMs = this.#deps.clock.monotonicMs();
     this.#parser.setPacketBytesMax(Math.min(this.settings.maxPacketBytes, VARINT_MAX));
@@ -433,9 +434,8 @@ export class MqttConnection
     const reason = reasonName(reasonCode);
     this.#deps.logger.warn({ connection: this.id, remoteAddress, reason, text }, 'mqtt refused');
     if (this.#login.version !== 0) {
-      const properties = explanation(reasonCode, text, this.settings);
-      const code = reasonCode;
-      writeConnack(this.outbound, this.#login.version, false, code, properties, VARINT_MAX);
+      const words = explanation(reasonCode, text, this.settings);
+      writeConnack(this.outbound, this.#login.version, false, reasonCode, words, VARINT_MAX);
     }
     this.#hangUp(true);
   }

@@ -286,6 +286,7 @@ export class StompConnection
     const parts = { actor, plans, deliveries, transactions, receipts };
     const sending = new Sending(this.#deps, parts);
     this.#actor = actor;
+    this.#transport.admitted?.();
     actor.user.connectionCount += 1;
     this.#receipts = receipts;
     this.#session = {

@@ -55,6 +55,8 @@ export interface Transport {
   end(): void;
   /** Drops the connection and what is buffered. */
   destroy(): void;
+  /** The peer has logged in. Only transports that trust a stranger with less have it. */
+  admitted?(): void;
 }
 
 /** Takes a new connection and says who handles it. */

@@ -4,6 +4,9 @@
  *
  * Back-pressure is the socket's below: `ws` hands every frame to it at once, so its buffer and its
  * `drain` are the truth.
+ *
+ * `ws` puts a message together before it shows it. A peer that has not logged in must not fill
+ * memory that way: until `admitted` the bytes of the message that is coming in are counted.
  */
 import { isUtf8 } from 'node:buffer';
 import type { Socket } from 'node:net';
@@ -13,6 +16,12 @@ import type { PeerInfo, Transport, TransportHandler, WrittenCallback } from './t
 /** WebSocket close codes (RFC 6455, 7.4.1). */
 const CLOSE_NORMAL = 1000;
 const CLOSE_UNSUPPORTED_DATA = 1003;
+const CLOSE_TOO_BIG = 1009;
+/**
+ * Bytes that may be held of a message before the login: MQTT takes a CONNECT of 64 KiB, and the
+ * kernel hands over 64 KiB at a time.
+ */
+const STRANGER_BYTES_MAX = 128 * 1024;
 /** After our close frame the peer has this long to answer before the socket is destroyed. */
 const LINGER_MS = 5_000;
 /** Bytes buffered in the socket above which a writer should wait. */
@@ -27,6 +36,11 @@ export class WebSocketTransport implements Transport {
   #error: Error | undefined;
   #isEnding: boolean;
   #linger: NodeJS.Timeout | undefined;
+  /** Counts what a peer sends that has not logged in; undefined once it has. */
+  #onStrangerData: ((chunk: Buffer) => void) | undefined;
+  /** Bytes of it since the last whole message. */
+  #heldBytes: number;
+  #sawMessage: boolean;
 
   constructor(webSocket: WebSocket, socket: Socket, peer: PeerInfo, isText: boolean) {
     this.peer = peer;
@@ -36,6 +50,9 @@ export class WebSocketTransport implements Transport {
     this.#error = undefined;
     this.#isEnding = false;
     this.#linger = undefined;
+    this.#onStrangerData = (chunk) => this.#countStranger(chunk.length);
+    this.#heldBytes = 0;
+    this.#sawMessage = false;
     webSocket.on('error', (error) => {
       this.#error = error;
     });
@@ -46,11 +63,13 @@ export class WebSocketTransport implements Transport {
     const webSocket = this.#webSocket;
     webSocket.binaryType = 'nodebuffer';
     this.#socket.on('drain', () => handler.onDrain());
+    if (this.#onStrangerData !== undefined) this.#socket.on('data', this.#onStrangerData);
     webSocket.on('close', () => {
       clearTimeout(this.#linger);
       handler.onClosed(this.#error);
     });
     webSocket.on('message', (data, isBinary) => {
+      this.#sawMessage = true;
       if (this.#isEnding) return;
       if (!isBinary && !this.#isText) {
         this.#close(CLOSE_UNSUPPORTED_DATA, 'binary messages only');
@@ -95,6 +114,21 @@ export class WebSocketTransport implements Transport {
   destroy(): void {
     this.#isEnding = true;
     this.#webSocket.terminate();
+  }
+
+  admitted(): void {
+    if (this.#onStrangerData === undefined) return;
+    this.#socket.off('data', this.#onStrangerData);
+    this.#onStrangerData = undefined;
+  }
+
+  /** After `ws` has had the same bytes: what it made no message of, it holds. */
+  #countStranger(byteCount: number): void {
+    this.#heldBytes = this.#sawMessage ? 0 : this.#heldBytes + byteCount;
+    this.#sawMessage = false;
+    if (this.#heldBytes <= STRANGER_BYTES_MAX || this.#isEnding) return;
+    this.#close(CLOSE_TOO_BIG, 'too much before the login');
+    this.#socket.destroySoon();
   }
 
   #close(code: number, reason: string): void {
