@@ -1,7 +1,7 @@
 /**
  * What the CMQ suites share: the built server with users, keys and every listener they need, names
- * that nobody else uses, and checks of codes. One account is one vhost: `guest` and `limited` are
- * users of one account, `stranger` is of another.
+ * that nobody else uses, and checks of codes. One account is one vhost: `guest`, `owner` and
+ * `limited` are users of one account, `stranger` is of another.
  */
 import { randomBytes } from 'node:crypto';
 import path from 'node:path';
@@ -23,6 +23,8 @@ export const PARAMETER_MODULES = [
 
 export const KEYS = {
   guest: { id: 'AKIDguest', secret: 'secret-of-guest' },
+  /** May do everything too, and unlike `guest` from anywhere. */
+  owner: { id: 'AKIDowner', secret: 'secret-of-owner' },
   /** May write what begins with `write-`, read what begins with `read-`, configure nothing. */
   limited: { id: 'AKIDlimited', secret: 'secret-of-limited' },
   /** Of the account `other`. */
@@ -43,11 +45,10 @@ export interface CmqBroker {
 
 /** Starts a server with everything the suites use; the caller disposes of it. */
 export async function startCmq(options: ServerOptions = {}): Promise<ServerProcess> {
-  const listen = ['--host', '127.0.0.1', '--mqtt-port', '0', '--load-definitions', DEFINITIONS];
-  return await ServerProcess.start({
-    ...options,
-    args: [...listen, ...(options.args ?? [])],
-  });
+  const own = options.args ?? [];
+  const host = own.includes('--host') ? [] : ['--host', '127.0.0.1'];
+  const given = ['--mqtt-port', '0', '--load-definitions', DEFINITIONS];
+  return await ServerProcess.start({ ...options, args: [...host, ...given, ...own] });
 }
 
 /** The address of the server's HTTP listener. */

@@ -27,6 +27,8 @@ export interface ServerOptions {
   /** TOML text, written to a file and passed as --config. */
   readonly config?: string;
   readonly env?: Readonly<Record<string, string>>;
+  /** Put before the command, such as `ip netns exec NAME`; it must become the server's process. */
+  readonly prefix?: readonly string[];
 }
 
 /** How a process ended. */
@@ -64,7 +66,10 @@ export class ServerProcess {
   /** Starts the process (again) on the same data directory and waits for its ready line. */
   async restart(): Promise<void> {
     if (!fs.existsSync(MAIN)) throw new Error('no built server: run `npm run build` first');
-    const ports = ['--amqp-port', '0', '--http-port', '0'];
+    const ports = [
+      ...['--amqp-port', '0', '--http-port', '0'],
+      ...['--mqtt-port', 'off', '--stomp-port', 'off'],
+    ];
     const args = [MAIN, '--data-dir', this.dataDir, ...ports, '--log-level', 'info'];
     if (this.#options.config !== undefined) {
       const file = `${this.dataDir}.toml`;
@@ -72,7 +77,8 @@ export class ServerProcess {
       args.push('--config', file);
     }
     args.push(...(this.#options.args ?? []));
-    const child = spawn(process.execPath, args, {
+    const [command, ...rest] = [...(this.#options.prefix ?? []), process.execPath, ...args];
+    const child = spawn(command!, rest, {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...process.env, ...this.#options.env },
     });

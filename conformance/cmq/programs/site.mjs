@@ -1,0 +1,117 @@
+// A site that can reach the gateway and nothing else: it does what its standard input says, one
+// JSON line `{"id", "run", "with"}` each, and answers `{"id", "value"}` or `{"id", "error"}`.
+// Deliveries are told whole, with every property, so that a test can look for what must not be there.
+import net from 'node:net';
+import readline from 'node:readline';
+import { AMQPWebSocketClient } from '@cloudamqp/amqp-client';
+import amqp from 'amqplib';
+import { connectAsync } from 'mqtt';
+import WebSocket from 'ws';
+import { cmq } from './cmq-call.mjs';
+
+const { GATEWAY_HOST: host, AMQP_PORT, MQTT_PORT, HTTP_PORT, LOGIN: login } = process.env;
+globalThis.WebSocket ??= WebSocket;
+let channel;
+let device;
+const heard = [];
+
+async function amqpChannel() {
+  if (channel === undefined) {
+    const connection = await amqp.connect(`amqp://${login}:${login}@${host}:${AMQP_PORT}`);
+    connection.on('error', () => {});
+    channel = await connection.createConfirmChannel();
+    channel.on('error', () => (channel = undefined));
+  }
+  return channel;
+}
+
+async function mqttDevice() {
+  device ??= await connectAsync(`mqtt://${host}:${MQTT_PORT}`, {
+    username: login,
+    password: login,
+    protocolVersion: 5,
+    reconnectPeriod: 0,
+  });
+  return device;
+}
+
+const actions = {
+  /** Whether a TCP connection to an address comes about. */
+  async reach({ address, port }) {
+    return await new Promise((resolve) => {
+      const socket = net.connect({ host: address, port, timeout: 1_000 });
+      const done = (outcome) => {
+        socket.destroy();
+        resolve(outcome);
+      };
+      socket.on('connect', () => done('connected'));
+      socket.on('timeout', () => done('timeout'));
+      socket.on('error', (error) => done(error.code));
+    });
+  },
+  async listen({ address }) {
+    const server = net.createServer((socket) => socket.end());
+    await new Promise((resolve) => server.listen(0, address, resolve));
+    return server.address().port;
+  },
+  cmq: async ({ action, parameters }) => await cmq(action, parameters),
+  async amqpPublish({ exchange, key, body, headers }) {
+    const open = await amqpChannel();
+    open.publish(exchange, key, Buffer.from(body), { persistent: true, headers });
+    await open.waitForConfirms();
+  },
+  async amqpConsume({ queue, count }) {
+    const open = await amqpChannel();
+    return await new Promise((resolve, reject) => {
+      const found = [];
+      open.once('error', reject);
+      const take = ({ content, fields, properties }) => {
+        found.push({ body: content.toString(), fields, properties });
+        if (found.length === count) resolve(found);
+      };
+      open.consume(queue, take, { noAck: true }).catch(reject);
+    });
+  },
+  /** Over WebSocket, as a browser would. */
+  async browserConsume({ queue, count }) {
+    const url = `ws://${host}:${HTTP_PORT}/ws/amqp`;
+    const connection = await new AMQPWebSocketClient(url, '/', login, login).connect();
+    const open = await connection.channel();
+    const found = await new Promise((resolve, reject) => {
+      const messages = [];
+      const take = (message) => {
+        const { exchange, routingKey, properties } = message;
+        messages.push({ body: message.bodyString(), exchange, routingKey, properties });
+        if (messages.length === count) resolve(messages);
+      };
+      open.basicConsume(queue, { noAck: true }, take).catch(reject);
+    });
+    await connection.close();
+    return found;
+  },
+  async mqttSubscribe({ filter }) {
+    const connected = await mqttDevice();
+    connected.on('message', (topic, payload, { properties }) => {
+      heard.push({ topic, body: payload.toString(), properties });
+    });
+    return await connected.subscribeAsync(filter, { qos: 1 });
+  },
+  async mqttPublish({ topic, body }) {
+    const connected = await mqttDevice();
+    await connected.publishAsync(topic, body, { qos: 1 });
+  },
+  async mqttHeard({ count }) {
+    while (heard.length < count) await new Promise((resolve) => setTimeout(resolve, 10));
+    return heard.splice(0);
+  },
+};
+
+for await (const line of readline.createInterface({ input: process.stdin })) {
+  const { id, run, with: given } = JSON.parse(line);
+  const told = await actions[run](given).then(
+    (value) => ({ id, value: value ?? null }),
+    (error) => ({ id, error: error.message || `${error}` }),
+  );
+  process.stdout.write(`${JSON.stringify(told)}\n`);
+}
+process.exit(0);
