@@ -84,6 +84,8 @@ export class FunctionProcess {
   #outputBytes: number;
   #loggedLines: number;
   #isEnding: boolean;
+  /** V8 said so before it gave up. */
+  #isHeapFull: boolean;
   /** Why it was killed. */
   #cause: string | undefined;
 
@@ -97,6 +99,7 @@ export class FunctionProcess {
     this.#outputBytes = 0;
     this.#loggedLines = 0;
     this.#isEnding = false;
+    this.#isHeapFull = false;
     this.#cause = undefined;
     const heapMegabytes = Math.max(1, Math.floor(limits.memoryBytes / (1024 * 1024)));
     const flags = [`--max-old-space-size=${heapMegabytes}`, '--eval', FUNCTION_PROGRAM];
@@ -172,10 +175,12 @@ export class FunctionProcess {
     lowerPriority(child.pid);
     child.on('exit', (code, signal) => {
       this.#isEnding = true;
-      this.#cause ??= signal === 'SIGABRT' ? 'out of memory' : `ended (${signal ?? code})`;
       this.#killGroup();
-      // What it answered last may still be in the pipe.
-      later(() => this.#onExit());
+      // What it wrote last may still be in the pipes.
+      later(() => {
+        this.#cause ??= this.#isHeapFull ? 'out of memory' : `ended (${signal ?? code})`;
+        this.#onExit();
+      });
     });
     const [, stdout, stderr, answers] = child.stdio as Readable[];
     child.stdin!.on('error', () => undefined);
@@ -220,7 +225,9 @@ export class FunctionProcess {
       this.kill('too much output');
       return;
     }
-    for (const line of chunk.toString('utf8').split('\n')) {
+    const output = chunk.toString('utf8');
+    if (/^FATAL ERROR: .*out of memory/m.test(output)) this.#isHeapFull = true;
+    for (const line of output.split('\n')) {
       if (line === '' || this.#loggedLines >= LOGGED_LINES_MAX) continue;
       this.#loggedLines += 1;
       const text = line.slice(0, LOGGED_CHARS_MAX);

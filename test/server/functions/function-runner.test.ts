@@ -189,6 +189,7 @@ describe('a function gone wrong', () => {
 
   test.each([
     ['exits', 'process.exit(3);', 'ended (3)'],
+    ['aborts', 'process.abort();', 'ended (SIGABRT)'],
     ['kills itself', 'process.kill(process.pid, "SIGKILL"); for (;;);', 'ended (SIGKILL)'],
     [
       'has nothing left to wait for',
