@@ -64,6 +64,8 @@ export class Gateway {
         '0',
         '--mqtt-port',
         'off',
+        '--stomp-port',
+        'off',
         '--http-port',
         'off',
         ...(options.flags ?? []),

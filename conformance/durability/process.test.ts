@@ -68,7 +68,7 @@ test('SIGTERM ends in bounded time though a client neither reads nor answers', a
 test('SIGTERM to `npm start` reaches the server, and its code comes back', async () => {
   const dataDir = fs.mkdtempSync(path.join(os.tmpdir(), 'conformance-npm-'));
   cleanups.push(() => fs.rmSync(dataDir, { recursive: true, force: true }));
-  const ports = ['--amqp-port', '0', '--http-port', '0'];
+  const ports = ['amqp', 'mqtt', 'stomp', 'http'].flatMap((name) => [`--${name}-port`, '0']);
   const npm = spawn('npm', ['start', '--silent', '--', '--data-dir', dataDir, ...ports], {
     cwd: path.resolve(import.meta.dirname, '../..'),
     stdio: ['ignore', 'pipe', 'ignore'],
@@ -185,7 +185,7 @@ test('an unreadable data directory is refused with a message and a code', async 
   fs.writeFileSync(file, 'this is no directory');
   cleanups.push(() => fs.rmSync(path.dirname(file), { recursive: true, force: true }));
   const main = path.resolve(import.meta.dirname, '../../dist/src/main.js');
-  const ports = ['--amqp-port', '0', '--http-port', '0'];
+  const ports = ['amqp', 'mqtt', 'stomp', 'http'].flatMap((name) => [`--${name}-port`, '0']);
   const child = spawn(process.execPath, [main, '--data-dir', file, ...ports], {
     stdio: ['ignore', 'pipe', 'pipe'],
   });

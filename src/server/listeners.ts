@@ -119,13 +119,20 @@ async function openOnce(
       port = listener.address.port;
     } catch (error) {
       const { code, message } = error as NodeJS.ErrnoException;
-      const text = `cannot listen for ${request.protocol} on ${host} port ${port}: ${message}`;
+      const { protocol } = request;
+      const advice = code === 'EADDRINUSE' ? ` (${optionOf(protocol)}: another port, or off)` : '';
+      const text = `cannot listen for ${protocol} on ${host} port ${port}: ${message}${advice}`;
       lastError = new Error(text, { cause: error });
       const isOptional = !request.isExplicit && ABSENT_ADDRESS.has(code ?? '');
       if (!isOptional) throw lastError;
     }
   }
   if (open.length === 0) throw lastError!;
+}
+
+/** The option that has the port: `mqtt-port`, and `web-mqtt-port` of `http/web-mqtt`. */
+function optionOf(protocol: string): string {
+  return `${protocol.slice(protocol.indexOf('/') + 1)}-port`;
 }
 
 function listenerOptions(request: ListenRequest, host: string, port: number) {

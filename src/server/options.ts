@@ -80,14 +80,14 @@ export const OPTIONS = {
     'off',
     'AMQP 0-9-1 over TLS, usually 5671; needs `tls-cert` and `tls-key`.',
   ),
-  'mqtt-port': option('Listeners', PORT, 'off', 'MQTT 3.1, 3.1.1 and 5.0, usually 1883.'),
+  'mqtt-port': option('Listeners', PORT, '1883', 'MQTT 3.1, 3.1.1 and 5.0.'),
   'mqtts-port': option(
     'Listeners',
     PORT,
     'off',
     'MQTT over TLS, usually 8883; needs `tls-cert` and `tls-key`.',
   ),
-  'stomp-port': option('Listeners', PORT, 'off', 'STOMP 1.0, 1.1 and 1.2, usually 61613.'),
+  'stomp-port': option('Listeners', PORT, '61613', 'STOMP 1.0, 1.1 and 1.2.'),
   'stomps-port': option(
     'Listeners',
     PORT,

@@ -41,6 +41,8 @@ describe('loadConfig', () => {
       host: [],
       amqpPort: 5_672,
       amqpsPort: 'off',
+      mqttPort: 1_883,
+      stompPort: 61_613,
       durability: 'full',
       maxMessageSize: 64 * 1024 * 1024,
       heartbeat: 60_000,
@@ -120,6 +122,8 @@ describe('loadConfig', () => {
     ]);
     const off = new Map([
       ['amqp-port', 'off'],
+      ['mqtt-port', 'off'],
+      ['stomp-port', 'off'],
       ['http-port', 'off'],
     ]);
     expect(problemsOf({ flags: off })).toEqual([

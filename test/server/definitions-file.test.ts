@@ -29,6 +29,8 @@ function start(loadDefinitions: string | undefined, disk = new MemoryDisk(), log
     ...defaultConfig(),
     dataDir: directory,
     amqpPort: 0,
+    mqttPort: 'off',
+    stompPort: 'off',
     httpPort: 'off',
     host: ['127.0.0.1'],
     diskFreeLimit: 0,

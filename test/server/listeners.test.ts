@@ -42,7 +42,9 @@ describe('listenOnAll', () => {
     const { port } = blocker.address() as { port: number };
     const request = { ...BASE, hosts: ['127.0.0.1', '127.0.0.2'], isExplicit: true, port };
     await expect(listenOnAll(request, () => HANDLER)).rejects.toThrow(
-      `cannot listen for amqp on 127.0.0.2 port ${port}`,
+      new RegExp(
+        `^cannot listen for amqp on 127.0.0.2 port ${port}: .* \\(amqp-port: another port, or off\\)$`,
+      ),
     );
     const probe = createServer();
     await new Promise<void>((resolve) => probe.listen(port, '127.0.0.1', resolve));

@@ -27,6 +27,8 @@ async function start(options: Partial<Config> = {}, store = new MemoryStore()) {
     ...defaultConfig(),
     dataDir: directory,
     amqpPort: 0,
+    mqttPort: 'off',
+    stompPort: 'off',
     httpPort: 'off',
     host: ['127.0.0.1'],
     diskFreeLimit: 0,

@@ -50,7 +50,7 @@ start() {
   certificates
   setsid env -u TRIBUTARY_CLIENTS_CACHE node "$main" --data-dir "$state/data" \
     --amqp-port "$(cat "$state/port" 2>/dev/null || free_port)" \
-    --http-port off \
+    --mqtt-port off --stomp-port off --http-port off \
     --amqps-port "$(cat "$state/tls-port" 2>/dev/null || free_port)" \
     --tls-cert "$tls/server.pem" --tls-key "$tls/server.key" --tls-ca "$tls/ca.pem" \
     --tls-client-certificate optional --tls-client-name common-name \
