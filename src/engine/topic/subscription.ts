@@ -17,6 +17,7 @@ import { REFUSED } from '../queue/queue.ts';
 import type { Destination } from '../exchange/exchange.ts';
 import type { Entry, Message } from '../message.ts';
 import { ClassicQueue } from '../queue/classic-queue.ts';
+import { withOrigin } from '../queue/entry-headers.ts';
 import type { QueueSettings } from '../queue/settings.ts';
 import { PushSchedule } from './push-schedule.ts';
 import type {
@@ -267,7 +268,11 @@ export class Subscription implements Destination {
     this.counters.abandonedMessages += 1;
     if (this.#record.deadLetterQueue === undefined) return;
     this.counters.deadLetteredMessages += 1;
-    this.#host.publisher.deadLetter(queue, entry.message, reason);
+    const { stamp, publisher } = this.#host;
+    const { msgId } = stamp.read(entry.message);
+    const { name } = queue;
+    const dead = withOrigin(stamp, entry.message, msgId, name, entry.receiveCount);
+    publisher.deadLetter(queue, dead, reason);
   }
 
   #noteFailure(detail: string): void {

@@ -10,6 +10,7 @@ import type { FieldTable, FieldValue } from '../../base/field-value.ts';
 import { MESSAGE_TAGS, tagsOf } from '../exchange/tags-exchange.ts';
 import { Message } from '../message.ts';
 import type { MessageFormat } from '../ports.ts';
+import type { HeaderHost } from '../queue/entry-headers.ts';
 import { carriedId, MESSAGE_ID_HEADER } from '../queue/message-id.ts';
 
 /** Header of a queue subscription's copy: `TOPIC/SUBSCRIPTION`. */
@@ -18,7 +19,7 @@ export const SUBSCRIPTION_HEADER = 'x-subscription';
 const ID_FORM = /^\d{1,20}$/;
 
 /** Gives the messages of a vhost's topics their id. */
-export class TopicStamp {
+export class TopicStamp implements HeaderHost {
   readonly #formats: readonly MessageFormat[];
   readonly #nextId: () => string;
   /** The message stamped last: it goes to the next subscription at once. */
@@ -67,6 +68,10 @@ export class TopicStamp {
       message.expirationMs,
       message.publishedAtMs,
     );
+  }
+
+  withHeaders(message: Message, set: readonly (readonly [string, FieldValue])[]): Message {
+    return this.edit(message, set);
   }
 
   headersOf(message: Message): FieldTable | undefined {

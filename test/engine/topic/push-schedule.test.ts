@@ -203,8 +203,29 @@ describe('a push subscription', () => {
     const headers = fixture.engine.headersOf(got.entry.message);
     expect(headers.get('x-msg-id')).toBe(fixture.transport.made[0]!.attempt.message.msgId);
     expect(headers.get('x-first-death-queue')).toBe('cmq.push.T.S');
+    expect(headers.get('x-origin-queue')).toBe('cmq.push.T.S');
+    expect(headers.get('x-origin-receive-count')).toBe(4);
     expect(headers.get('x-first-death-reason')).toBe('delivery_limit');
     expect(subscription.counters.deadLetteredMessages).toBe(1);
+  });
+
+  it('pushes again what a redrive takes home', async () => {
+    const fixture = await TopicFixture.open();
+    const { engine } = fixture;
+    const startMs = engine.clock.wallMs();
+    engine.queue('parked');
+    const strategy = 'BACKOFF_RETRY';
+    fixture.push(fixture.topic('T'), 'S', { strategy, deadLetterQueue: 'parked' });
+    fixture.transport.answer = () => 'failed';
+    for (const body of ['1', '2']) fixture.publish('T', '', body);
+    await fixture.runUntil(startMs + HOUR_MS);
+    expect(engine.vhost.topology.queues.get('parked')!.readyCount).toBe(2);
+    fixture.transport.made.length = 0;
+    fixture.transport.answer = () => 'ok';
+    engine.vhost.cmq.redrives.start(engine.actor, 'parked');
+    await fixture.runUntil(startMs + HOUR_MS + 10_000);
+    expect(fixture.transport.bodies).toEqual(['1', '2']);
+    expect(engine.vhost.topology.queues.get('parked')!.readyCount).toBe(0);
   });
 
   it('dead-letters what expires unattempted, too', async () => {
