@@ -2,6 +2,7 @@
  * Looking without touching: PeekMessage, DescribeMessage, QueryTrace. Additions to CMQ; a look
  * changes no count, no order and no lease.
  */
+import type { PermissionKind } from '../../src/engine/access/permission.ts';
 import type { TraceEvent, TraceKind } from '../../src/engine/cmq/trace-event.ts';
 import { handleText } from '../../src/engine/cmq/receipt-handle.ts';
 import type { ClassicQueue } from '../../src/engine/queue/classic-queue.ts';
@@ -50,15 +51,20 @@ function peek(call: CmqCall): void {
   });
 }
 
-/** Where the message is and in what state; with a trace also its history, to the end. */
+/**
+ * Where the message is and in what state. Owners (configure) also get who holds it with which
+ * handle, and with a trace its history to the end: readers must not learn each other's addresses.
+ */
 function describe(call: CmqCall, { clock }: CmqDeps, holders: LeaseHolders): void {
   const queue = queueOf(call);
   const msgId = call.parameters.text('msgId');
   const options = { msgId, fromMs: 0, toMs: clock.wallMs() };
+  const isOwner = call.vhost.cmq.queues.isOwner(call.actor, queue);
+  const known = isOwner ? holders : undefined;
   queue.find(msgId, (found) => {
-    const state = found === undefined ? undefined : stateFields(queue, found, msgId, holders);
+    const state = found === undefined ? undefined : stateFields(queue, found, msgId, known);
     call.vhost.cmq.traces.query(queue, options, (events) => {
-      const history = events.map(eventFields);
+      const history = isOwner ? events.map(eventFields) : [];
       const last = events.at(-1);
       if (state !== undefined) {
         call.reply({ queueName: queue.name, ...state, history });
@@ -76,7 +82,7 @@ function stateFields(
   queue: ClassicQueue,
   found: FoundEntry,
   msgId: string,
-  holders: LeaseHolders,
+  holders: LeaseHolders | undefined,
 ): Fields {
   const { entry, state, dueAtMs } = found;
   const fields = {
@@ -86,19 +92,19 @@ function stateFields(
   };
   if (dueAtMs !== undefined) return { ...fields, nextVisibleTime: toSeconds(dueAtMs) };
   if (state !== 'leased') return fields;
-  const holder = holders.of(entry);
+  const holder = holders?.of(entry);
   const { leaseUntilMs } = entry;
   return {
     ...fields,
-    receiptHandle: handleText(queue.id, queue.handleOf(entry)),
     ...(leaseUntilMs !== Infinity && { nextVisibleTime: toSeconds(leaseUntilMs) }),
+    ...(holders !== undefined && { receiptHandle: handleText(queue.id, queue.handleOf(entry)) }),
     ...(holder !== undefined && { receivedBy: holder }),
   };
 }
 
 /** Oldest first, of one message or of all, within a time. */
 function queryTrace(call: CmqCall, { clock }: CmqDeps): void {
-  const queue = queueOf(call);
+  const queue = queueOf(call, 'configure');
   const { parameters } = call;
   const start = parameters.optionalInteger('startTime') ?? 0;
   const end = parameters.optionalInteger('endTime');
@@ -131,6 +137,6 @@ function eventFields(event: TraceEvent): Fields {
   };
 }
 
-function queueOf(call: CmqCall): ClassicQueue {
-  return call.vhost.cmq.queues.find(call.actor, call.parameters.text('queueName'), 'read');
+function queueOf(call: CmqCall, right: PermissionKind = 'read'): ClassicQueue {
+  return call.vhost.cmq.queues.find(call.actor, call.parameters.text('queueName'), right);
 }

@@ -5,15 +5,18 @@ import { changeVisibility, deleteBatch, deleteOne } from './message-delete.ts';
 import { LeaseHolders } from './message-holders.ts';
 import { receiveBatch, receiveOne } from './message-receive.ts';
 import { sendBatch, sendOne } from './message-send.ts';
+import { QueueRate } from './queue-rate.ts';
 import { scheduleHandlers } from './schedule-actions.ts';
 
 export function messageHandlers(deps: CmqDeps): CmqHandlers {
   const holders = new LeaseHolders();
+  const rate = new QueueRate(deps.clock, deps.settings.queueRequestsPerSecond);
+  const context = { holders, rate };
   return new Map([
-    ['SendMessage', (call) => sendOne(call, deps)],
-    ['BatchSendMessage', (call) => sendBatch(call, deps)],
-    ['ReceiveMessage', (call) => receiveOne(call, deps, holders)],
-    ['BatchReceiveMessage', (call) => receiveBatch(call, deps, holders)],
+    ['SendMessage', (call) => sendOne(call, deps, rate)],
+    ['BatchSendMessage', (call) => sendBatch(call, deps, rate)],
+    ['ReceiveMessage', (call) => receiveOne(call, deps, context)],
+    ['BatchReceiveMessage', (call) => receiveBatch(call, deps, context)],
     ['DeleteMessage', (call) => deleteOne(call, deps)],
     ['BatchDeleteMessage', (call) => deleteBatch(call, deps)],
     ['ChangeMessageVisibility', (call) => changeVisibility(call, deps)],

@@ -14,14 +14,21 @@ import { CmqFailure } from './error-mapper.ts';
 import { receivedFields } from './message-fields.ts';
 import type { LeaseHolders } from './message-holders.ts';
 import { whoCalls } from './queue-description.ts';
+import type { QueueRate } from './queue-rate.ts';
 
-export function receiveOne(call: CmqCall, deps: CmqDeps, holders: LeaseHolders): void {
-  receive(call, deps, holders, 1, (queue, [entry]) => receivedFields(queue, entry!));
+/** What receives of all queues share. */
+export interface ReceiveContext {
+  readonly holders: LeaseHolders;
+  readonly rate: QueueRate;
 }
 
-export function receiveBatch(call: CmqCall, deps: CmqDeps, holders: LeaseHolders): void {
+export function receiveOne(call: CmqCall, deps: CmqDeps, context: ReceiveContext): void {
+  receive(call, deps, context, 1, (queue, [entry]) => receivedFields(queue, entry!));
+}
+
+export function receiveBatch(call: CmqCall, deps: CmqDeps, context: ReceiveContext): void {
   const maxCount = call.parameters.integer('numOfMsg');
-  receive(call, deps, holders, maxCount, (queue, entries) => ({
+  receive(call, deps, context, maxCount, (queue, entries) => ({
     msgInfoList: entries.map((entry) => receivedFields(queue, entry)),
   }));
 }
@@ -29,13 +36,14 @@ export function receiveBatch(call: CmqCall, deps: CmqDeps, holders: LeaseHolders
 function receive(
   call: CmqCall,
   { clock, settings }: CmqDeps,
-  holders: LeaseHolders,
+  { holders, rate }: ReceiveContext,
   maxCount: number,
   fieldsOf: (queue: ClassicQueue, entries: readonly Entry[]) => Record<string, unknown>,
 ): void {
   const { parameters } = call;
   const { queues, traces } = call.vhost.cmq;
   const queue = queues.find(call.actor, parameters.text('queueName'), 'read');
+  if (!rate.admitsReceive(queue)) throw new CmqFailure('QUEUE_RATE');
   if (queue.unackedCount >= settings.inactiveMax) throw new CmqFailure('UNACKED_TOO_MANY');
   queues.countersOf(queue).receiveRequests += 1;
   const receipt = new Receive({

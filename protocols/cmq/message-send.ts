@@ -8,24 +8,26 @@ import type { CmqCall, CmqDeps } from './dispatcher.ts';
 import { CmqFailure } from './error-mapper.ts';
 import { bodyFrom, messageTo } from './message-body.ts';
 import { whoCalls } from './queue-description.ts';
+import type { QueueRate } from './queue-rate.ts';
 import { REQUEST_BYTES_MAX } from './spec/queue-actions.ts';
 
-export function sendOne(call: CmqCall, deps: CmqDeps): void {
-  const [msgId] = send(call, deps, [call.parameters.text('msgBody')]);
+export function sendOne(call: CmqCall, deps: CmqDeps, rate: QueueRate): void {
+  const [msgId] = send(call, deps, rate, [call.parameters.text('msgBody')]);
   deps.broker.hold(deps.broker.ticket, () => call.reply({ msgId }));
 }
 
-export function sendBatch(call: CmqCall, deps: CmqDeps): void {
-  const ids = send(call, deps, call.parameters.list('msgBody'));
+export function sendBatch(call: CmqCall, deps: CmqDeps, rate: QueueRate): void {
+  const ids = send(call, deps, rate, call.parameters.list('msgBody'));
   const msgList = ids.map((msgId) => ({ msgId }));
   deps.broker.hold(deps.broker.ticket, () => call.reply({ msgList }));
 }
 
 /** Publishes; returns the ids in order. @throws CmqFailure, BrokerError */
-function send(call: CmqCall, deps: CmqDeps, texts: readonly string[]): string[] {
+function send(call: CmqCall, deps: CmqDeps, rate: QueueRate, texts: readonly string[]): string[] {
   const { parameters, vhost } = call;
   const { queues, traces } = vhost.cmq;
   const queue = queues.find(call.actor, parameters.text('queueName'), 'write');
+  if (!rate.admitsSend(queue)) throw new CmqFailure('QUEUE_RATE');
   const encoding = parameters.optionalText('bodyEncoding');
   const bodies = texts.map((text) => bodyFrom(text, encoding));
   checkSizes(bodies, queues.attributesOf(queue).maxMsgSize);

@@ -8,6 +8,8 @@ export interface CmqSettings {
   readonly anonymous: { readonly user: string; readonly vhost: string } | undefined;
   /** Requests per second of one account and action; beyond: 4480. 0: no limit. */
   readonly requestsPerSecond: number;
+  /** Sends per second of one queue, and a tenth more receives; beyond: 4420. 0: no limit. */
+  readonly queueRequestsPerSecond: number;
   /** Largest `delaySeconds`. */
   readonly delaySecondsMax: number;
   /** Queues of one account (vhost); beyond: 4450. */
@@ -30,6 +32,7 @@ export const DEFAULT_CMQ_SETTINGS: CmqSettings = {
   timestampWindowSeconds: 300,
   anonymous: undefined,
   requestsPerSecond: 0,
+  queueRequestsPerSecond: 0,
   delaySecondsMax: DELAY_SECONDS_MAX,
   queuesMax: 10_000,
   delayedMax: 10_000_000,

@@ -57,6 +57,13 @@ export const CMQ_OPTIONS = {
     '0',
     'Requests of one account and action in a second; more are answered with code 4480. 0: any.',
   ),
+  'cmq-queue-requests-per-second': option(
+    'CMQ',
+    integer(0, 10_000_000),
+    '0',
+    'Sends to one queue in a second, and a tenth more receives; more are answered with code 4420. ' +
+      '0: any.',
+  ),
   'cmq-delay-max': option(
     'CMQ',
     duration(0, 6_048_000_000),
@@ -68,6 +75,18 @@ export const CMQ_OPTIONS = {
     integer(1, 1_000_000),
     '10000',
     'CMQ queues of one account (virtual host).',
+  ),
+  'cmq-delayed-max': option(
+    'CMQ',
+    integer(0, 1_000_000_000),
+    '10000000',
+    'Delayed messages of one queue; more are answered with code 6070. The service had 20000.',
+  ),
+  'cmq-inactive-max': option(
+    'CMQ',
+    integer(1, 1_000_000_000),
+    '1000000',
+    'Messages of one queue that are received and not deleted; beyond, receives get code 6070.',
   ),
   'cmq-topics-max': option('CMQ', integer(1, 1_000_000), '10000', 'CMQ topics of one account.'),
   'cmq-subscriptions-max': option(

@@ -286,7 +286,7 @@ const EXTENSIONS: readonly ActionSpec[] = [
   {
     ...QUEUE,
     ...extension('QueryTrace'),
-    right: 'read',
+    right: 'configure',
     // Events of one message or of all, from and to Unix seconds.
     parameters: [
       QUEUE_NAME,

@@ -21,5 +21,8 @@ export const REDRIVE_RATE_DEFAULT = 500;
 /** Messages without a way home that a redrive holds on to; at more it gives up. */
 export const REDRIVE_HELD_MAX = 10_000;
 
+/** Ms for which a redrive holds on to them: longer than any redrive. */
+export const REDRIVE_LEASE_MS = 365 * 86_400_000;
+
 /** Ms a redrive waits after its destination refused a message. */
 export const REDRIVE_RETRY_MS = 1_000;

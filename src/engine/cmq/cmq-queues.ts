@@ -161,6 +161,12 @@ export class CmqQueues {
     throw new BrokerError('NOT_FOUND', `no ${resourceText('queue', name, this.#vhost.name)}`);
   }
 
+  /** True for who may change the queue. */
+  isOwner(actor: Actor, queue: Queue): boolean {
+    const { access } = this.#queues;
+    return access.isAuthorized(actor.user, this.#vhost.name, 'configure', 'queue', queue.name);
+  }
+
   /** Every queue CMQ may use that `actor` has some right on, by name. */
   list(actor: Actor): ClassicQueue[] {
     const { access } = this.#queues;

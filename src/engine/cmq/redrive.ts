@@ -20,7 +20,12 @@ import type { Queue } from '../queue/queue.ts';
 import type { ClassicQueue } from '../queue/classic-queue.ts';
 import { Receive } from '../queue/receive.ts';
 import type { WakeAt, WakeTarget } from '../wake-target.ts';
-import { REDRIVE_BATCH_MAX, REDRIVE_HELD_MAX, REDRIVE_RETRY_MS } from './cmq-limits.ts';
+import {
+  REDRIVE_BATCH_MAX,
+  REDRIVE_HELD_MAX,
+  REDRIVE_LEASE_MS,
+  REDRIVE_RETRY_MS,
+} from './cmq-limits.ts';
 
 export type RedriveStatus = 'running' | 'completed' | 'cancelled';
 
@@ -84,9 +89,15 @@ export class Redrive implements WakeTarget {
     return this.state.status !== 'running';
   }
 
-  /** Begins, or goes on after a restart. */
   start(): void {
     if (!this.isDeleted) this.#host.wakeAt(this, this.#host.nowMs());
+  }
+
+  /** Goes on after a restart: what was held then is ready again, and looked at again. */
+  resume(): void {
+    if (this.isDeleted) return;
+    this.state.failed = 0;
+    this.start();
   }
 
   cancel(): void {
@@ -115,6 +126,8 @@ export class Redrive implements WakeTarget {
   #take(maxCount: number): void {
     this.#receive = new Receive({
       maxCount,
+      // Those without a way home are held to the end, past the queue's own lease time.
+      visibilityMs: REDRIVE_LEASE_MS,
       untilMs: 0,
       isByHandle: false,
       done: (entries) => this.#move(entries),
@@ -157,8 +170,8 @@ export class Redrive implements WakeTarget {
       return false;
     }
     state.moved += 1;
-    this.#host.moved(this.queue, entry, target);
     this.queue.acknowledge(entry);
+    this.#host.moved(this.queue, entry, target);
     return true;
   }
 

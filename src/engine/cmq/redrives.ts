@@ -113,7 +113,7 @@ export class Redrives {
     if (!(queue instanceof ClassicQueue)) return;
     const redrive = new Redrive(queue, value as unknown as RedriveState, this.#host);
     this.#byQueue.set(queue, redrive);
-    redrive.start();
+    redrive.resume();
   }
 
   /** A queue was deleted, by whomever. */

@@ -63,6 +63,21 @@ describe('DescribeMessage', () => {
     expect(await harness.failure('DescribeMessage', noId)).toBe('4000/10350');
   });
 
+  test('tells only owners who holds it, and what happened', async () => {
+    const harness = await withQueue({ trace: 1 });
+    const [msgId] = await harness.send('q', 'x');
+    await harness.receive('q');
+    const { access } = harness.engine.broker;
+    access.putUser('bob', { tags: [] });
+    access.setPermission('bob', '/', { configure: '^$', write: '^$', read: '^q$' });
+    harness.actor = { ...harness.actor, user: access.user('bob')! };
+    const reply = await harness.ok('DescribeMessage', { queueName: 'q', msgId: msgId! });
+    expect(reply).toMatchObject({ state: 'inactive', history: [] });
+    expect(JSON.stringify(reply)).not.toContain('guest');
+    expect(reply['receiptHandle']).toBeUndefined();
+    expect(await harness.failure('QueryTrace', { queueName: 'q' })).toBe('4000/10461');
+  });
+
   test('of a lease held over AMQP names no holder', async () => {
     const harness = await withQueue();
     const [msgId] = await harness.send('q', 'x');
@@ -354,6 +369,29 @@ describe('a redrive', () => {
       lastError: 'a message does not say where it came from',
     });
     expect(await harness.counts('dlq')).toEqual([1, 0, 0, 0]);
+  });
+
+  test('that is slow holds what has no way home beyond its lease, and moves the rest', async () => {
+    const disk = new MemoryDisk();
+    const { harness } = await withDeadLetters(0, disk);
+    await harness.send('dlq', 'never died');
+    await harness.send('q', 'a', 'b', 'c');
+    for (let n = 0; n < 3; n += 1) await harness.receive('q');
+    await harness.pass(10);
+    expect(await harness.counts('dlq')).toEqual([4, 0, 0, 0]);
+    await harness.ok('StartRedrive', { queueName: 'dlq', messagesPerSecond: 1 });
+    await harness.settle();
+    expect(await harness.counts('dlq')).toEqual([3, 1, 0, 0]);
+    const after = await QueueHarness.open({ disk, clock: harness.clock });
+    await after.pass(1);
+    await after.pass(40);
+    for (let second = 0; second < 4; second += 1) await after.pass(1);
+    expect(await after.ok('DescribeRedrive', { queueName: 'dlq' })).toMatchObject({
+      status: 'completed',
+      movedMsgNum: 3,
+      failedMsgNum: 1,
+    });
+    expect(await after.counts('dlq')).toEqual([1, 0, 0, 0]);
   });
 
   test('has the rights of who started it', async () => {

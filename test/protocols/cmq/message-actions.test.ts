@@ -284,6 +284,26 @@ describe('ReceiveMessage', () => {
   });
 });
 
+describe('the rate of a queue', () => {
+  test('is so many sends a second, and a tenth more receives', async () => {
+    const harness = await withQueue({}, { queueRequestsPerSecond: 10 });
+    const codes = (action: string, count: number, parameters = {}): Promise<string[]> =>
+      Promise.all(
+        Array.from({ length: count }, () =>
+          harness.failure(action, { queueName: 'q', ...parameters }),
+        ),
+      );
+    const sent = await codes('SendMessage', 11, { msgBody: 'x' });
+    expect(sent.filter((code) => code === '0')).toHaveLength(10);
+    expect(sent.at(-1)).toBe('4420/10250');
+    const received = await codes('ReceiveMessage', 12);
+    expect(received.slice(0, 11)).toEqual([...sent.slice(0, 10), '7000/10200']);
+    expect(received.at(-1)).toBe('4420/10250');
+    await harness.pass(1);
+    await harness.send('q', 'x');
+  });
+});
+
 describe('bodies', () => {
   test('that are no text come as base64, marked', async () => {
     const harness = await withQueue();
