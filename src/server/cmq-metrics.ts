@@ -1,12 +1,13 @@
 /**
- * CMQ's figures for Prometheus: calls by action and code, and for each queue that calls
- * were made for what CMQ's monitoring shows (reference 2.8), where
- * `SendMsgNum` is `tributary_cmq_send_msg_num_total`. All others cost no line.
+ * CMQ's figures for Prometheus: calls by action and code, and what CMQ's monitoring shows (reference
+ * 2.8) of each queue that calls were made for, each topic and each subscription. `SendMsgNum` is
+ * `tributary_cmq_send_msg_num_total`.
  */
 import type { CmqAcceptor } from '../../protocols/cmq/listener.ts';
 import type { Broker } from '../engine/broker.ts';
 import type { QueueCounters } from '../engine/cmq/queue-counters.ts';
 import type { Queue } from '../engine/queue/queue.ts';
+import type { SubscriptionCounters, TopicCounters } from '../engine/topic/topic-counters.ts';
 import type { LabelledSample } from './metrics.ts';
 
 /** Name without prefix, what it tells, and the counter it comes from. */
@@ -23,6 +24,22 @@ const QUEUE_FIGURES: readonly Figure<QueueCounters>[] = [
   ['del_msg_num', 'Messages deleted', 'deletedMessages'],
 ];
 
+const TOPIC_FIGURES: readonly Figure<TopicCounters>[] = [
+  ['num_of_msg_published', 'Messages of PublishMessage', 'publishedMessages'],
+  ['num_of_msg_batch_published', 'Messages of BatchPublishMessage', 'batchPublishedMessages'],
+  ['count_of_msg_published', 'PublishMessage calls', 'publishRequests'],
+  ['count_of_msg_batch_published', 'BatchPublishMessage calls', 'batchPublishRequests'],
+  ['publish_size', 'Bytes of PublishMessage', 'publishedBytes'],
+  ['batch_publish_size', 'Bytes of BatchPublishMessage', 'batchPublishedBytes'],
+];
+
+const SUBSCRIPTION_FIGURES: readonly Figure<SubscriptionCounters>[] = [
+  ['num_of_match', 'Messages that matched a subscription', 'matchedMessages'],
+  ['num_of_notify', 'Attempts to deliver', 'attempts'],
+  ['num_of_succ_notify', 'Messages that arrived', 'deliveredMessages'],
+  ['num_of_abandoned', 'Messages given up', 'abandonedMessages'],
+];
+
 /** What has counters, with its labels. */
 interface Counted<T> {
   readonly labels: Readonly<Record<string, string>>;
@@ -32,11 +49,20 @@ interface Counted<T> {
 /** The samples of one scrape, those of one name together. */
 export function cmqSamples(broker: Broker, acceptor: CmqAcceptor): readonly LabelledSample[] {
   const queues: (Counted<QueueCounters> & { readonly queue: Queue })[] = [];
+  const topics: Counted<TopicCounters>[] = [];
+  const subscriptions: Counted<SubscriptionCounters>[] = [];
   for (const vhost of broker.vhosts()) {
     for (const queue of vhost.topology.queues.values()) {
       const counters = vhost.cmq.queues.countersOf(queue);
       if (!isUsed(counters)) continue;
       queues.push({ labels: { vhost: vhost.name, queue: queue.name }, counters, queue });
+    }
+    for (const topic of vhost.topics.list()) {
+      const labels = { vhost: vhost.name, topic: topic.name };
+      topics.push({ labels, counters: topic.counters });
+      for (const { name, counters: own } of topic.subscriptions.values()) {
+        subscriptions.push({ labels: { ...labels, subscription: name }, counters: own });
+      }
     }
   }
   return [
@@ -44,6 +70,8 @@ export function cmqSamples(broker: Broker, acceptor: CmqAcceptor): readonly Labe
     ...gauges('visible_msg_num', 'Messages ready', queues, ({ queue }) => queue.readyCount),
     ...gauges('invisible_msg_num', 'Messages leased', queues, ({ queue }) => queue.unackedCount),
     ...counters(QUEUE_FIGURES, queues),
+    ...counters(TOPIC_FIGURES, topics),
+    ...counters(SUBSCRIPTION_FIGURES, subscriptions),
   ];
 }
 
