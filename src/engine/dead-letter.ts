@@ -3,14 +3,16 @@
  *
  * The record is RabbitMQ's: `x-death` is an array of tables, newest first, one per (queue, reason),
  * with a count and the time of the first such death; `x-first-death-*` never change,
- * `x-last-death-*` always do. The rest of the header passes through byte for byte.
+ * `x-last-death-*` always do. The rest of the header passes through byte for byte. Only the record
+ * of this gateway counts, which the message's format tells: what a client wrote under these names
+ * is shown to consumers, and replaced at the first death (RabbitMQ 4).
  *
  * Cycles: a message that died only of automatic reasons since it was last in queue Q is not routed
  * to Q again; a consumer's reject anywhere on the way breaks the cycle (RabbitMQ, dlx docs).
  */
 import type { FieldTable, FieldValue } from '../base/field-value.ts';
 import { isTable } from '../base/field-value.ts';
-import { Message } from './message.ts';
+import { FORMAT_AMQP, FORMAT_AMQP_DEAD, Message } from './message.ts';
 import type { MessageFormat } from './ports.ts';
 import type { DeathReason } from './queue/queue.ts';
 
@@ -28,16 +30,27 @@ export function carbonCopies(headers: FieldTable | undefined): string[] {
   return value.filter((key): key is string => typeof key === 'string');
 }
 
+/** The deaths a message died so far, newest first: nothing of what a client made up. */
+export function recordedDeaths(
+  message: Message,
+  headers: FieldTable | undefined,
+): readonly FieldTable[] {
+  if (message.format === FORMAT_AMQP) return [];
+  const value = headers?.get('x-death');
+  if (!Array.isArray(value)) return [];
+  return value.filter((death): death is FieldTable => isTable(death as FieldValue));
+}
+
 /** True when routing the dead message to `queue` again would only repeat how it died. */
 export function isCycle(
-  headers: FieldTable | undefined,
+  deaths: readonly FieldTable[],
   reason: DeathReason,
   queue: string,
   diedIn: string,
 ): boolean {
   if (reason === 'rejected') return false;
   if (queue === diedIn) return true;
-  for (const death of deathsOf(headers)) {
+  for (const death of deaths) {
     if (death.get('reason') === 'rejected') return false;
     if (death.get('queue') === queue) return true;
   }
@@ -71,7 +84,7 @@ export function buildDeadLetter(
   return new Message(
     exchange,
     routingKeyOverride ?? message.routingKey,
-    message.format,
+    FORMAT_AMQP_DEAD,
     bytes,
     0,
     header.length,
@@ -83,12 +96,6 @@ export function buildDeadLetter(
   );
 }
 
-function deathsOf(headers: FieldTable | undefined): FieldTable[] {
-  const value = headers?.get('x-death');
-  if (!Array.isArray(value)) return [];
-  return value.filter((death): death is FieldTable => isTable(death as FieldValue));
-}
-
 function deathHeaders(
   message: Message,
   headers: FieldTable | undefined,
@@ -96,8 +103,9 @@ function deathHeaders(
   death: Death,
 ): Map<string, FieldValue> {
   const set = new Map<string, FieldValue>();
-  set.set('x-death', updatedDeaths(message, headers, expiration, death));
-  if (headers?.get('x-first-death-queue') === undefined) {
+  const deaths = recordedDeaths(message, headers);
+  set.set('x-death', updatedDeaths(message, deaths, headers, expiration, death));
+  if (deaths.length === 0) {
     set.set('x-first-death-exchange', message.exchange);
     set.set('x-first-death-queue', death.queue);
     set.set('x-first-death-reason', death.reason);
@@ -110,11 +118,11 @@ function deathHeaders(
 
 function updatedDeaths(
   message: Message,
+  deaths: readonly FieldTable[],
   headers: FieldTable | undefined,
   expiration: string | undefined,
   death: Death,
 ): FieldValue[] {
-  const deaths = deathsOf(headers);
   const known = deaths.findIndex(
     (row) => row.get('queue') === death.queue && row.get('reason') === death.reason,
   );

@@ -14,6 +14,8 @@
 
 /** Which protocol encoded the header bytes; each has a `MessageFormat` in `ports.ts`. */
 export const FORMAT_AMQP = 0;
+/** The same, of a message that was dead-lettered: the x-death in it is ours, not a client's. */
+export const FORMAT_AMQP_DEAD = 1;
 
 export class Message {
   readonly exchange: string;

@@ -9,7 +9,7 @@ import type { FieldTable } from '../base/field-value.ts';
 import { DEATHS_PER_RUN_MAX, DELAY_MS_MAX } from '../base/limits.ts';
 import { Ring } from '../base/ring.ts';
 import type { Access } from './access/access.ts';
-import { buildDeadLetter, carbonCopies, isCycle } from './dead-letter.ts';
+import { buildDeadLetter, carbonCopies, isCycle, recordedDeaths } from './dead-letter.ts';
 import type { Destination, Exchange } from './exchange/exchange.ts';
 import { TopicExchange } from './exchange/topic-exchange.ts';
 import { LazyRoutedMessage } from './exchange/routed-message.ts';
@@ -168,8 +168,9 @@ export class Publisher {
     if (exchange.isDelayed && this.#delay(exchange, dead) !== undefined) return;
     const keys = [dead.routingKey];
     if (override === undefined) keys.push(...carbonCopies(headers));
+    const deaths = recordedDeaths(message, headers);
     const targets = this.#match(exchange, keys, dead).filter(
-      (target) => !isCycle(headers, reason, target.name, queue.name),
+      (target) => !isCycle(deaths, reason, target.name, queue.name),
     );
     enqueue(targets, dead);
   }

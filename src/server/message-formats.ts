@@ -3,5 +3,7 @@ import type { MessageFormat } from '../engine/ports.ts';
 
 /** How to look into messages of each protocol, by `Message.format`. */
 export function createMessageFormats(): readonly MessageFormat[] {
-  return [new AmqpMessageFormat()];
+  const amqp = new AmqpMessageFormat();
+  // FORMAT_AMQP and FORMAT_AMQP_DEAD.
+  return [amqp, amqp];
 }

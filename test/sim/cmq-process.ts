@@ -72,7 +72,7 @@ export class CmqProcess {
     const requestTurn = (): void => {
       activity.isTurnWanted = true;
     };
-    const deps = { clock, random, store, formats: [FORMAT], requestTurn, settings: {} };
+    const deps = { clock, random, store, formats: [FORMAT, FORMAT], requestTurn, settings: {} };
     const { broker } = await recoverBroker(deps, 'empty');
     return new CmqProcess(clock, broker, store, activity);
   }

@@ -1,8 +1,8 @@
 import type { Broker } from '../../src/engine/broker.ts';
 import { recoverBroker } from '../../src/engine/recover.ts';
+import { createMessageFormats } from '../../src/server/message-formats.ts';
 import { MemoryDisk } from '../../src/store/memory-disk.ts';
 import { MemoryStore } from '../../src/store/memory-store.ts';
-import { AmqpMessageFormat } from '../../protocols/amqp/amqp-message-format.ts';
 import { FakeClock } from './fake-clock.ts';
 import { SeededRandom } from './seeded-random.ts';
 
@@ -13,7 +13,7 @@ export async function openEmptyBroker(disk = new MemoryDisk()): Promise<Broker> 
     clock,
     random: new SeededRandom(3),
     store: new MemoryStore({ clock, disk }),
-    formats: [new AmqpMessageFormat()],
+    formats: createMessageFormats(),
     requestTurn: () => {},
     settings: {},
   };

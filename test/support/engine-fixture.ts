@@ -11,6 +11,7 @@ import type { Queue } from '../../src/engine/queue/queue.ts';
 import { recoverBroker } from '../../src/engine/recover.ts';
 import type { VHost } from '../../src/engine/vhost.ts';
 import type { MemoryDisk } from '../../src/store/memory-disk.ts';
+import { createMessageFormats } from '../../src/server/message-formats.ts';
 import { MemoryStore } from '../../src/store/memory-store.ts';
 import { encodeHeader } from '../../protocols/amqp/content-header.ts';
 import { AmqpMessageFormat } from '../../protocols/amqp/amqp-message-format.ts';
@@ -113,7 +114,7 @@ export class EngineFixture {
       clock,
       random,
       store,
-      formats: [new AmqpMessageFormat()],
+      formats: createMessageFormats(),
       requestTurn: () => {},
       settings: options.settings ?? {},
     };
