@@ -12,6 +12,8 @@ export interface HeaderHost {
   withHeaders(message: Message, set: readonly (readonly [string, FieldValue])[]): Message;
 }
 
+/** Hand-overs of a quorum queue that came back, whatever the way (RabbitMQ 4.3). */
+const ACQUIRED_COUNT = 'x-acquired-count';
 /** Hand-overs that failed, as quorum queues count them. */
 const DELIVERY_COUNT = 'x-delivery-count';
 /** Receive count at the time the message was taken back out of the rewind window. */
@@ -20,6 +22,15 @@ const REWOUND = 'x-rewound';
 /** The message for a consumer after hand-overs that failed. */
 export function withFailureCount(host: HeaderHost, entry: Entry): Message {
   return host.withHeaders(entry.message, [[DELIVERY_COUNT, BigInt(entry.receiveCount)]]);
+}
+
+/** The message for a consumer of a quorum queue that handed it over before. */
+export function withAcquiredCount(host: HeaderHost, entry: Entry): Message {
+  // A restart forgets hand-overs that did not fail; one there was.
+  const count = Math.max(entry.generation - 1, entry.receiveCount, 1);
+  const set: [string, FieldValue][] = [[ACQUIRED_COUNT, BigInt(count)]];
+  if (entry.receiveCount > 0) set.push([DELIVERY_COUNT, BigInt(entry.receiveCount)]);
+  return host.withHeaders(entry.message, set);
 }
 
 /** The message for a consumer of a queue that counts receives; this hand-over is counted. */

@@ -13,7 +13,13 @@ import { ENTRY_LEASED, ENTRY_READY, ENTRY_SETTLED, STORE_NONE } from '../message
 import type { RecoveredQueue } from '../ports.ts';
 import { AgeLimits, type Stray } from './age-limits.ts';
 import type { Backlog } from './backlog.ts';
-import { rewoundCount, withFailureCount, withOrigin, withReceipt } from './entry-headers.ts';
+import {
+  rewoundCount,
+  withAcquiredCount,
+  withFailureCount,
+  withOrigin,
+  withReceipt,
+} from './entry-headers.ts';
 import { Leases } from './leases.ts';
 import { Parking } from './parking.ts';
 import { PriorityLevels } from './priority-levels.ts';
@@ -133,7 +139,9 @@ export class EntryLife {
     entry.generation += 1;
     const isCounted = isByHandle || settings.countsReceives === true;
     if (isCounted) this.#countReceive(backlog, entry, isByHandle);
-    else if (entry.receiveCount > 0) entry.message = withFailureCount(this.#host, entry);
+    else if (entry.isRedelivered && this.#isQuorum) {
+      entry.message = withAcquiredCount(this.#host, entry);
+    } else if (entry.receiveCount > 0) entry.message = withFailureCount(this.#host, entry);
     let leaseMs = visibilityMs ?? settings.visibilityTimeoutMs;
     if (isByHandle) leaseMs ??= VISIBILITY_MS_DEFAULT;
     if (leaseMs !== undefined || this.ages.isSet) {
