@@ -6,9 +6,10 @@ import type {
   PushTransport,
 } from '../engine/topic/push-transport.ts';
 import type { HttpPoster } from '../net/push/http-poster.ts';
+import type { LabelledSample } from './metrics.ts';
 import type { FunctionRunner } from './functions/function-runner.ts';
 import { PushCounters, type PushFailure } from './push-counters.ts';
-import { functionEvent, functionRequest, type PushRequest, pushRequest } from './push-request.ts';
+import { functionEvent, functionRequest, pushRequest } from './push-request.ts';
 
 /** What ends an attempt. */
 type Done = (outcome: PushOutcome, detail: string) => void;
@@ -36,15 +37,20 @@ export class OutgoingPush implements PushTransport {
   send(attempt: PushAttempt, done: Done): PushHandle {
     this.#counters.attempted();
     const { protocol, endpoint } = attempt.subscription;
-    const nowMs = this.#deps.clock.wallMs();
-    if (protocol === 'http') return this.#post(attempt, pushRequest(attempt, nowMs), done);
+    if (protocol === 'http') return this.#post(attempt, pushRequest, done);
     if (LOCAL.test(endpoint)) return this.#call(attempt, endpoint.replace(LOCAL, ''), done);
-    return this.#post(attempt, functionRequest(attempt, nowMs), done);
+    return this.#post(attempt, functionRequest, done);
   }
 
-  /** Counters for the metrics page. */
-  samples(): ReturnType<PushCounters['samples']> {
-    return this.#counters.samples();
+  /** Figures for the metrics page. */
+  samples(): readonly LabelledSample[] {
+    const { poster, runner } = this.#deps;
+    return [
+      ...this.#counters.samples(),
+      gauge('attempts', 'Attempts over HTTP that run or wait', poster.attemptCount),
+      gauge('open_circuits', 'Endpoints that are down', poster.openCircuitCount),
+      gauge('function_processes', 'Processes of functions', runner?.processCount ?? 0),
+    ];
   }
 
   /** Ends all attempts without results; resolves when no process of a function is left. */
@@ -53,9 +59,11 @@ export class OutgoingPush implements PushTransport {
     await this.#deps.runner?.close();
   }
 
-  #post({ subscription }: PushAttempt, request: PushRequest, done: Done): PushHandle {
-    const { endpoint, vhostName } = subscription;
-    return this.#deps.poster.post({ url: endpoint, ...request, tenant: vhostName }, (result) => {
+  #post(attempt: PushAttempt, makeRequest: typeof pushRequest, done: Done): PushHandle {
+    const { endpoint, vhostName } = attempt.subscription;
+    const { poster, clock } = this.#deps;
+    const makeContent = () => makeRequest(attempt, clock.wallMs());
+    return poster.post({ url: endpoint, makeContent, tenant: vhostName }, (result) => {
       this.#end(result.isOk ? undefined : result.reason, result.detail, done);
     });
   }
@@ -66,7 +74,8 @@ export class OutgoingPush implements PushTransport {
       const timer = setImmediate(() => this.#end('function', 'no functions-dir is set', done));
       return { abort: () => clearImmediate(timer) };
     }
-    const call = { name, event: functionEvent(message), requestId: message.requestId };
+    const makeEvent = () => functionEvent(message);
+    const call = { name, makeEvent, requestId: message.requestId };
     return runner.invoke(call, ({ isOk, detail }) => {
       this.#end(isOk ? undefined : 'function', detail, done);
     });
@@ -77,4 +86,8 @@ export class OutgoingPush implements PushTransport {
     else this.#counters.failed(failure);
     done(failure === undefined ? 'ok' : 'failed', detail);
   }
+}
+
+function gauge(name: string, help: string, value: number): LabelledSample {
+  return { name: `tributary_push_${name}`, help, type: 'gauge', labels: {}, value };
 }

@@ -36,9 +36,12 @@ interface Lookup {
 export class SystemResolver implements HostResolver {
   /** The first one is being asked for. */
   readonly #lookups: Lookup[];
+  readonly #servers: readonly string[] | undefined;
 
-  constructor() {
+  /** @param servers name servers, `host:port`; the system's when absent */
+  constructor(servers?: readonly string[]) {
     this.#lookups = [];
+    this.#servers = servers;
   }
 
   resolve(
@@ -49,7 +52,27 @@ export class SystemResolver implements HostResolver {
     if (isTrusted) return this.#lookUp(name, done);
     // RFC 6761, 6.3: these names are this machine wherever they are asked for.
     if (name === 'localhost' || name.endsWith('.localhost')) return answerLater(done);
-    return query(name, done);
+    return this.#query(name, done);
+  }
+
+  /** A and AAAA; IPv4 first, which every machine has. A resolver of its own can be cancelled. */
+  #query(name: string, done: (addresses: readonly string[]) => void): () => void {
+    const resolver = new Resolver({ timeout: QUESTION_TIMEOUT_MS, tries: QUESTIONS_MAX });
+    if (this.#servers !== undefined) resolver.setServers(this.#servers);
+    let isCancelled = false;
+    const answers: Record<4 | 6, readonly string[] | undefined> = { 4: undefined, 6: undefined };
+    const take = (family: 4 | 6, found: readonly string[]): void => {
+      answers[family] = found;
+      const { 4: v4, 6: v6 } = answers;
+      if (isCancelled || v4 === undefined || v6 === undefined) return;
+      done([...v4, ...v6].slice(0, ADDRESSES_MAX));
+    };
+    resolver.resolve4(name, (error, found) => take(4, error ? [] : found));
+    resolver.resolve6(name, (error, found) => take(6, error ? [] : found));
+    return () => {
+      isCancelled = true;
+      resolver.cancel();
+    };
   }
 
   #lookUp(name: string, done: (addresses: readonly string[]) => void): () => void {
@@ -77,23 +100,4 @@ export class SystemResolver implements HostResolver {
 function answerLater(done: (addresses: readonly string[]) => void): () => void {
   const timer = setImmediate(() => done(['127.0.0.1', '::1']));
   return () => clearImmediate(timer);
-}
-
-/** A and AAAA; IPv4 first, which every machine has. A resolver of its own can be cancelled. */
-function query(name: string, done: (addresses: readonly string[]) => void): () => void {
-  const resolver = new Resolver({ timeout: QUESTION_TIMEOUT_MS, tries: QUESTIONS_MAX });
-  let isCancelled = false;
-  const answers: Record<4 | 6, readonly string[] | undefined> = { 4: undefined, 6: undefined };
-  const take = (family: 4 | 6, found: readonly string[]): void => {
-    answers[family] = found;
-    const { 4: v4, 6: v6 } = answers;
-    if (isCancelled || v4 === undefined || v6 === undefined) return;
-    done([...v4, ...v6].slice(0, ADDRESSES_MAX));
-  };
-  resolver.resolve4(name, (error, found) => take(4, error ? [] : found));
-  resolver.resolve6(name, (error, found) => take(6, error ? [] : found));
-  return () => {
-    isCancelled = true;
-    resolver.cancel();
-  };
 }

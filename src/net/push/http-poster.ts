@@ -14,7 +14,7 @@ import { CircuitBreaker, type CircuitLimits } from './circuit-breaker.ts';
 import { type Endpoint, parseEndpoint } from './endpoint.ts';
 import type { HostResolver } from './host-resolver.ts';
 import { pinnedLookup, refusalText } from './pinned-lookup.ts';
-import { PostExchange } from './post-exchange.ts';
+import { type PostContent, PostExchange } from './post-exchange.ts';
 import { type PostFailure, postFailure, type PostResult } from './post-failure.ts';
 import { createAgents } from './poster-agents.ts';
 import { type Place, SlotGate, type SlotLevel } from './slot-gate.ts';
@@ -42,9 +42,8 @@ export interface PosterOptions {
 export interface PostOrder {
   /** http or https address. */
   readonly url: string;
-  readonly headers: Readonly<Record<string, string>>;
-  /** Read only until the attempt has ended. */
-  readonly body: Buffer;
+  /** Called when its turn has come: those that wait in line have no request in memory. */
+  readonly makeContent: () => PostContent;
   /** Whose attempt it is: nobody has more than half of all places. */
   readonly tenant: string;
 }
@@ -155,9 +154,8 @@ export class HttpPoster {
     }
     const { guard, resolver, timeoutMs, ca } = this.#options;
     const pinned = pinnedLookup(guard, resolver);
-    const { headers, body } = order;
     const exchange = new PostExchange(
-      { endpoint, headers, body },
+      { endpoint, ...order.makeContent() },
       {
         agents: this.#agents,
         timers: this.#timers,

@@ -28,12 +28,16 @@ const HEAD_BYTES_MAX = 16 * 1024;
 const INTERIM_MAX = 8;
 
 /** What is sent. */
-export interface Post {
-  readonly endpoint: Endpoint;
+export interface PostContent {
   /** Without `Host` and `Content-Length`. Values in latin1. */
   readonly headers: Readonly<Record<string, string>>;
   /** Read only until the exchange has ended. */
   readonly body: Buffer;
+}
+
+/** What is sent, and where to. */
+export interface Post extends PostContent {
+  readonly endpoint: Endpoint;
 }
 
 export interface ExchangeDeps {

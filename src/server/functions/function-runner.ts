@@ -7,6 +7,8 @@ import { type CallResult, type FunctionLimits, FunctionProcess } from './functio
 
 /** Ms an idle process is kept for the next call. */
 const IDLE_MS = 30_000;
+/** Ms a killed process may take to end; one that hangs in the system must not hold up a stop. */
+const CLOSE_MS = 2_000;
 
 export interface FunctionRunnerOptions {
   readonly directory: string;
@@ -20,8 +22,8 @@ export interface FunctionRunnerOptions {
 /** One call. */
 export interface FunctionCall {
   readonly name: string;
-  /** JSON, in one line. */
-  readonly event: string;
+  /** JSON in one line; called when its turn has come. */
+  readonly makeEvent: () => string;
   readonly requestId: string;
 }
 
@@ -97,7 +99,7 @@ export class FunctionRunner {
     return { abort };
   }
 
-  /** Ends every call and every process; resolves when none is left. */
+  /** Ends every call and every process; resolves when none is left, or none dies any more. */
   async close(): Promise<void> {
     this.#isClosed = true;
     for (const abort of this.#aborts) abort();
@@ -105,6 +107,7 @@ export class FunctionRunner {
     if (this.#processes.size === 0) return;
     await new Promise<void>((resolve) => {
       this.#onEmpty = resolve;
+      this.#timers.after(CLOSE_MS, resolve);
     });
   }
 
@@ -122,7 +125,7 @@ export class FunctionRunner {
       time_limit_in_ms: limits.timeoutMs,
       memory_limit_in_mb: Math.floor(limits.memoryBytes / (1024 * 1024)),
     });
-    process.call(call.event, context, (result) => {
+    process.call(call.makeEvent(), context, (result) => {
       if (process.isIdle) this.#keep(process);
       done(result);
     });

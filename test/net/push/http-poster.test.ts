@@ -18,6 +18,8 @@ function fixture(name: string): string {
   return readFileSync(new URL(`../../fixtures/tls/${name}`, import.meta.url), 'utf8');
 }
 
+const CONTENT = () => ({ headers: HEADERS, body: Buffer.from('x') });
+
 afterEach(cleanUp);
 
 describe('an answer', () => {
@@ -191,6 +193,21 @@ describe('bounds', () => {
     await until(() => poster.attemptCount === 0);
   });
 
+  test('those that wait have no request in memory', async () => {
+    const slow = await hold();
+    const { poster } = createPoster();
+    let madeCount = 0;
+    const makeContent = () => {
+      madeCount += 1;
+      return CONTENT();
+    };
+    for (let count = 0; count < 10; count += 1) {
+      poster.post({ url: slow.url, makeContent, tenant: 't' }, () => undefined);
+    }
+    await until(() => slow.waiting.length === 2);
+    expect(madeCount).toBe(2);
+  });
+
   test('the time limit does not count the wait for a slot', async () => {
     const slow = await hold();
     const { timers, post } = createPoster({ endpointConcurrencyMax: 1 });
@@ -248,7 +265,7 @@ describe('bounds', () => {
     for (let count = 0; count < 6; count += 1) await post(url);
     isUp = true;
     const result = await new Promise<PostResult>((resolve) => {
-      poster.post({ url, headers: HEADERS, body: Buffer.from('x'), tenant: 'u' }, resolve);
+      poster.post({ url, makeContent: CONTENT, tenant: 'u' }, resolve);
     });
     expect(result).toMatchObject({ isOk: true });
   });
@@ -258,9 +275,8 @@ describe('bounds', () => {
     const { poster, timers } = createPoster({ endpointConcurrencyMax: 1 });
     const results: PostResult[] = [];
     const post = (): PostHandle =>
-      poster.post(
-        { url: slow.url, headers: HEADERS, body: Buffer.from('x'), tenant: 't' },
-        (result) => results.push(result),
+      poster.post({ url: slow.url, makeContent: CONTENT, tenant: 't' }, (result) =>
+        results.push(result),
       );
     const running = post();
     await until(() => slow.waiting.length === 1);
@@ -285,7 +301,7 @@ describe('bounds', () => {
     const slow = await hold();
     const { poster, timers } = createPoster();
     const results: PostResult[] = [];
-    const order = { url: slow.url, headers: HEADERS, body: Buffer.from('x'), tenant: 't' };
+    const order = { url: slow.url, makeContent: CONTENT, tenant: 't' };
     for (let count = 0; count < 4; count += 1) {
       poster.post(order, (result) => results.push(result));
     }

@@ -69,7 +69,7 @@ export function createPoster(options: Partial<PosterOptions> = {}): Fixture {
   cleanUps.push(() => poster.close());
   const post: Fixture['post'] = (url, body = Buffer.from('x'), headers = HEADERS) =>
     new Promise((resolve) => {
-      poster.post({ url, headers, body, tenant: 't' }, resolve);
+      poster.post({ url, makeContent: () => ({ headers, body }), tenant: 't' }, resolve);
     });
   return { poster, timers, clock, post };
 }

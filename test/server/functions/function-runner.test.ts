@@ -44,9 +44,9 @@ function write(functions: Readonly<Record<string, string>>): void {
   }
 }
 
-function invoke(runner: FunctionRunner, name: string, event = EVENT): Promise<CallResult> {
+function invoke(runner: FunctionRunner, name: string): Promise<CallResult> {
   return new Promise((resolve) => {
-    runner.invoke({ name, event, requestId: 'r1' }, resolve);
+    runner.invoke({ name, makeEvent: () => EVENT, requestId: 'r1' }, resolve);
   });
 }
 
@@ -230,7 +230,7 @@ describe('bounds', () => {
     write({ slow: 'await new Promise((resolve) => setTimeout(resolve, 9000));', good: '' });
     const runner = createRunner();
     const results: CallResult[] = [];
-    const call = { name: 'slow', event: EVENT, requestId: 'r' };
+    const call = { name: 'slow', makeEvent: () => EVENT, requestId: 'r' };
     const handles = Array.from({ length: 5 }, () =>
       runner.invoke(call, (result) => results.push(result)),
     );
@@ -259,11 +259,15 @@ describe('bounds', () => {
     const runner = createRunner();
     const results: CallResult[] = [];
     expect(await invoke(runner, 'good')).toEqual(OK);
-    runner.invoke({ name: 'slow', event: EVENT, requestId: 'r' }, (result) => results.push(result));
+    runner.invoke({ name: 'slow', makeEvent: () => EVENT, requestId: 'r' }, (result) =>
+      results.push(result),
+    );
     while (!existsSync(file)) await new Promise((resolve) => setImmediate(resolve));
     await runner.close();
     expect(runner.processCount).toBe(0);
-    runner.invoke({ name: 'good', event: EVENT, requestId: 'r' }, (result) => results.push(result));
+    runner.invoke({ name: 'good', makeEvent: () => EVENT, requestId: 'r' }, (result) =>
+      results.push(result),
+    );
     expect(results).toEqual([]);
   });
 });
