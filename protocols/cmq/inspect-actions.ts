@@ -60,11 +60,15 @@ function describe(call: CmqCall, { clock }: CmqDeps, holders: LeaseHolders): voi
   const msgId = call.parameters.text('msgId');
   const options = { msgId, fromMs: 0, toMs: clock.wallMs() };
   const isOwner = call.vhost.cmq.queues.isOwner(call.actor, queue);
-  const known = isOwner ? holders : undefined;
   queue.find(msgId, (found) => {
-    const state = found === undefined ? undefined : stateFields(queue, found, msgId, known);
+    if (!isOwner) {
+      if (found === undefined) call.fail('MESSAGE_NOT_FOUND');
+      else call.reply({ queueName: queue.name, ...stateFields(queue, found, msgId, undefined) });
+      return;
+    }
+    const state = found === undefined ? undefined : stateFields(queue, found, msgId, holders);
     call.vhost.cmq.traces.query(queue, options, (events) => {
-      const history = isOwner ? events.map(eventFields) : [];
+      const history = events.map(eventFields);
       const last = events.at(-1);
       if (state !== undefined) {
         call.reply({ queueName: queue.name, ...state, history });

@@ -253,7 +253,7 @@ export class CmqQueues {
       throw new BrokerError('NOT_FOUND', `no ${resourceText('queue', wanted, this.#vhost.name)}`);
     }
     if (queue === source) refuseBinding('a queue cannot take its own dead letters');
-    if (this.attributesOf(queue).deadLetter !== undefined) {
+    if (queue.settings.deadLetterExchange !== undefined) {
       refuseBinding(`queue '${queue.name}' has a dead-letter queue itself`);
     }
     if (source !== undefined && this.sourcesOf(source).length > 0) {

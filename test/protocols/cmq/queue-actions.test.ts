@@ -325,6 +325,8 @@ describe('dead-letter bindings', () => {
     await harness.create('deeper');
     expect(await to('dlq', 'deeper')).toBe('4000/10110');
     expect(await to('deeper', 'q')).toBe('4000/10110');
+    harness.engine.queue('amqp', { 'x-dead-letter-exchange': 'amq.fanout' });
+    expect(await to('deeper', 'amqp')).toBe('4000/10110');
     for (let n = 2; n <= 6; n += 1) {
       await harness.create(`q${n}`);
       expect(await to(`q${n}`, 'dlq')).toBe('0');
