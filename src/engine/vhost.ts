@@ -68,6 +68,8 @@ export interface Counted {
 }
 
 const RESERVED_PREFIX = 'amq.';
+/** Own queues of subscriptions (topic/subscription.ts). */
+const RESERVED_QUEUE_PREFIXES = [RESERVED_PREFIX, 'cmq.push.'];
 
 export class VHost {
   readonly name: string;
@@ -193,7 +195,9 @@ export class VHost {
       this.#authorize(actor, 'configure', 'queue', name);
       const existing = this.topology.queues.get(name);
       if (existing !== undefined) return this.#redeclare(actor, existing, options);
-      if (name.startsWith(RESERVED_PREFIX)) refuseReserved('queue', name);
+      for (const prefix of RESERVED_QUEUE_PREFIXES) {
+        if (name.startsWith(prefix)) refuseReserved('queue', name, prefix);
+      }
     }
     return this.#queues.create(actor, name, options);
   }
@@ -447,8 +451,8 @@ export class VHost {
   }
 }
 
-function refuseReserved(kind: 'queue' | 'exchange', name: string): never {
-  fail('ACCESS_REFUSED', `${kind} name '${name}' contains reserved prefix 'amq.*'`);
+function refuseReserved(kind: 'queue' | 'exchange', name: string, prefix = RESERVED_PREFIX): never {
+  fail('ACCESS_REFUSED', `${kind} name '${name}' contains reserved prefix '${prefix}*'`);
 }
 
 function fail(code: 'ACCESS_REFUSED' | 'NOT_FOUND' | 'PRECONDITION_FAILED', text: string): never {

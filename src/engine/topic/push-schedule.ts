@@ -60,7 +60,7 @@ export class PushSchedule implements WakeTarget {
   #entry: Entry | undefined;
   #attempt: PushHandle | undefined;
   #isAttempting: boolean;
-  /** Wall ms of the next attempt while the head waits; of the next renewal while it is attempted. */
+  /** Wall ms: the next attempt of a head that waits, the next renewal of one that is attempted. */
   #dueAtMs: number;
   /** Earliest wake-up asked for and not yet come. */
   #wakeAtMs: number;

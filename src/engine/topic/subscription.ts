@@ -76,6 +76,10 @@ export function ownQueueName(topicName: string, subscriptionName: string): strin
   return `${OWN_QUEUE_PREFIX}${topicName}.${subscriptionName}`;
 }
 
+function isOwnable(queue: Queue | undefined): queue is ClassicQueue {
+  return queue instanceof ClassicQueue && queue.isDurable && !queue.isExclusive;
+}
+
 export class Subscription implements Destination {
   readonly isExchange = false as const;
   readonly isHidden = true as const;
@@ -144,6 +148,7 @@ export class Subscription implements Destination {
       }
     }
     const schedule = this.#ownSchedule();
+    if (schedule === undefined) return REFUSED;
     const kept = schedule.queue.publish(stamped);
     schedule.start();
     return kept;
@@ -152,7 +157,7 @@ export class Subscription implements Destination {
   /** Takes the queue over that the last process left, if it did. */
   restore(): void {
     const queue = this.#host.topology.queues.get(this.ownQueueName);
-    if (queue instanceof ClassicQueue) this.#adopt(queue);
+    if (isOwnable(queue)) this.#adopt(queue);
   }
 
   /** Goes on with what waits: there is a transport now, or there was a restart. */
@@ -187,7 +192,8 @@ export class Subscription implements Destination {
     return target.publish(this.#host.stamp.edit(stamped, [[SUBSCRIPTION_HEADER, origin]]));
   }
 
-  #ownSchedule(): PushSchedule {
+  /** Undefined when an operator's definitions put a queue of another kind in its place. */
+  #ownSchedule(): PushSchedule | undefined {
     const schedule = this.#schedule;
     if (schedule !== undefined && !schedule.queue.isDeleted) return schedule;
     schedule?.stop();
@@ -196,7 +202,8 @@ export class Subscription implements Destination {
     if (!topology.queues.has(name)) {
       queues.define(name, { durable: true, autoDelete: false, arguments: new Map() });
     }
-    return this.#adopt(topology.queues.get(name) as ClassicQueue);
+    const queue = topology.queues.get(name);
+    return isOwnable(queue) ? this.#adopt(queue) : undefined;
   }
 
   #adopt(queue: ClassicQueue): PushSchedule {

@@ -64,7 +64,7 @@ export class Topic {
     return this.record.msgRetentionSeconds * 1_000;
   }
 
-  /** Messages that some subscription is to be given still; one of two subscriptions counts twice. */
+  /** Messages that subscriptions are to be given still; one of two subscriptions counts twice. */
   get pendingCount(): number {
     let count = 0;
     for (const subscription of this.subscriptions.values()) count += subscription.pendingCount;

@@ -208,6 +208,23 @@ describe('a queue subscription', () => {
   });
 });
 
+describe("a subscription's own queue", () => {
+  it('has a name that nobody else can declare', async () => {
+    const { engine } = await TopicFixture.open();
+    expect(() => engine.queue('cmq.push.T.S')).toThrow(/reserved prefix 'cmq.push.\*'/);
+  });
+
+  it('is not taken for one of another kind that definitions made', async () => {
+    const fixture = await TopicFixture.open();
+    const { broker, vhost } = fixture.engine;
+    const args = new Map([['x-queue-type', 'stream']]);
+    const options = { durable: true, autoDelete: false, arguments: args };
+    broker.queuesOf(vhost).define('cmq.push.T.S', options);
+    fixture.push(fixture.topic('T'), 'S');
+    expect(fixture.publish('T', '', 'm') & PUBLISH_REJECTED).toBe(PUBLISH_REJECTED);
+  });
+});
+
 describe('retryDelayMs', () => {
   const random = new SeededRandom(5);
   it('is exact at both ends', () => {
