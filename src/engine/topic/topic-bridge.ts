@@ -1,6 +1,6 @@
 /**
- * The bridge between a CMQ topic and the topic exchange that MQTT devices use: `amq.topic`, or the one
- * that the option `mqtt-exchange` names.
+ * The bridge between a CMQ topic and the topic exchange that MQTT devices use: `amq.topic`, or the
+ * one that the option `mqtt-exchange` names.
  *
  *     MQTT publish T/a/b --> amq.topic --(T.#)--> Inlet --> topic T, routing key a.b
  *     CMQ or AMQP publish to T, key a.b --> topic T --> Outlet --> amq.topic, routing key T.a.b
