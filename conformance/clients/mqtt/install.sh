@@ -7,14 +7,15 @@ export DEBIAN_FRONTEND=noninteractive
 
 die() { echo "install.sh: $*" >&2; exit 1; }
 
-# quietly COMMAND...: its output is shown only when it fails.
+# quietly COMMAND...: its output is shown only when it fails; it may take four minutes.
 quietly() {
-  "$@" >"$MQTT_CACHE/log" 2>&1 || { tail -n 20 "$MQTT_CACHE/log" >&2; die "failed: $*"; }
+  timeout --kill-after=5 240 "$@" >"$MQTT_CACHE/log" 2>&1 || { tail -n 20 "$MQTT_CACHE/log" >&2; die "failed: $*"; }
 }
 
 packages() {
   ((EUID == 0)) || die "these Debian packages are missing: $*"
-  apt-get install -y -qq --no-install-recommends "$@" >"$MQTT_CACHE/log" 2>&1 && return
+  timeout --kill-after=5 240 apt-get install -y -qq --no-install-recommends "$@" \
+    >"$MQTT_CACHE/log" 2>&1 && return
   quietly apt-get update -qq
   quietly apt-get install -y -qq --no-install-recommends "$@"
 }
