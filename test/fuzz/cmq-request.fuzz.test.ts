@@ -179,7 +179,7 @@ class RequestMaker {
 
 /** Lone surrogates have no UTF-8. */
 function encode(text: string): string {
-  return encodeURIComponent(text.toWellFormed());
+  return encodeURIComponent(Buffer.from(text).toString());
 }
 
 interface Stage {
