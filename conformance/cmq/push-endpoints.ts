@@ -2,6 +2,7 @@
  * Endpoints for pushes: one that keeps what it gets and answers as told, and those that do harm.
  */
 import http from 'node:http';
+import https from 'node:https';
 import net, { type AddressInfo, type Socket } from 'node:net';
 
 /** One request as it came. */
@@ -70,8 +71,8 @@ export class Receiver extends Endpoint {
   readonly pushes: Push[] = [];
   readonly script: Answer[];
 
-  private constructor(host: string, script: readonly Answer[]) {
-    const server = http.createServer((request, response) => {
+  private constructor(host: string, script: readonly Answer[], tls?: https.ServerOptions) {
+    const onRequest: http.RequestListener = (request, response) => {
       const chunks: Buffer[] = [];
       request.on('data', (chunk: Buffer) => chunks.push(chunk));
       request.on('end', () => {
@@ -82,13 +83,19 @@ export class Receiver extends Endpoint {
         if (typeof answer === 'number') response.writeHead(answer).end('answer');
         else answer(response);
       });
-    });
+    };
+    const server = tls ? https.createServer(tls, onRequest) : http.createServer(onRequest);
     super(server, host);
     this.script = [...script];
   }
 
   static async open(script: readonly Answer[] = [], host = GOOD_HOST): Promise<Receiver> {
     return await new Receiver(host, script).listen();
+  }
+
+  /** Speaks TLS on 127.0.0.1; its address is to be called by a name. */
+  static async openTls(tls: https.ServerOptions): Promise<Receiver> {
+    return await new Receiver('127.0.0.1', [], tls).listen();
   }
 
   get bodies(): string[] {

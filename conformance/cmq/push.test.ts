@@ -4,7 +4,7 @@
  * clock in the fast suite; here are their first steps in real time.
  */
 import { createHmac, timingSafeEqual } from 'node:crypto';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, afterEach, describe, expect, test } from 'vitest';
@@ -15,8 +15,13 @@ import { GOOD_HOST, Receiver } from './push-endpoints.ts';
 const functionsDir = mkdtempSync(path.join(tmpdir(), 'functions-'));
 afterAll(() => rmSync(functionsDir, { recursive: true, force: true }));
 
+const FIXTURES = path.resolve(import.meta.dirname, '../../test/fixtures/tls');
 const { client, server } = useCmq({
-  args: ['--push-allow', GOOD_HOST, '--functions-dir', functionsDir, '--function-timeout', '2s'],
+  args: [
+    ...['--push-allow', `${GOOD_HOST},localhost`],
+    ...['--functions-dir', functionsDir, '--function-timeout', '2s'],
+  ],
+  env: { NODE_EXTRA_CA_CERTS: path.join(FIXTURES, 'ca.pem') },
 });
 
 const receivers: Receiver[] = [];
@@ -58,8 +63,9 @@ async function publish(
   return msgId;
 }
 
-async function arrived(receiver: Receiver, count: number): Promise<void> {
-  await eventually(async () => receiver.pushes.length >= count, `${count} pushes`);
+async function arrived(receiver: Receiver, count: number, timeoutMs = 10_000): Promise<void> {
+  const isDone = async () => receiver.pushes.length >= count;
+  await eventually(isDone, `${count} pushes`, timeoutMs);
 }
 
 describe('a push over HTTP', () => {
@@ -137,7 +143,26 @@ describe('a push over HTTP', () => {
     expect(timingSafeEqual(given, Buffer.from(`v1=${expected}`))).toBe(true);
   });
 
-  test('is repeated after any status but 2xx, with the same message id, then the next follows', async () => {
+  test('goes to https with a certificate for the name, and only then', async () => {
+    const cmq = client();
+    const read = (name: string) => readFileSync(path.join(FIXTURES, name));
+    const receiver = await Receiver.openTls({ cert: read('server.pem'), key: read('server.key') });
+    receivers.push(receiver);
+    const named = await subscribe(cmq, `https://localhost:${receiver.port}/`);
+    await publish(cmq, named, 'secret');
+    await arrived(receiver, 1);
+    expect(receiver.pushes[0]!.headers.host).toBe(`localhost:${receiver.port}`);
+    const plain = await receive();
+    const broken = await subscribe(cmq, plain.url.replace('http:', 'https:'));
+    await publish(cmq, broken, 'secret');
+    await eventually(async () => {
+      const reply = await cmq.ok('GetSubscriptionAttributes', { ...broken });
+      return reply['lastFailure'] !== undefined;
+    }, 'a failure');
+    expect(plain.pushes).toEqual([]);
+  });
+
+  test('is repeated after any status but 2xx, with the same id, and holds up the next', async () => {
     const cmq = client();
     const receiver = await receive([500, 302, 204]);
     const names = await subscribe(cmq, receiver.url, { notifyContentFormat: 'SIMPLIFIED' });
@@ -167,7 +192,7 @@ describe('a push over HTTP', () => {
     expect(attributes).toMatchObject({ lastFailure: 'status 503', msgCount: 1 });
   });
 
-  test('goes on after a restart where it was', async () => {
+  test('goes on after a restart where it was', { timeout: 60_000 }, async () => {
     const cmq = client();
     const receiver = await receive([500, 500]);
     const names = await subscribe(cmq, receiver.url, { notifyContentFormat: 'SIMPLIFIED' });
@@ -176,7 +201,8 @@ describe('a push over HTTP', () => {
     await arrived(receiver, 2);
     await server().kill();
     await server().restart();
-    await arrived(receiver, 4);
+    // An attempt whose end was not on disk yet is repeated after its lease of 30 s.
+    await arrived(receiver, 4, 45_000);
     expect(receiver.bodies).toEqual(['first', 'first', 'first', 'second']);
   });
 });
@@ -270,6 +296,38 @@ describe('a function of the directory', () => {
     expect(server().pid).toBe(pid);
     expect(server().isRunning).toBe(true);
     await cmq.ok('Unsubscribe', { ...names });
+  });
+
+  test('does not outlive the gateway, however that ends', { timeout: 60_000 }, async () => {
+    const cmq = client();
+    const file = path.join(functionsDir, 'pid');
+    write(
+      'spin',
+      `const { writeFileSync } = await import('node:fs');
+       writeFileSync(${JSON.stringify(file)}, String(process.pid));
+       for (;;);`,
+    );
+    const names = await subscribe(cmq, 'local:spin', { protocol: 'function' });
+    await publish(cmq, names, 'x');
+    const pidOf = () => (existsSync(file) ? Number(readFileSync(file, 'utf8')) : 0);
+    const pid = await eventually(async () => pidOf(), 'a call');
+    await server().kill();
+    // A dead process that nobody has reaped yet has no command line any more.
+    const isAlive = () => {
+      const line = `/proc/${pid}/cmdline`;
+      return existsSync(line) && readFileSync(line).length > 0;
+    };
+    await eventually(async () => !isAlive(), 'the end of the function');
+    write('spin', '');
+    await server().restart();
+    await eventually(
+      async () => {
+        const reply = await cmq.ok('GetSubscriptionAttributes', { ...names });
+        return reply['msgCount'] === 0;
+      },
+      'the message again',
+      45_000,
+    );
   });
 
   test('cannot be one outside of it', async () => {

@@ -16,7 +16,7 @@ export function startProgram(
   prefix: readonly string[] = [],
 ): ChildProcess {
   const [command, ...args] = [...prefix, process.execPath, path.join(PROGRAMS, name)];
-  return spawn(command!, args, {
+  return spawn(command, args, {
     stdio: ['pipe', 'pipe', 'inherit'],
     env: { ...process.env, NODE_NO_WARNINGS: '1', ...env },
   });

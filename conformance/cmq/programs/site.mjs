@@ -6,7 +6,7 @@ import readline from 'node:readline';
 import { AMQPWebSocketClient } from '@cloudamqp/amqp-client';
 import amqp from 'amqplib';
 import { connectAsync } from 'mqtt';
-import WebSocket from 'ws';
+import { WebSocket } from 'ws';
 import { cmq } from './cmq-call.mjs';
 
 const { GATEWAY_HOST: host, AMQP_PORT, MQTT_PORT, HTTP_PORT, LOGIN: login } = process.env;

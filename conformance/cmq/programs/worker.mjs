@@ -17,13 +17,13 @@ async function overAmqp() {
   const connection = await amqp.connect(process.env.AMQP_URL);
   const channel = await connection.createConfirmChannel();
   await channel.prefetch(10);
-  await channel.consume(tasks, async (message) => {
-    channel.sendToQueue(results, Buffer.from(solve(message.content.toString())), {
-      persistent: true,
-      correlationId: message.properties.correlationId,
+  await channel.consume(tasks, (message) => {
+    const result = Buffer.from(solve(message.content.toString()));
+    const { correlationId } = message.properties;
+    channel.sendToQueue(results, result, { persistent: true, correlationId }, (error) => {
+      if (error === null) channel.ack(message);
+      else channel.nack(message);
     });
-    await channel.waitForConfirms();
-    channel.ack(message);
   });
 }
 

@@ -9,7 +9,7 @@ import { afterAll, expect, test } from 'vitest';
 import { cmqUrl, eventually, KEYS, pause, unique, useCmq } from '../../support/cmq-test.ts';
 import { startProgram } from '../../support/site-process.ts';
 
-const TASKS = Number(process.env['CMQ_TASKS'] ?? 2_000);
+const TASKS = Number(process.env['CMQ_TASKS'] ?? 1_000);
 const WORKERS = 6;
 const KILLS = 6;
 

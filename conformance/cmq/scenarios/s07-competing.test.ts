@@ -6,7 +6,7 @@ import amqp, { type ChannelModel } from 'amqplib';
 import { expect, test } from 'vitest';
 import { eventually, expectCode, makeQueue, pause, useCmq } from '../../support/cmq-test.ts';
 
-const MESSAGES = Number(process.env['CMQ_MESSAGES'] ?? 3_000);
+const MESSAGES = Number(process.env['CMQ_MESSAGES'] ?? 2_000);
 const PRODUCERS = 20;
 const CONSUMERS = 20;
 
