@@ -8,7 +8,7 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     root: path.resolve(import.meta.dirname, '..'),
-    include: ['amqp', 'browser', 'cross', 'hostile', 'mqtt', 'stomp', 'websocket'].map(
+    include: ['amqp', 'browser', 'cmq', 'cross', 'hostile', 'mqtt', 'stomp', 'websocket'].map(
       (suite) => `conformance/${suite}/**/*.test.ts`,
     ),
     globalSetup: ['conformance/support/target.ts'],

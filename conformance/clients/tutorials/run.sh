@@ -28,7 +28,7 @@ if [[ ${server##*:} != 5672 ]]; then
 fi
 
 says() { # file, text: waits until the file has it
-  for _ in $(seq 1 100); do
+  for _ in $(seq 1 400); do
     grep -qF -- "$2" "$1" 2>/dev/null && return
     sleep 0.05
   done
