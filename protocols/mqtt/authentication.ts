@@ -15,10 +15,19 @@ export interface Login {
 /** A login, or the reason code it was refused with. */
 export type LoginDone = (result: Login | number) => void;
 
+/** The vhost of a client that names none: its certificate's, its port's, or the default. */
+export function unnamedVhost(settings: MqttSettings, peer: PeerInfo): string {
+  const { certificateSubject, localPort } = peer;
+  const { vhostsByCertificate, vhostsByPort, defaultVhost } = settings;
+  const ofCertificate =
+    certificateSubject === undefined ? undefined : vhostsByCertificate.get(certificateSubject);
+  return ofCertificate ?? vhostsByPort.get(String(localPort)) ?? defaultVhost;
+}
+
 /** Names the vhost and the user in `vhost:user`; a name without a colon is a user's. */
-export function splitUserName(text: string, defaultVhost: string): [vhost: string, user: string] {
+export function splitUserName(text: string, unnamed: string): [vhost: string, user: string] {
   const at = text.lastIndexOf(':');
-  return at < 0 ? [defaultVhost, text] : [text.slice(0, at), text.slice(at + 1)];
+  return at < 0 ? [unnamed, text] : [text.slice(0, at), text.slice(at + 1)];
 }
 
 /** Checks the login of a CONNECT; `done` runs now or in a later turn. */
@@ -36,10 +45,10 @@ export function logIn(
   if (username === undefined || username === '') {
     const name = peer.certificateSubject ?? settings.anonymousUser;
     if (name === undefined || password !== undefined) done(REASON_NOT_AUTHORIZED);
-    else finish(access.user(name), settings.defaultVhost);
+    else finish(access.user(name), unnamedVhost(settings, peer));
     return;
   }
-  const [vhost, name] = splitUserName(username, settings.defaultVhost);
+  const [vhost, name] = splitUserName(username, unnamedVhost(settings, peer));
   if (password === undefined) {
     // A name alone is only good for the one the certificate proves.
     finish(peer.certificateSubject === name ? access.user(name) : undefined, vhost);

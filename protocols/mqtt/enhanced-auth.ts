@@ -8,7 +8,13 @@ import { tokenIn } from '../../src/engine/access/token-login.ts';
 import type { User } from '../../src/engine/access/user.ts';
 import type { Broker } from '../../src/engine/broker.ts';
 import type { PeerInfo } from '../../src/net/transport.ts';
-import { type Login, type LoginDone, admit, splitUserName } from './authentication.ts';
+import {
+  type Login,
+  type LoginDone,
+  admit,
+  splitUserName,
+  unnamedVhost,
+} from './authentication.ts';
 import { MqttError, protocolError } from './mqtt-errors.ts';
 import { SCRAM_METHOD, ScramExchange } from './scram.ts';
 import type { MqttSettings } from './settings.ts';
@@ -23,7 +29,7 @@ const BEARER_PREFIX = 'auth=Bearer ';
 export class EnhancedAuth {
   readonly method: string;
   readonly #broker: Broker;
-  readonly #settings: MqttSettings;
+  readonly #unnamedVhost: string;
   readonly #peer: PeerInfo;
   readonly #secret: Buffer;
   #exchange: ScramExchange | undefined;
@@ -45,7 +51,7 @@ export class EnhancedAuth {
     }
     this.method = method;
     this.#broker = broker;
-    this.#settings = settings;
+    this.#unnamedVhost = unnamedVhost(settings, peer);
     this.#peer = peer;
     this.#secret = secret;
     this.#exchange = undefined;
@@ -67,7 +73,7 @@ export class EnhancedAuth {
       done(REASON_BAD_USER_OR_PASSWORD);
       return;
     }
-    const [vhost] = splitUserName(username ?? '', this.#settings.defaultVhost);
+    const [vhost] = splitUserName(username ?? '', this.#unnamedVhost);
     this.#broker.access.authenticate('', token, (user) =>
       done(admit(this.#broker, this.#peer, user, vhost)),
     );
@@ -82,7 +88,7 @@ export class EnhancedAuth {
 
   /** Begins, or begins anew; returns the properties of AUTH 0x18. @throws MqttError 0x82 */
   begin(data: Buffer | undefined): PropertyValues {
-    const nameOf = (name: string): string => splitUserName(name, this.#settings.defaultVhost)[1];
+    const nameOf = (name: string): string => splitUserName(name, this.#unnamedVhost)[1];
     this.#exchange = new ScramExchange(this.#broker, this.#secret, data, nameOf);
     return { authMethod: SCRAM_METHOD, authData: this.#exchange.challenge };
   }
@@ -99,7 +105,7 @@ export class EnhancedAuth {
     this.expectMethod(packet);
     this.#exchange = undefined;
     const authData = exchange.finish(packet.authData);
-    const [vhost, name] = splitUserName(exchange.username, this.#settings.defaultVhost);
+    const [vhost, name] = splitUserName(exchange.username, this.#unnamedVhost);
     const login = admit(this.#broker, this.#peer, this.#broker.access.user(name), vhost);
     return { login, properties: { authMethod: SCRAM_METHOD, authData } };
   }

@@ -7,6 +7,10 @@ export interface MqttSettings {
   readonly version: string;
   /** Vhost of user names that name none (`vhost:user`). */
   readonly defaultVhost: string;
+  /** Before that one: by the port a client connected to, as text. */
+  readonly vhostsByPort: ReadonlyMap<string, string>;
+  /** Before that one: by the user name in its verified certificate. */
+  readonly vhostsByCertificate: ReadonlyMap<string, string>;
   /** User of clients that give no name; undefined: such clients are refused. */
   readonly anonymousUser: string | undefined;
   /** Bytes. Largest packet a client may send once it has logged in. */
@@ -46,6 +50,8 @@ export const DEFAULT_MQTT_SETTINGS: MqttSettings = {
   product: 'Tributary',
   version: '0',
   defaultVhost: '/',
+  vhostsByPort: new Map(),
+  vhostsByCertificate: new Map(),
   anonymousUser: undefined,
   maxPacketBytes: 16 * 1024 * 1024,
   receiveMaximum: 1_000,

@@ -10,6 +10,8 @@ export function mqttSettings(config: Config): MqttSettings {
     product: 'Tributary',
     version: readProductVersion(),
     defaultVhost: config.defaultVhost,
+    vhostsByPort: config.mqttPortVhosts,
+    vhostsByCertificate: config.mqttCertificateVhosts,
     anonymousUser: config.mqttAnonymousUser,
     disconnectsUnauthorized: config.mqttDisconnectUnauthorized,
     sessionExpirySecondsMax: expirySeconds === 0 ? Infinity : expirySeconds,

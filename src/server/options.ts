@@ -34,6 +34,7 @@ import {
   SWITCH,
   text,
 } from './option-types.ts';
+import { VHOSTS_BY_CERTIFICATE, VHOSTS_BY_PORT } from './vhost-map.ts';
 import { PUSH_OPTIONS } from './push-options.ts';
 
 /** Memory this process may use: the container's limit when there is one. */
@@ -248,6 +249,19 @@ export const OPTIONS = {
     optionalText('name'),
     '',
     'User that clients without a user name log in as. Without one they are refused.',
+  ),
+  'mqtt-port-vhosts': option(
+    'MQTT',
+    VHOSTS_BY_PORT,
+    'none',
+    'Virtual hosts of clients that name none, by the port they connect to. Otherwise it is ' +
+      '`default-vhost`.',
+  ),
+  'mqtt-certificate-vhosts': option(
+    'MQTT',
+    VHOSTS_BY_CERTIFICATE,
+    'none',
+    'The same by the user name in their verified certificate; it comes before the port.',
   ),
   'mqtt-disconnect-unauthorized': option(
     'MQTT',

@@ -94,6 +94,32 @@ describe('login', () => {
     }
   });
 
+  test('who names no vhost has the one of its certificate, its port, or the default', async () => {
+    const harness = await Harness.open({
+      vhostsByCertificate: new Map([['guest', 'plant']]),
+      vhostsByPort: new Map([['1999', 'yard']]),
+    });
+    const { broker } = harness.fixture;
+    const all = { configure: '.*', write: '.*', read: '.*' };
+    for (const name of ['plant', 'yard']) {
+      broker.addVHost(name);
+      broker.access.setPermission('guest', name, all);
+    }
+    const login = { username: 'guest', password: Buffer.from('guest') };
+    const named = { ...login, username: '/:guest' };
+    for (const [id, fields, peer, vhost] of [
+      ['certificate', {}, { localPort: 1999 }, 'plant'],
+      ['port', login, { certificateSubject: undefined, localPort: 1999 }, 'yard'],
+      ['named', named, { localPort: 1999 }, '/'],
+      ['other', login, { certificateSubject: undefined, localPort: 1883 }, '/'],
+    ] as const) {
+      const client = await harness.connect(id, fields, peer as never);
+      expect(client.connack!.reasonCode, id).toBe(0);
+      const found = [...broker.vhosts()].filter(({ sessions }) => sessions.find(id) !== undefined);
+      expect(found.map(({ name }) => name)).toEqual([vhost]);
+    }
+  });
+
   test('refuses wrong passwords, unknown vhosts and nobody', async () => {
     const harness = await Harness.open();
     const refusals = [
