@@ -162,7 +162,7 @@ describe('a push over HTTP', () => {
     expect(plain.pushes).toEqual([]);
   });
 
-  test('is repeated after any status but 2xx, with the same id, and holds up the next', async () => {
+  test('is repeated after any status but 2xx, with the same id, in order', async () => {
     const cmq = client();
     const receiver = await receive([500, 302, 204]);
     const names = await subscribe(cmq, receiver.url, { notifyContentFormat: 'SIMPLIFIED' });

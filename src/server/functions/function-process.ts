@@ -103,7 +103,7 @@ export class FunctionProcess {
     this.#cause = undefined;
     const heapMegabytes = Math.max(1, Math.floor(limits.memoryBytes / (1024 * 1024)));
     const flags = [`--max-old-space-size=${heapMegabytes}`, '--eval', FUNCTION_PROGRAM];
-    this.#child = spawn(process.execPath, [...flags, '--', file.path], {
+    this.#child = spawn(process.execPath, [...flags, '--', file.path, String(process.pid)], {
       stdio: ['pipe', 'pipe', 'pipe', 'pipe'],
       env: {},
       // A group of its own: what the function starts ends with it, and Ctrl+C is the gateway's.

@@ -5,16 +5,17 @@
  *     stdin   one line of JSON per call: { id, event, context }
  *     fd 3    one line of JSON per call: { id, isOk, detail, isBroken }
  *
- * A thread of its own watches whether the gateway still lives: a function that never returns would
- * not see its input end. It kills the whole group, which is this process and what it started.
+ * Its arguments are the module's path and the id of the gateway's process. A thread of its own
+ * watches whether that still lives: a function that never returns would not see its input end. It
+ * kills the whole group, which is this process and what it started.
  */
 
 /** Characters of an error that are reported. */
 const DETAIL_CHARS_MAX = 200;
 
 const WATCHDOG = `
-const parent = process.ppid;
-setInterval(() => { if (process.ppid !== parent) process.kill(0, 'SIGKILL'); }, 1000);
+const { workerData: gateway } = require('node:worker_threads');
+setInterval(() => { if (process.ppid !== gateway) process.kill(0, 'SIGKILL'); }, 1000);
 `;
 
 export const FUNCTION_PROGRAM = `
@@ -25,7 +26,8 @@ const { Worker } = require('node:worker_threads');
 
 // Where memory runs out, the kernel is to choose this process and not the gateway.
 try { writeFileSync('/proc/self/oom_score_adj', '1000'); } catch {}
-new Worker(${JSON.stringify(WATCHDOG)}, { eval: true, env: {} }).unref();
+const workerData = Number(process.argv[2]);
+new Worker(${JSON.stringify(WATCHDOG)}, { eval: true, env: {}, workerData }).unref();
 
 const loading = import(pathToFileURL(process.argv[1]).href).then((loaded) => {
   for (const place of [loaded, loaded.default ?? {}]) {
