@@ -1,12 +1,14 @@
 /** AUTH: SCRAM-SHA-256 and tokens, once and again; rights with the names of user and client. */
 import { generateKeyPairSync } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import amqp from 'amqplib';
 import { SignJWT } from 'jose';
-import { afterAll, expect } from 'vitest';
+import { afterAll, describe, expect } from 'vitest';
 import { writeDefinitions } from '../support/definitions.ts';
-import type { MqttConnection } from '../support/mqtt-client.ts';
+import { MqttConnection } from '../support/mqtt-client.ts';
 import { type MqttContext, useMqtt } from '../support/mqtt-test.ts';
 import {
   AUTH,
@@ -17,6 +19,7 @@ import {
   connectPacket,
   publishPacket,
 } from '../support/mqtt-wire.ts';
+import { ServerProcess } from '../support/server-process.ts';
 import { ScramClient } from '../support/scram-client.ts';
 
 const SCRAM = 'SCRAM-SHA-256';
@@ -28,11 +31,13 @@ const AGAIN = 0x19;
 const all = { vhost: '/', configure: '.*', write: '.*', read: '.*' };
 const onTopics = { vhost: '/', exchange: 'amq.topic' };
 const definitions = writeDefinitions({
+  vhosts: [{ name: '/' }, { name: 'yard' }],
   users: [
     { name: 'ann', password: 'ann-secret', tags: '' },
     { name: 'b.b', password: 'b-secret', tags: '' },
   ],
   permissions: [
+    { user: 'guest', ...all, vhost: 'yard' },
     { user: 'ann', ...all },
     { user: 'b.b', ...all },
   ],
@@ -283,3 +288,50 @@ specTest(
     await watching.silent(200);
   },
 );
+
+describe('vhosts', () => {
+  specTest(
+    {
+      section: 'vhosts',
+      rule: 'by port, unless the user name has one',
+      needsServer: true,
+    },
+    async (t) => {
+      const port = await freePort();
+      const server = await ServerProcess.start({
+        args: [
+          ...['--load-definitions', definitions.file, '--mqtt-port', String(port)],
+          ...['--mqtt-port-vhosts', `${port}=yard`],
+        ],
+      });
+      const url = `mqtt://guest:guest@127.0.0.1:${port}`;
+      const clients = [await MqttConnection.dial(url), await MqttConnection.dial(url)];
+      try {
+        const [mapped, named] = clients as [MqttConnection, MqttConnection];
+        await mapped.login(url, { clientId: t.name('c') });
+        await named.login(url, { clientId: t.name('c'), user: '/:guest' });
+        await mapped.subscribe('#');
+        await named.subscribe('#');
+        const connection = await amqp.connect(`${server.url}/yard`);
+        const channel = await connection.createChannel();
+        channel.publish('amq.topic', 'a.b', Buffer.from('in the yard'));
+        expect((await mapped.message()).payload.toString()).toBe('in the yard');
+        await named.publish('a/c', 'elsewhere');
+        expect((await named.message()).topic).toBe('a/c');
+        await mapped.silent(100);
+        await connection.close();
+      } finally {
+        for (const client of clients) client.destroy();
+        await server.dispose();
+      }
+    },
+  );
+});
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
