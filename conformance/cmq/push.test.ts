@@ -320,9 +320,10 @@ describe('a function of the directory', () => {
     await eventually(async () => !isAlive(), 'the end of the function');
     write('spin', '');
     await server().restart();
+    const again = client();
     await eventually(
       async () => {
-        const reply = await cmq.ok('GetSubscriptionAttributes', { ...names });
+        const reply = await again.ok('GetSubscriptionAttributes', { ...names });
         return reply['msgCount'] === 0;
       },
       'the message again',
