@@ -9,11 +9,23 @@ import type { Subscription, SubscriptionOptions } from '../../../src/engine/topi
 import type { FilterType, Topic, TopicOptions } from '../../../src/engine/topic/topic.ts';
 import type { Topics } from '../../../src/engine/topic/topics.ts';
 import { MemoryDisk } from '../../../src/store/memory-disk.ts';
+import { MemoryStore } from '../../../src/store/memory-store.ts';
+import type { Scheduler } from '../../../src/store/scheduler.ts';
 import { bodyOf, EngineFixture, type PublishOptions } from '../../support/engine-fixture.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 
 /** Turns after which commits and reads have come back. */
 const TURNS_TO_SETTLE = 5;
+
+/** No commit waits for company: what is due now is done after a few turns of the event loop. */
+const SCHEDULER: Scheduler = {
+  after: (_delayMs, task) => {
+    setImmediate(task);
+    return () => {};
+  },
+  soon: (task) => void setImmediate(task),
+  nowMs: () => Infinity,
+};
 
 /** One attempt as it was made. */
 export interface Made {
@@ -62,6 +74,11 @@ export class ScriptedTransport implements PushTransport {
     };
   }
 
+  /** The process is gone: nobody waits for answers any more. */
+  forget(): void {
+    this.#pending = [];
+  }
+
   /** Answers what has been attempted; false when there was nothing. */
   flush(): boolean {
     const pending = this.#pending;
@@ -90,7 +107,8 @@ export class TopicFixture {
     clock = new FakeClock(),
     transport = new ScriptedTransport(clock),
   ): Promise<TopicFixture> {
-    return new TopicFixture(await EngineFixture.open({ disk, clock }), disk, transport);
+    const store = new MemoryStore({ clock, disk, scheduler: SCHEDULER });
+    return new TopicFixture(await EngineFixture.open({ store, clock }), disk, transport);
   }
 
   /** The same disk under a new process; the old one just stops. */
@@ -100,6 +118,12 @@ export class TopicFixture {
     const { ticket } = store;
     store.commit(false);
     while (store.committedTicket < ticket) await new Promise((resolve) => setImmediate(resolve));
+    return TopicFixture.open(this.disk, this.engine.clock, this.transport);
+  }
+
+  /** The same disk as it is, whatever was not committed yet. */
+  async crash(): Promise<TopicFixture> {
+    this.transport.forget();
     return TopicFixture.open(this.disk, this.engine.clock, this.transport);
   }
 
