@@ -159,8 +159,7 @@ class Acceptor implements CmqAcceptor {
       this.#serveV3(incoming, response);
       return;
     }
-    const isGet = incoming.method === 'GET';
-    const form = parseForm(isGet ? incoming.query : incoming.body.toString('utf8'));
+    const form = parseForm(formText(incoming));
     if (form === undefined) {
       const failure = parameterFailure('REQUEST_UNPARSABLE', 'request');
       this.#refuse(incoming, response, failure);
@@ -348,17 +347,23 @@ function unserved(spec: ActionSpec, name = spec.name): CmqFailure {
 }
 
 /** @throws CmqFailure REQUEST_UNPARSABLE */
-function sourceOf({ method, query, headers, body }: Incoming): ParameterSource {
+function sourceOf(incoming: Incoming): ParameterSource {
+  const { method, headers, body } = incoming;
   const isJson = headers['content-type']?.toLowerCase().includes('json') === true;
   if (method === 'POST' && isJson) {
     const object = parseObject(body);
     if (object === undefined) throw parameterFailure('REQUEST_UNPARSABLE', 'request');
     return new ObjectSource(object);
   }
-  const form = parseForm(method === 'GET' ? query : body.toString('utf8'));
+  const form = parseForm(formText(incoming));
   if (form === undefined) throw parameterFailure('REQUEST_UNPARSABLE', 'request');
   if (form.repeated !== undefined) throw parameterFailure('PARAMETER_REPEATED', form.repeated);
   return new FormSource(form);
+}
+
+/** The body of a POST; its query when there is no body. */
+function formText({ query, body }: Incoming): string {
+  return body.length === 0 ? query : body.toString('utf8');
 }
 
 function parseObject(body: Buffer): object | undefined {

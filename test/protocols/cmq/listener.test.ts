@@ -111,6 +111,12 @@ describe('API 2.0', () => {
     expect(codeOf(answer)).toBe('0');
   });
 
+  test('a POST without a body has its parameters in the query', async () => {
+    const harness = await start();
+    const text = harness.signed({ Action: 'DeleteQueue', queueName });
+    expect(codeOf(await harness.send('POST', `${PATH}?${text}`))).toBe('0');
+  });
+
   test('clientRequestId comes back as the number it is', async () => {
     const harness = await start();
     const ask = (clientRequestId: string) =>
