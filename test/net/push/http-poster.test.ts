@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { createServer } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { Socket } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
@@ -10,6 +11,7 @@ import {
   HEADERS,
   listen,
   serve,
+  serveRaw,
   TableResolver,
   until,
 } from './poster-fixture.ts';
@@ -157,6 +159,19 @@ describe('https', () => {
     expect(await post(`https://localhost:${port}/`)).toMatchObject({ isOk: false, reason: 'tls' });
   });
 
+  test('has its time limit during the handshake too', async () => {
+    let isAsked = false;
+    const url = await serveRaw(() => {
+      isAsked = true;
+    });
+    const { poster, timers, post } = createPoster();
+    const result = post(url.replace('http:', 'https:'));
+    await until(() => isAsked);
+    timers.advance(15_000);
+    expect(await result).toMatchObject({ isOk: false, reason: 'timeout' });
+    await until(() => poster.attemptCount === 0);
+  });
+
   test('is not spoken to a server without it', async () => {
     const url = await serve((_request, response) => response.end());
     const result = await createPoster().post(url.replace('http:', 'https:'));
@@ -206,6 +221,24 @@ describe('bounds', () => {
     }
     await until(() => slow.waiting.length === 2);
     expect(madeCount).toBe(2);
+  });
+
+  test('idle connections are few, however many hosts there are', async () => {
+    const server = createServer((request, response) => {
+      request.resume();
+      response.end();
+    });
+    // All of 127.0.0.0/8 is this machine.
+    const port = await listen(server, '0.0.0.0');
+    const { poster, post } = createPoster({ concurrencyMax: 2 });
+    for (let host = 1; host <= 6; host += 1) {
+      expect(await post(`http://127.0.0.${host}:${port}/`)).toMatchObject({ isOk: true });
+    }
+    await until(() => poster.attemptCount === 0);
+    const count = () =>
+      new Promise<number>((resolve) => server.getConnections((_, n) => resolve(n)));
+    while ((await count()) > 2) await new Promise((resolve) => setImmediate(resolve));
+    expect(await count()).toBe(2);
   });
 
   test('the time limit does not count the wait for a slot', async () => {
