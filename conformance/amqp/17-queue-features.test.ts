@@ -600,6 +600,40 @@ specTest(
   },
 );
 
+specTest(
+  { section: 'x-acquired-count', rule: 'quorum: every redelivery counts, whatever the reason' },
+  async (t) => {
+    const setup = await t.channel();
+    const queue = await setup.queue(t.name(), {
+      durable: true,
+      arguments: { 'x-queue-type': 'quorum' },
+    });
+    setup.publish('', queue, 'x', { deliveryMode: 2, headers: { 'x-acquired-count': 9 } });
+    const counts: unknown[] = [];
+    const take = async (channel: WireChannel): Promise<number> => {
+      const { headers, tag } = await channel.getSoon(queue, false);
+      counts.push([headers['x-acquired-count'], headers['x-delivery-count']]);
+      return tag;
+    };
+    const channel = await t.channel();
+    channel.nack(await take(channel));
+    channel.reject(await take(channel), true);
+    await take(channel);
+    await channel.call('basic.recover', { requeue: true });
+    await take(channel);
+    await channel.close();
+    await take(setup);
+    expect(counts).toEqual([
+      [9, undefined],
+      [1, undefined],
+      [2, 1],
+      [3, 1],
+      [4, 2],
+    ]);
+    await setup.call('queue.delete', { queue });
+  },
+);
+
 specTest({ section: 'x-delivery-limit', rule: 'a lost consumer counts' }, async (t) => {
   const setup = await t.channel();
   const queue = await setup.queue(t.name(), {

@@ -17,6 +17,7 @@ export function amqpSettings(config: Config): AmqpSettings {
     mechanisms: config.authMechanisms,
     loopbackUsers: config.loopbackUsers,
     anonymousUser: config.anonymousUser,
+    consumerTimeoutMs: config.consumerTimeout,
     handshakeTimeoutMs: config.handshakeTimeout,
     closeTimeoutMs: config.shutdownTimeout,
   };

@@ -9,6 +9,7 @@
 import { totalmem } from 'node:os';
 import {
   CHANNEL_COUNT_MAX,
+  CONSUMER_TIMEOUT_MS_DEFAULT,
   FRAME_BYTES_DEFAULT,
   FRAME_BYTES_MIN,
   HANDSHAKE_MS_MAX,
@@ -243,6 +244,13 @@ export const OPTIONS = {
     duration(100, 600_000),
     `${HANDSHAKE_MS_MAX / 1000}s`,
     'Time a client has from connect to login.',
+  ),
+  'consumer-timeout': option(
+    'AMQP',
+    duration(0, 31_536_000_000),
+    `${CONSUMER_TIMEOUT_MS_DEFAULT / 1000}s`,
+    'Time to settle a delivery of a quorum queue, where neither the queue (`x-consumer-timeout`) ' +
+      'nor the consumer says; then it goes back and the consumer is cancelled.',
   ),
   'mqtt-anonymous-user': option(
     'MQTT',

@@ -48,6 +48,7 @@ const SPECIAL = [
   'ssl_options.versions.*',
   'vm_memory_high_watermark.relative',
   'handshake_timeout',
+  'consumer_timeout',
   'loopback_users',
   'loopback_users.*',
   'auth_mechanisms.*',
@@ -146,6 +147,9 @@ class Reader {
         return true;
       case 'handshake_timeout':
         this.values.set('handshake-timeout', `${value}ms`);
+        return true;
+      case 'consumer_timeout':
+        this.values.set('consumer-timeout', `${value}ms`);
         return true;
       case 'log.level':
       case 'log.console.level':

@@ -185,6 +185,7 @@ max_message_size = 1048576
 disk_free_limit.absolute = 1GB
 vm_memory_high_watermark.relative = 0.5
 handshake_timeout = 5000
+consumer_timeout = 3600000
 auth_mechanisms.1 = PLAIN
 auth_mechanisms.2 = EXTERNAL
 log.level = warning
@@ -211,6 +212,7 @@ log.level = warning
       maxMessageSize: 1_048_576,
       diskFreeLimit: 1_000_000_000,
       handshakeTimeout: 5_000,
+      consumerTimeout: 3_600_000,
       authMechanisms: ['PLAIN', 'EXTERNAL'],
       logLevel: 'warn',
     });
