@@ -108,7 +108,8 @@ export class CmqQueues {
   /** Makes a queue. @throws BrokerError 403; CmqQueueError */
   create(actor: Actor, name: string, creation: QueueCreation = {}): QueueAndTicket {
     this.#authorize(actor, 'configure', name);
-    if (!NAME_PATTERN.test(name)) throw new CmqQueueError('name', `'${name}' is no queue name`);
+    if (!NAME_PATTERN.test(name) || isInternal(name))
+      throw new CmqQueueError('name', `'${name}' is no queue name`);
     if (this.#names.isTaken(name)) throw new CmqQueueError('exists', `queue '${name}' exists`);
     if (this.count >= (creation.queuesMax ?? Infinity)) {
       throw new CmqQueueError('quota', `there are ${this.count} queues already`);
@@ -356,7 +357,11 @@ export function queueIdOf(queue: Queue): string {
 
 function isUsable(queue: Queue): queue is ClassicQueue {
   if (!(queue instanceof ClassicQueue) || !queue.isDurable || queue.isExclusive) return false;
-  return !INTERNAL_PREFIXES.some((prefix) => queue.name.startsWith(prefix));
+  return !isInternal(queue.name);
+}
+
+function isInternal(name: string): boolean {
+  return INTERNAL_PREFIXES.some((prefix) => name.startsWith(prefix));
 }
 
 function refuseBinding(text: string): never {

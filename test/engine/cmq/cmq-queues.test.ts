@@ -12,10 +12,17 @@ describe('CMQ queues of a vhost', () => {
     engine.queue('stream', { 'x-queue-type': 'stream' });
     engine.queue('exclusive', {}, { exclusive: true });
     engine.queue('transient', {}, { durable: false });
-    engine.queue('cmq.push.topic.subscription');
+    engine.broker.queuesOf(engine.vhost).define('cmq.push.topic.subscription', {
+      durable: true,
+      autoDelete: false,
+      arguments: new Map(),
+    });
     engine.queue('mqtt-subscription-device');
     const names = queues.list(engine.actor).map(({ name }) => name);
     expect(names).toEqual(['amqp.queue', 'cmq', 'quorum']);
+    for (const name of ['mqtt-share-x', 'mqtt-subscription-x']) {
+      expect(() => queues.create(engine.actor, name)).toThrow('no queue name');
+    }
   });
 
   test('10,000 are made in a row', async () => {
