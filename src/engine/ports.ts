@@ -28,8 +28,11 @@ export interface RecoveredQueue {
    * The value last passed to `mark`.
    */
   readonly deliveredBelow: number;
-  /** Entries with a time of their own (`Entry.notBeforeMs`, wall ms): a due time, or an age. */
-  readonly delayed: readonly { readonly sequence: number; readonly notBeforeMs: number }[];
+  /**
+   * Entries with a time of their own (`Entry.notBeforeMs`, wall ms): a due time, or an age. There
+   * may be a million: to be walked once, before anything in the queue changes.
+   */
+  readonly delayed: Iterable<{ readonly sequence: number; readonly notBeforeMs: number }>;
   /** Entries leased by handle until that time (wall ms), past ones included, by sequence. */
   readonly leased: readonly { readonly sequence: number; readonly leaseUntilMs: number }[];
 }

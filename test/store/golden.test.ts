@@ -90,7 +90,8 @@ it.each(MIGRATIONS.map((_, i) => i + 1))('schema %i opens', async (version) => {
   expect(recovery.definitions).toEqual([
     { kind: 'queue', key: 'orders', value: '{"durable":true}' },
   ]);
-  expect(recovery.queues.get(QUEUE)).toEqual({
+  const found = recovery.queues.get(QUEUE)!;
+  expect({ ...found, delayed: [...found.delayed] }).toEqual({
     nextSequence: 12,
     liveCount: 7,
     liveBodyBytes: 70_000 + 6 * 6,

@@ -95,7 +95,7 @@ export function describeStoreContract(name: string, makeHarness: () => StoreHarn
         expect(queue.firstSequence).toBe(1);
         expect(queue.nextSequence).toBe(21);
         expect(queue.deliveredBelow).toBe(0);
-        expect(queue.delayed).toEqual([]);
+        expect([...queue.delayed]).toEqual([]);
         expect(queue.liveBodyBytes).toBe(9 * 6 + 11 * 7);
         expect(sequencesOf(await readAll(store, QUEUE))).toEqual(
           Array.from({ length: 20 }, (_, i) => i + 1),
@@ -131,7 +131,8 @@ export function describeStoreContract(name: string, makeHarness: () => StoreHarn
         for (const entry of await readAll(store, QUEUE)) store.settle(QUEUE, entry);
         await commit(store);
         await open();
-        expect(recovery.queues.get(QUEUE)).toEqual({
+        const found = recovery.queues.get(QUEUE)!;
+        expect({ ...found, delayed: [...found.delayed] }).toEqual({
           nextSequence: 13,
           liveCount: 0,
           liveBodyBytes: 0,

@@ -119,7 +119,7 @@ export class TimedEntries {
     for (const { sequence, notBeforeMs } of recovered.delayed) {
       this.#order.push(notBeforeMs, sequence);
     }
-    this.#count = recovered.delayed.length;
+    this.#count = this.#order.length;
   }
 
   /** Stores `message` under time `atMs`. */

@@ -6,7 +6,8 @@
  * more than its parsing. The journal index is updated to match.
  */
 import { assert } from '../../base/assert.ts';
-import type { EntryState, QueueIndex } from './queue-index.ts';
+import { type EntryStates, NO_STATE } from './entry-states.ts';
+import type { QueueIndex } from './queue-index.ts';
 import type { JournalIndex } from './journal-index.ts';
 import type { JournalRow } from './journal-row.ts';
 
@@ -111,13 +112,13 @@ function saveStates(
 ): void {
   const asOf = index.nextRowId - 1;
   const values: string[] = [];
-  for (const state of index.stateFacts) {
-    if (state.rowId > maxId) break;
-    if (!ids.has(state.rowId)) continue;
-    values.push(stateValues(state, asOf));
-    state.rowId = 0;
-    state.isCheckpointed = true;
-    index.stateFacts.delete(state);
+  const { states } = index;
+  for (let slot = states.oldestFact, next = slot; slot !== NO_STATE; slot = next) {
+    next = states.factAfter(slot);
+    if (states.rowIdOf(slot) > maxId) break;
+    if (!ids.has(states.rowIdOf(slot))) continue;
+    values.push(stateValues(states, slot, asOf));
+    states.checkpointed(slot);
   }
   insertInto('entry_state', values, out);
 }
@@ -145,11 +146,12 @@ function forgetStaleStates(index: JournalIndex, out: string[]): void {
   index.staleStates = [];
 }
 
-function stateValues(state: EntryState, asOf: number): string {
+function stateValues(states: EntryStates, slot: number, asOf: number): string {
   const instant = (value: number): string =>
     Number.isFinite(value) ? String(Math.max(0, Math.ceil(value))) : 'NULL';
+  const state = states.fieldsOf(slot);
   return (
-    `(${state.queue.id},${state.sequence},${asOf},${state.receiveCount},` +
+    `(${states.queueOf(slot).id},${states.sequenceOf(slot)},${asOf},${state.receiveCount},` +
     `${instant(state.notBeforeMs)},${instant(state.leaseUntilMs)},` +
     `${Math.floor(state.firstReceivedAtMs)},${instant(state.expiresAtMs)},` +
     `${state.isRedelivered ? 1 : 0})`

@@ -13,8 +13,8 @@
  * to the end when its fact is written anew, so the front always holds the oldest row ids.
  */
 import type { QueueId } from '../../engine/ports.ts';
-import type { StateFields } from './row-index.ts';
-import { type EntryState, QueueIndex } from './queue-index.ts';
+import { EntryStates } from './entry-states.ts';
+import { QueueIndex } from './queue-index.ts';
 import type { JournalRow, Run } from './journal-row.ts';
 
 /** A row with fewer bytes than this is thin, unless told otherwise: worth merging with others. */
@@ -30,8 +30,7 @@ export class JournalIndex {
   deadBytes: number;
   /** Rows with settlements since their last checkpoint, by ascending `dirtyFrom`. */
   readonly dirtyRows: Set<JournalRow>;
-  /** Entry states whose newest record is in a row, by ascending row id. */
-  readonly stateFacts: Set<EntryState>;
+  readonly states: EntryStates;
   readonly markFacts: Set<QueueIndex>;
   readonly sequenceFacts: Set<QueueIndex>;
   /** Dropped queues and the row that says so, ascending. */
@@ -58,7 +57,7 @@ export class JournalIndex {
     this.deadRows = [];
     this.deadBytes = 0;
     this.dirtyRows = new Set();
-    this.stateFacts = new Set();
+    this.states = new EntryStates();
     this.markFacts = new Set();
     this.sequenceFacts = new Set();
     this.dropFacts = [];
@@ -163,30 +162,8 @@ export class JournalIndex {
     this.queues.delete(queue.id);
     this.markFacts.delete(queue);
     this.sequenceFacts.delete(queue);
-    for (const state of queue.states?.values() ?? []) this.stateFacts.delete(state);
-    queue.states = undefined;
+    this.states.removeAll(queue);
     if (factRowId > 0) this.dropFacts.push({ queueId: queue.id, rowId: factRowId });
-  }
-
-  /** Sets the state of an entry; the fact is in row `factRowId`. */
-  setState(
-    queue: QueueIndex,
-    sequence: number,
-    fields: StateFields,
-    factRowId: number,
-  ): EntryState {
-    queue.states ??= new Map();
-    let state = queue.states.get(sequence);
-    if (state === undefined) {
-      state = { queue, sequence, rowId: 0, isCheckpointed: false, isBuffered: false, ...fields };
-      queue.states.set(sequence, state);
-    } else {
-      Object.assign(state, fields);
-    }
-    state.rowId = factRowId;
-    this.stateFacts.delete(state);
-    this.stateFacts.add(state);
-    return state;
   }
 
   /** Sets the mark; the fact is in row `factRowId`. */
@@ -215,7 +192,9 @@ export class JournalIndex {
     run.liveCount -= 1;
     this.liveCount -= 1;
     this.liveBytes -= row.entryBytes;
-    if (queue.states !== undefined) this.#forgetState(queue, sequence);
+    if (queue.states !== undefined && this.states.remove(queue, sequence)) {
+      this.staleStates.push(queue.id, sequence);
+    }
     if (row.liveCount === 0) {
       this.#countShape(row, -1);
       this.#buryRow(row);
@@ -239,13 +218,5 @@ export class JournalIndex {
     if (row.dirtyFrom !== 0) return;
     row.dirtyFrom = factRowId;
     this.dirtyRows.add(row);
-  }
-
-  #forgetState(queue: QueueIndex, sequence: number): void {
-    const state = queue.states?.get(sequence);
-    if (state === undefined) return;
-    queue.states?.delete(sequence);
-    this.stateFacts.delete(state);
-    if (state.isCheckpointed) this.staleStates.push(queue.id, sequence);
   }
 }

@@ -7,6 +7,7 @@
  */
 import { Entry, STORE_WRITTEN, type Message } from '../../engine/message.ts';
 import type { QueueId } from '../../engine/ports.ts';
+import { type EntryStates, NO_STATE } from './entry-states.ts';
 import type { JournalIndex } from './journal-index.ts';
 import type { Run } from './journal-row.ts';
 import type { LoadedRow, RowLoader } from './row-loader.ts';
@@ -207,7 +208,7 @@ export class Pager {
         }
         lastAt = recordAt;
       }
-      entries.push(makeEntry(queue, message, sequence, data.expiresAtMs(slot)));
+      entries.push(makeEntry(this.#index.states, queue, message, sequence, data.expiresAtMs(slot)));
     }
     return byteCount;
   }
@@ -264,6 +265,7 @@ function pickEntries(
 }
 
 function makeEntry(
+  states: EntryStates,
   queue: QueueIndex,
   message: Message,
   sequence: number,
@@ -271,13 +273,7 @@ function makeEntry(
 ): Entry {
   const entry = new Entry(message, sequence, expiresAtMs);
   entry.storeState = STORE_WRITTEN;
-  const state = queue.states?.get(sequence);
-  if (state === undefined) return entry;
-  entry.expiresAtMs = state.expiresAtMs;
-  entry.notBeforeMs = state.notBeforeMs;
-  entry.receiveCount = state.receiveCount;
-  entry.leaseUntilMs = state.leaseUntilMs;
-  entry.firstReceivedAtMs = state.firstReceivedAtMs;
-  entry.isRedelivered = state.isRedelivered;
-  return entry;
+  const slot = states.find(queue, sequence);
+  if (slot === NO_STATE) return entry;
+  return Object.assign(entry, states.fieldsOf(slot));
 }

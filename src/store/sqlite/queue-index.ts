@@ -5,20 +5,7 @@
  * runs leave at the head at once and elsewhere when they are half of the list.
  */
 import type { QueueId } from '../../engine/ports.ts';
-import type { StateFields } from './row-index.ts';
 import type { Run } from './journal-row.ts';
-
-/** State of an entry that differs from a fresh one's, and where the newest record of it lies. */
-export interface EntryState extends StateFields {
-  readonly queue: QueueIndex;
-  readonly sequence: number;
-  /** Row id of the newest state record; 0 when that is in table `entry_state`. */
-  rowId: number;
-  /** Table `entry_state` has a record for it. */
-  isCheckpointed: boolean;
-  /** Waits for the next commit. */
-  isBuffered: boolean;
-}
 
 export class QueueIndex {
   readonly id: QueueId;
@@ -34,7 +21,8 @@ export class QueueIndex {
   /** Row with the newest mark; 0 when table `queue_mark` has it. */
   markRowId: number;
   isDropped: boolean;
-  states: Map<number, EntryState> | undefined;
+  /** Slots of entry states (entry-states.ts) by sequence. */
+  states: Map<number, number> | undefined;
 
   /** Buffered settlements as pairs [first, end), in call order. */
   settled: number[];

@@ -126,7 +126,7 @@ export class JournalRecovery {
 
   #applyCheckpointedState(row: EntryStateRow): void {
     const index = this.#index;
-    const state = index.setState(
+    const slot = index.states.set(
       index.queue(row.queue_id),
       row.sequence,
       {
@@ -139,8 +139,7 @@ export class JournalRecovery {
       },
       0,
     );
-    state.isCheckpointed = true;
-    index.stateFacts.delete(state);
+    index.states.checkpointed(slot);
     let asOf = this.#statesAsOf.get(row.queue_id);
     if (asOf === undefined) {
       asOf = new Map();
@@ -224,7 +223,7 @@ export class JournalRecovery {
       },
       onState: (queueId, sequence, state) => {
         if ((this.#statesAsOf.get(queueId)?.get(sequence) ?? -1) >= row.id) return;
-        index.setState(index.queue(queueId), sequence, state, row.id);
+        index.states.set(index.queue(queueId), sequence, state, row.id);
       },
       onDrop: (queueId) => index.dropQueue(index.queue(queueId), row.id),
     });
@@ -243,14 +242,13 @@ export class JournalRecovery {
   /** Checkpointed states of entries that are gone: ignored, and deleted some time. */
   #dropStaleStates(): void {
     for (const queue of this.#index.queues.values()) {
-      for (const [sequence, state] of queue.states ?? []) {
+      for (const sequence of queue.states?.keys() ?? []) {
         const run = queue.find(sequence);
         if (run !== undefined && !run.row.isSettled(run.slotBase + (sequence - run.first))) {
           continue;
         }
-        queue.states?.delete(sequence);
-        this.#index.stateFacts.delete(state);
-        if (state.isCheckpointed) this.#index.staleStates.push(queue.id, sequence);
+        const { states, staleStates } = this.#index;
+        if (states.remove(queue, sequence)) staleStates.push(queue.id, sequence);
       }
     }
   }
@@ -275,11 +273,11 @@ export class JournalRecovery {
   async #describeQueues(): Promise<Map<QueueId, RecoveredQueue>> {
     const bytes = await this.#countBodyBytes();
     const queues = new Map<QueueId, RecoveredQueue>();
+    const { states } = this.#index;
     for (const queue of this.#index.queues.values()) {
-      const delayed: { sequence: number; notBeforeMs: number }[] = [];
       const leased: { sequence: number; leaseUntilMs: number }[] = [];
-      for (const [sequence, { notBeforeMs, leaseUntilMs }] of queue.states ?? []) {
-        if (notBeforeMs > 0) delayed.push({ sequence, notBeforeMs });
+      for (const [sequence, slot] of queue.states ?? []) {
+        const leaseUntilMs = states.leaseUntilMs(slot);
         if (leaseUntilMs !== Infinity) leased.push({ sequence, leaseUntilMs });
       }
       const { nextSequence, deliveredBelow, liveCount } = queue;
@@ -290,7 +288,7 @@ export class JournalRecovery {
         liveBodyBytes: bytes.get(queue) ?? 0,
         firstSequence: first === Infinity ? nextSequence : first,
         deliveredBelow,
-        delayed,
+        delayed: { [Symbol.iterator]: () => states.delayedOf(queue) },
         leased: leased.toSorted((a, b) => a.sequence - b.sequence),
       });
     }

@@ -168,8 +168,9 @@ export class SqliteStore implements Store, CommitSink, PagerHost {
     if (queue === undefined || run === undefined) return;
     if (run.firstLive(entry.sequence) !== entry.sequence) return;
     const { nextRowId } = this.#index;
-    const state = this.#index.setState(queue, entry.sequence, stateFieldsOf(entry), nextRowId);
-    this.#buffer.state(state);
+    const { sequence } = entry;
+    const slot = this.#index.states.set(queue, sequence, stateFieldsOf(entry), nextRowId);
+    this.#buffer.state(queue, sequence, slot);
     this.#loop.touch();
   }
 

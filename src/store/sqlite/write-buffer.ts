@@ -6,7 +6,8 @@
  */
 import { type Entry, STORE_CANCELLED, STORE_PENDING, STORE_WRITTEN } from '../../engine/message.ts';
 import type { QueueId } from '../../engine/ports.ts';
-import type { EntryState, QueueIndex } from './queue-index.ts';
+import { NO_STATE } from './entry-states.ts';
+import type { QueueIndex } from './queue-index.ts';
 import type { JournalIndex } from './journal-index.ts';
 import type { BuiltRow, RowBuilder } from './row-builder.ts';
 import { type StateFields, writeDrop, writeMark, writeSettle, writeState } from './row-index.ts';
@@ -41,7 +42,9 @@ export class WriteBuffer {
   #survives: boolean[];
   /** Queues with buffered settlements or marks. */
   #listed: QueueIndex[];
-  #states: EntryState[];
+  /** Queue and sequence of each changed state. */
+  #stateQueues: QueueIndex[];
+  #stateSequences: number[];
   #drops: QueueId[];
   #definitions: Map<string, DefinitionChange>;
   #byteCount: number;
@@ -54,7 +57,8 @@ export class WriteBuffer {
     this.#queues = [];
     this.#survives = [];
     this.#listed = [];
-    this.#states = [];
+    this.#stateQueues = [];
+    this.#stateSequences = [];
     this.#drops = [];
     this.#definitions = new Map();
     this.#byteCount = 0;
@@ -117,10 +121,10 @@ export class WriteBuffer {
   }
 
   /** Notes a changed state; its values are read when the commit takes it. */
-  state(state: EntryState): void {
-    if (state.isBuffered) return;
-    state.isBuffered = true;
-    this.#states.push(state);
+  state(queue: QueueIndex, sequence: number, slot: number): void {
+    if (!this.#index.states.buffer(slot)) return;
+    this.#stateQueues.push(queue);
+    this.#stateSequences.push(sequence);
   }
 
   drop(queueId: QueueId): void {
@@ -154,21 +158,19 @@ export class WriteBuffer {
   take(commitMs: number, builder: (rowNumber: number) => RowBuilder): BuiltRow[] {
     this.#spareBufferedPuts();
     const built: BuiltRow[] = [];
-    const hasDeltas = this.#listed.length + this.#states.length + this.#drops.length > 0;
+    const hasDeltas = this.#listed.length + this.#stateQueues.length + this.#drops.length > 0;
     let at = 0;
     while (at < this.#entries.length || (built.length === 0 && hasDeltas)) {
       const target = builder(built.length);
       target.begin(commitMs);
       const rowId = this.#index.nextRowId;
-      const freshStates: EntryState[] = [];
+      const freshStates: number[] = [];
       at = this.#addEntries(target, at, rowId, freshStates);
       if (target.entryCount === 0 && !(built.length === 0 && hasDeltas)) break;
       this.#index.nextRowId += 1;
       const row = target.sealPuts(rowId);
       if (built.length === 0) this.#writeDeltas(target);
-      for (const state of freshStates) {
-        writeState(target.index, state.queue.id, state.sequence, state);
-      }
+      for (const slot of freshStates) this.#writeState(target, slot);
       const result = target.seal(row);
       this.#index.addRow(row);
       for (const { queue, run } of result.puts) this.#index.addRun(queue, run, rowId);
@@ -179,7 +181,7 @@ export class WriteBuffer {
   }
 
   /** Adds buffered entries from number `at` until the row is full; returns where it stopped. */
-  #addEntries(target: RowBuilder, at: number, rowId: number, freshStates: EntryState[]): number {
+  #addEntries(target: RowBuilder, at: number, rowId: number, freshStates: number[]): number {
     const entries = this.#entries;
     const nextBodyId = (): number => this.#nextBodyId++;
     let i = at;
@@ -200,7 +202,8 @@ export class WriteBuffer {
       entry.storeState = STORE_WRITTEN;
       target.add(queue, entry.sequence, message, this.#survives[i]!, entry.expiresAtMs, nextBodyId);
       if (isUnusual(entry)) {
-        freshStates.push(this.#index.setState(queue, entry.sequence, stateFieldsOf(entry), rowId));
+        const { states } = this.#index;
+        freshStates.push(states.set(queue, entry.sequence, stateFieldsOf(entry), rowId));
       }
     }
     return i;
@@ -216,13 +219,21 @@ export class WriteBuffer {
       }
       if (queue.isMarkBuffered) writeMark(index, queue.id, queue.deliveredBelow);
     }
-    for (const state of this.#states) {
-      state.isBuffered = false;
+    const { states } = this.#index;
+    for (const [at, queue] of this.#stateQueues.entries()) {
+      const slot = states.find(queue, this.#stateSequences[at]!);
       // Settled, or its queue dropped, since.
-      if (state.queue.states?.get(state.sequence) !== state) continue;
-      writeState(index, state.queue.id, state.sequence, state);
+      if (slot === NO_STATE) continue;
+      states.unbuffer(slot);
+      this.#writeState(target, slot);
     }
     for (const queueId of this.#drops) writeDrop(index, queueId);
+  }
+
+  #writeState(target: RowBuilder, slot: number): void {
+    const { states } = this.#index;
+    const { id } = states.queueOf(slot);
+    writeState(target.index, id, states.sequenceOf(slot), states.fieldsOf(slot));
   }
 
   /**
@@ -260,7 +271,8 @@ export class WriteBuffer {
       queue.isListed = false;
     }
     this.#listed = [];
-    this.#states = [];
+    this.#stateQueues = [];
+    this.#stateSequences = [];
     this.#drops = [];
     this.#byteCount = 0;
   }

@@ -1,0 +1,240 @@
+/**
+ * The states of entries that differ from a fresh one's: due times, leases, receive counts.
+ *
+ * There may be a million of them (delayed messages), and each CMQ receive makes one, so they lie in
+ * columns of numbers, 69 bytes a state, and are named by their slot. A queue maps sequences to
+ * slots. Slots are used again; a slot is good until the next state is removed.
+ *
+ * A state is a fact of the row with its newest record, and such states form a list, by ascending
+ * row id: what is set goes to its end.
+ */
+import type { QueueIndex } from './queue-index.ts';
+import type { StateFields } from './row-index.ts';
+
+const FIRST_CAPACITY = 64;
+
+/** No slot. */
+export const NO_STATE = -1;
+
+const IS_REDELIVERED = 1;
+/** Table `entry_state` has a record for it. */
+const IS_CHECKPOINTED = 2;
+/** Waits for the next commit. */
+const IS_BUFFERED = 4;
+
+export class EntryStates {
+  readonly #queues: (QueueIndex | undefined)[];
+  #sequences: Float64Array;
+  /** Row of the newest record; 0 when that is in table `entry_state` only. */
+  #rowIds: Float64Array;
+  #notBeforeMs: Float64Array;
+  #leaseUntilMs: Float64Array;
+  #firstReceivedAtMs: Float64Array;
+  #expiresAtMs: Float64Array;
+  #receiveCounts: Float64Array;
+  #flags: Uint8Array;
+  /** Neighbours in the list of facts. */
+  #older: Int32Array;
+  /** ... or, of a free slot, the next free one. */
+  #newer: Int32Array;
+  #capacity: number;
+  #free: number;
+  #oldest: number;
+  #newest: number;
+
+  constructor() {
+    this.#queues = [];
+    this.#sequences = new Float64Array(0);
+    this.#rowIds = new Float64Array(0);
+    this.#notBeforeMs = new Float64Array(0);
+    this.#leaseUntilMs = new Float64Array(0);
+    this.#firstReceivedAtMs = new Float64Array(0);
+    this.#expiresAtMs = new Float64Array(0);
+    this.#receiveCounts = new Float64Array(0);
+    this.#flags = new Uint8Array(0);
+    this.#older = new Int32Array(0);
+    this.#newer = new Int32Array(0);
+    this.#capacity = 0;
+    this.#free = NO_STATE;
+    this.#oldest = NO_STATE;
+    this.#newest = NO_STATE;
+  }
+
+  /** The state of an entry; NO_STATE when it is a fresh one's. */
+  find(queue: QueueIndex, sequence: number): number {
+    return queue.states?.get(sequence) ?? NO_STATE;
+  }
+
+  /** Sets a state whose record is in row `rowId`; in none when that is 0. */
+  set(queue: QueueIndex, sequence: number, fields: StateFields, rowId: number): number {
+    let slot = this.find(queue, sequence);
+    if (slot === NO_STATE) slot = this.#add(queue, sequence);
+    else this.#unlink(slot);
+    this.#notBeforeMs[slot] = fields.notBeforeMs;
+    this.#leaseUntilMs[slot] = fields.leaseUntilMs;
+    this.#firstReceivedAtMs[slot] = fields.firstReceivedAtMs;
+    this.#expiresAtMs[slot] = fields.expiresAtMs;
+    this.#receiveCounts[slot] = fields.receiveCount;
+    this.#setFlag(slot, IS_REDELIVERED, fields.isRedelivered);
+    this.#rowIds[slot] = rowId;
+    if (rowId > 0) this.#append(slot);
+    return slot;
+  }
+
+  /** Forgets a state. Returns whether table `entry_state` has a record of it. */
+  remove(queue: QueueIndex, sequence: number): boolean {
+    const slot = this.find(queue, sequence);
+    if (slot === NO_STATE) return false;
+    queue.states?.delete(sequence);
+    const isCheckpointed = this.#hasFlag(slot, IS_CHECKPOINTED);
+    this.#unlink(slot);
+    this.#queues[slot] = undefined;
+    this.#newer[slot] = this.#free;
+    this.#free = slot;
+    return isCheckpointed;
+  }
+
+  /** Forgets the states of a queue. */
+  removeAll(queue: QueueIndex): void {
+    for (const sequence of [...(queue.states?.keys() ?? [])]) this.remove(queue, sequence);
+    queue.states = undefined;
+  }
+
+  fieldsOf(slot: number): StateFields {
+    return {
+      receiveCount: this.#receiveCounts[slot]!,
+      notBeforeMs: this.#notBeforeMs[slot]!,
+      leaseUntilMs: this.#leaseUntilMs[slot]!,
+      firstReceivedAtMs: this.#firstReceivedAtMs[slot]!,
+      expiresAtMs: this.#expiresAtMs[slot]!,
+      isRedelivered: this.#hasFlag(slot, IS_REDELIVERED),
+    };
+  }
+
+  /** The entries of a queue that have a due time, as they are when they are asked for. */
+  *delayedOf(queue: QueueIndex): Generator<{ sequence: number; notBeforeMs: number }> {
+    for (const [sequence, slot] of queue.states ?? []) {
+      const notBeforeMs = this.#notBeforeMs[slot]!;
+      if (notBeforeMs > 0) yield { sequence, notBeforeMs };
+    }
+  }
+
+  leaseUntilMs(slot: number): number {
+    return this.#leaseUntilMs[slot]!;
+  }
+
+  queueOf(slot: number): QueueIndex {
+    return this.#queues[slot]!;
+  }
+
+  sequenceOf(slot: number): number {
+    return this.#sequences[slot]!;
+  }
+
+  rowIdOf(slot: number): number {
+    return this.#rowIds[slot]!;
+  }
+
+  /** The fact with the lowest row id; NO_STATE without one. */
+  get oldestFact(): number {
+    return this.#oldest;
+  }
+
+  /** The fact after that one. */
+  factAfter(slot: number): number {
+    return this.#newer[slot]!;
+  }
+
+  /** The state is in table `entry_state` now, and a fact of no row. */
+  checkpointed(slot: number): void {
+    this.#unlink(slot);
+    this.#rowIds[slot] = 0;
+    this.#setFlag(slot, IS_CHECKPOINTED, true);
+  }
+
+  /** Notes that the state waits for a commit; false when it was noted before. */
+  buffer(slot: number): boolean {
+    if (this.#hasFlag(slot, IS_BUFFERED)) return false;
+    this.#setFlag(slot, IS_BUFFERED, true);
+    return true;
+  }
+
+  /** A commit takes it. */
+  unbuffer(slot: number): void {
+    this.#setFlag(slot, IS_BUFFERED, false);
+  }
+
+  #add(queue: QueueIndex, sequence: number): number {
+    if (this.#free === NO_STATE) this.#grow();
+    const slot = this.#free;
+    this.#free = this.#newer[slot]!;
+    this.#queues[slot] = queue;
+    this.#sequences[slot] = sequence;
+    this.#rowIds[slot] = 0;
+    this.#flags[slot] = 0;
+    queue.states ??= new Map();
+    queue.states.set(sequence, slot);
+    return slot;
+  }
+
+  #append(slot: number): void {
+    this.#older[slot] = this.#newest;
+    this.#newer[slot] = NO_STATE;
+    if (this.#newest === NO_STATE) this.#oldest = slot;
+    else this.#newer[this.#newest] = slot;
+    this.#newest = slot;
+  }
+
+  /** Takes a slot out of the list of facts, if it is there. */
+  #unlink(slot: number): void {
+    if (this.#rowIds[slot] === 0) return;
+    const older = this.#older[slot]!;
+    const newer = this.#newer[slot]!;
+    if (older === NO_STATE) this.#oldest = newer;
+    else this.#newer[older] = newer;
+    if (newer === NO_STATE) this.#newest = older;
+    else this.#older[newer] = older;
+    this.#rowIds[slot] = 0;
+  }
+
+  #hasFlag(slot: number, flag: number): boolean {
+    return (this.#flags[slot]! & flag) !== 0;
+  }
+
+  #setFlag(slot: number, flag: number, isSet: boolean): void {
+    if (isSet) this.#flags[slot]! |= flag;
+    else this.#flags[slot]! &= ~flag;
+  }
+
+  #grow(): void {
+    const from = this.#capacity;
+    const capacity = Math.max(FIRST_CAPACITY, 2 * from);
+    const grown = (column: Float64Array): Float64Array => {
+      const copy = new Float64Array(capacity);
+      copy.set(column);
+      return copy;
+    };
+    this.#sequences = grown(this.#sequences);
+    this.#rowIds = grown(this.#rowIds);
+    this.#notBeforeMs = grown(this.#notBeforeMs);
+    this.#leaseUntilMs = grown(this.#leaseUntilMs);
+    this.#firstReceivedAtMs = grown(this.#firstReceivedAtMs);
+    this.#expiresAtMs = grown(this.#expiresAtMs);
+    this.#receiveCounts = grown(this.#receiveCounts);
+    const links = (column: Int32Array): Int32Array => {
+      const copy = new Int32Array(capacity);
+      copy.set(column);
+      return copy;
+    };
+    this.#older = links(this.#older);
+    this.#newer = links(this.#newer);
+    const flags = new Uint8Array(capacity);
+    flags.set(this.#flags);
+    this.#flags = flags;
+    this.#capacity = capacity;
+    for (let slot = capacity - 1; slot >= from; slot -= 1) {
+      this.#newer[slot] = this.#free;
+      this.#free = slot;
+    }
+  }
+}
