@@ -38,6 +38,7 @@ const PAIRS_MAX = 1_000;
  */
 export function parseForm(text: string): Form | undefined {
   const form = new Form();
+  const decoder = new Decoder(text);
   let start = 0;
   while (start < text.length) {
     let end = text.indexOf('&', start);
@@ -46,8 +47,8 @@ export function parseForm(text: string): Form | undefined {
       if (form.names.length === PAIRS_MAX) return undefined;
       let equals = text.indexOf('=', start);
       if (equals < 0 || equals > end) equals = end;
-      const name = decode(text, start, equals);
-      const value = equals === end ? '' : decode(text, equals + 1, end);
+      const name = decoder.decode(start, equals);
+      const value = equals === end ? '' : decoder.decode(equals + 1, end);
       if (name === undefined || value === undefined) return undefined;
       form.add(name, value);
     }
@@ -56,24 +57,35 @@ export function parseForm(text: string): Form | undefined {
   return form;
 }
 
-const PERCENT = 0x25;
-const PLUS = 0x2b;
+/** Decodes parts of a text from its start to its end; parts without escapes are only cut out. */
+class Decoder {
+  readonly #text: string;
+  /** Where the next escape and the next plus are, not before the last part. */
+  #percentAt: number;
+  #plusAt: number;
 
-/** The text from `start` to `end`; looks for escapes before it pays for them. */
-function decode(text: string, start: number, end: number): string | undefined {
-  let hasPlus = false;
-  let hasPercent = false;
-  for (let at = start; at < end; at += 1) {
-    const unit = text.charCodeAt(at);
-    if (unit === PERCENT) hasPercent = true;
-    else if (unit === PLUS) hasPlus = true;
+  constructor(text: string) {
+    this.#text = text;
+    this.#percentAt = this.#next('%', 0);
+    this.#plusAt = this.#next('+', 0);
   }
-  let part = text.slice(start, end);
-  if (hasPlus) part = part.replaceAll('+', ' ');
-  if (!hasPercent) return part;
-  try {
-    return decodeURIComponent(part);
-  } catch {
-    return undefined;
+
+  /** Undefined for a broken escape. */
+  decode(start: number, end: number): string | undefined {
+    let part = this.#text.slice(start, end);
+    if (this.#plusAt < start) this.#plusAt = this.#next('+', start);
+    if (this.#plusAt < end) part = part.replaceAll('+', ' ');
+    if (this.#percentAt < start) this.#percentAt = this.#next('%', start);
+    if (this.#percentAt >= end) return part;
+    try {
+      return decodeURIComponent(part);
+    } catch {
+      return undefined;
+    }
+  }
+
+  #next(mark: string, from: number): number {
+    const at = this.#text.indexOf(mark, from);
+    return at < 0 ? Infinity : at;
   }
 }

@@ -59,18 +59,17 @@ function pairsToSign(method: string, form: Form): readonly string[] {
   return forms;
 }
 
+/** From here on the order of UTF-16 is not that of UTF-8. */
+const UNORDERED = /[\ud800-\uffff]/;
+
 /** Indexes in the order of the names' bytes; names are nearly always ASCII. */
 function sortedOrder(names: readonly string[]): readonly number[] {
   const order = names.map((_, index) => index);
-  return order.sort((a, b) => compareBytes(names[a]!, names[b]!));
-}
-
-function compareBytes(a: string, b: string): number {
-  if (a === b) return 0;
-  // UTF-16 and UTF-8 order agree below the surrogates.
-  const isPlain = !/[\ud800-\uffff]/.test(a) && !/[\ud800-\uffff]/.test(b);
-  if (isPlain) return a < b ? -1 : 1;
-  return Buffer.compare(Buffer.from(a), Buffer.from(b));
+  if (names.some((name) => UNORDERED.test(name))) {
+    const bytes = names.map((name) => Buffer.from(name));
+    return order.sort((a, b) => Buffer.compare(bytes[a]!, bytes[b]!));
+  }
+  return order.sort((a, b) => (names[a]! < names[b]! ? -1 : 1));
 }
 
 function joinPairs(
