@@ -4,6 +4,8 @@ import type { Clock } from '../../base/clock.ts';
 export interface CircuitLimits {
   /** Failures in a row that open a circuit. */
   readonly failuresMax: number;
+  /** Failures in a row that make an endpoint suspect: no more a chance one. */
+  readonly suspectFailures: number;
   /** Ms it stays open before one attempt may probe. */
   readonly openMs: number;
   /** Endpoints remembered at most; the one whose first failure is oldest is forgotten first. */
@@ -16,6 +18,7 @@ export interface CircuitLimits {
  */
 export const DEFAULT_CIRCUIT_LIMITS: CircuitLimits = {
   failuresMax: 5,
+  suspectFailures: 2,
   openMs: 5_000,
   endpointsMax: 10_000,
 };
@@ -26,6 +29,8 @@ interface Circuit {
   probeAtMs: number;
   isProbing: boolean;
 }
+
+const NEVER_FAILED = { failureCount: 0 };
 
 /**
  * One circuit per endpoint. Closed circuits that never failed take no memory.
@@ -49,6 +54,12 @@ export class CircuitBreaker {
     let count = 0;
     for (const circuit of this.#circuits.values()) count += Number(this.#isOpen(circuit));
     return count;
+  }
+
+  /** True for an endpoint that may cost its attempts their whole time. */
+  isSuspect(endpoint: string): boolean {
+    const { failureCount } = this.#circuits.get(endpoint) ?? NEVER_FAILED;
+    return failureCount >= this.#limits.suspectFailures;
   }
 
   /** True when an attempt may go. Each that goes ends in `succeeded`, `failed` or `abandoned`. */

@@ -112,7 +112,10 @@ export class HttpPoster {
       });
       return attempt;
     }
-    attempt.place = this.#gate.enter(this.#levelsOf(endpoint, order.tenant), () => {
+    const circuit = circuitOf(endpoint, order.tenant);
+    const isSuspect = this.#breaker.isSuspect(circuit);
+    const levels = this.#levelsOf(endpoint, order.tenant, isSuspect);
+    attempt.place = this.#gate.enter(levels, () => {
       attempt.defer(() => this.#run(endpoint, order, attempt));
     });
     return attempt;
@@ -135,18 +138,26 @@ export class HttpPoster {
     return refusal === undefined ? endpoint : postFailure('address', refusalText(refusal));
   }
 
-  #levelsOf({ key }: Endpoint, tenant: string): readonly SlotLevel[] {
-    const { concurrencyMax, endpointConcurrencyMax } = this.#options;
+  /**
+   * Suspects have slots among themselves that are a quarter of all: however many slow endpoints
+   * there are, once they are known as such the others have the rest.
+   */
+  #levelsOf({ key }: Endpoint, tenant: string, isSuspect: boolean): readonly SlotLevel[] {
+    const { concurrencyMax: max, endpointConcurrencyMax } = this.#options;
+    const suspect = [
+      { name: `suspects of ${tenant}`, max: Math.ceil(max / 8) },
+      { name: 'suspects', max: Math.ceil(max / 4) },
+    ];
     return [
       { name: `endpoint ${key}`, max: endpointConcurrencyMax },
-      { name: `tenant ${tenant}`, max: Math.ceil(concurrencyMax / 2) },
-      { name: 'all', max: concurrencyMax },
+      ...(isSuspect ? suspect : []),
+      { name: `tenant ${tenant}`, max: Math.ceil(max / 2) },
+      { name: 'all', max },
     ];
   }
 
   #run(endpoint: Endpoint, order: PostOrder, attempt: Attempt): void {
-    // What one tenant makes of an endpoint closes it to nobody else.
-    const circuit = `${order.tenant} ${endpoint.key}`;
+    const circuit = circuitOf(endpoint, order.tenant);
     if (!this.#breaker.tryEnter(circuit)) {
       attempt.tell(postFailure('circuit', 'endpoint is down, not tried'));
       attempt.end();
@@ -186,6 +197,11 @@ export class HttpPoster {
     } else if (result.reason === 'address') this.#breaker.abandoned(circuit);
     else this.#breaker.succeeded(circuit);
   }
+}
+
+/** What one tenant makes of an endpoint closes it to nobody else. */
+function circuitOf({ key }: Endpoint, tenant: string): string {
+  return `${tenant} ${key}`;
 }
 
 /** The state of one attempt: what must be undone when it ends, whoever ends it. */

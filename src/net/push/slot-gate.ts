@@ -1,11 +1,11 @@
 /**
  * Lets a bounded number of things run at a time: per endpoint, per tenant, in all. A thing takes
- * one slot after the other, in the order of its keys, and waits in the line of the first that is
+ * one slot after the other, in the order of its levels, and waits in the line of the first that is
  * full with those it already has. So a slow endpoint fills its own slots, then its own line, and
  * never the line of the total:
  *
- *     enter --> endpoint (8) --> tenant (half of all) --> all (256) --> run --> leave
- *                  | line           | line                 | line
+ *     enter --> endpoint --> (suspects) --> tenant --> all --> run --> leave
+ *                | line       | line         | line     | line
  *
  * All take slots in the same order, hence nobody waits for somebody who waits for him. Every step
  * is O(1) in the number of those that wait.

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { CircuitBreaker } from '../../../src/net/push/circuit-breaker.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 
-const LIMITS = { failuresMax: 3, openMs: 1_000, endpointsMax: 2 };
+const LIMITS = { failuresMax: 3, suspectFailures: 2, openMs: 1_000, endpointsMax: 2 };
 
 function open(): { clock: FakeClock; breaker: CircuitBreaker } {
   const clock = new FakeClock();
@@ -56,6 +56,17 @@ describe('CircuitBreaker', () => {
     expect(breaker.tryEnter('x')).toBe(true);
     breaker.abandoned('x');
     expect(breaker.tryEnter('x')).toBe(true);
+  });
+
+  test('suspects who failed more than once in a row', () => {
+    const breaker = new CircuitBreaker(new FakeClock(), LIMITS);
+    breaker.failed('x');
+    expect(breaker.isSuspect('x')).toBe(false);
+    breaker.failed('x');
+    expect(breaker.isSuspect('x')).toBe(true);
+    expect(breaker.isSuspect('y')).toBe(false);
+    breaker.succeeded('x');
+    expect(breaker.isSuspect('x')).toBe(false);
   });
 
   test('remembers a bounded number of endpoints', () => {

@@ -255,6 +255,37 @@ describe('bounds', () => {
     expect(await second).toMatchObject({ isOk: true });
   });
 
+  test('any number of slow endpoints leaves slots to others, once they are known', async () => {
+    const slow = await hold();
+    const fast = await serve((_request, response) => response.end());
+    const { poster, timers, post } = createPoster();
+    const urls = Array.from({ length: 20 }, (_, at) => `${slow.url}${at}`);
+    for (const round of [1, 2]) {
+      const results = urls.map((url) => post(url));
+      while (poster.attemptCount > 0) {
+        // The tenant's half of 16.
+        const running = Math.min(8, poster.attemptCount);
+        const asked = slow.waiting.length + running;
+        await until(() => slow.waiting.length === asked);
+        timers.advance(15_000);
+        const left = poster.attemptCount - running;
+        await until(() => poster.attemptCount === left);
+      }
+      for (const result of await Promise.all(results)) {
+        expect(result, `round ${round}`).toMatchObject({ reason: 'timeout' });
+      }
+    }
+    const before = slow.waiting.length;
+    const results = urls.map((url) => post(url));
+    await until(() => slow.waiting.length === before + 2);
+    for (let count = 0; count < 10; count += 1) {
+      expect(await post(fast)).toMatchObject({ isOk: true });
+    }
+    expect(slow.waiting).toHaveLength(before + 2);
+    poster.close();
+    expect(results).toHaveLength(20);
+  });
+
   test('an endpoint that is down is not tried by everyone; one probe finds it up', async () => {
     let requestCount = 0;
     let isUp = false;
