@@ -2,12 +2,13 @@
 # Runs unmodified CMQ clients against a gateway: run.sh [client...]
 #   CMQ_URL        the gateway, http://host:port; without it the built gateway is started here
 #   CMQ_SECRET_ID, CMQ_SECRET_KEY   a key that may do everything
+#   AMQP_URL       the same gateway, for the workers
 #   CLIENTS_LOG    directory for what the clients print beside their checks
 # One line per check, then 'N passed, N failed'. install.sh must have run.
 set -uo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 source "$CLIENTS_HOME/support/runner.sh"
-clients=(qcloudapi tencentcloud cmq-sdk cmq-sdk-specs python)
+clients=(qcloudapi tencentcloud cmq-sdk cmq-sdk-specs python workers)
 (($# > 0)) && clients=("$@")
 
 if [[ -z ${CMQ_URL:-} ]]; then
@@ -15,8 +16,9 @@ if [[ -z ${CMQ_URL:-} ]]; then
   export BROKER_ARGS="--host 127.0.0.1 --http-port 0 --load-definitions $REPOSITORY/conformance/support/cmq-definitions.json"
   start_broker
   CMQ_URL=http://127.0.0.1:$(port_of http)
+  AMQP_URL=amqp://guest:guest@127.0.0.1:$(port_of amqp)
 fi
-export CMQ_URL CMQ_SECRET_ID CMQ_SECRET_KEY
+export CMQ_PYTHON AMQP_URL CMQ_URL CMQ_SECRET_ID CMQ_SECRET_KEY
 
 command_of() {
   case $1 in
@@ -25,6 +27,7 @@ command_of() {
   cmq-sdk) command=(node --require "$CMQ_HOME/js/redirect.cjs" "$CMQ_HOME/js/cmq-sdk-checks.mjs") ;;
   cmq-sdk-specs) command=(bash "$CMQ_HOME/specs/run.sh"); limit=120 ;;
   python) command=("$CMQ_PYTHON" -W ignore "$CMQ_HOME/python/cmq_checks.py") ;;
+  workers) command=(node --no-deprecation "$CMQ_HOME/workers/master.mjs") ;;
   *) return 1 ;;
   esac
 }
