@@ -61,7 +61,7 @@ export const CMQ_OPTIONS = {
     'CMQ',
     integer(0, 10_000_000),
     '0',
-    'Sends to one queue in a second, and a tenth more receives; more are answered with code 4420. ' +
+    'Sends to one queue in a second, and a tenth more receives; beyond, calls get code 4420. ' +
       '0: any.',
   ),
   'cmq-delay-max': option(
