@@ -40,13 +40,14 @@ export function parseForm(text: string): Form | undefined {
   const form = new Form();
   const decoder = new Decoder(text);
   let start = 0;
+  let equalsAt = -1;
   while (start < text.length) {
     let end = text.indexOf('&', start);
     if (end < 0) end = text.length;
     if (end > start) {
       if (form.names.length === PAIRS_MAX) return undefined;
-      let equals = text.indexOf('=', start);
-      if (equals < 0 || equals > end) equals = end;
+      if (equalsAt < start) equalsAt = indexOrEnd(text, '=', start);
+      const equals = Math.min(equalsAt, end);
       const name = decoder.decode(start, equals);
       const value = equals === end ? '' : decoder.decode(equals + 1, end);
       if (name === undefined || value === undefined) return undefined;
@@ -66,16 +67,16 @@ class Decoder {
 
   constructor(text: string) {
     this.#text = text;
-    this.#percentAt = this.#next('%', 0);
-    this.#plusAt = this.#next('+', 0);
+    this.#percentAt = indexOrEnd(text, '%', 0);
+    this.#plusAt = indexOrEnd(text, '+', 0);
   }
 
   /** Undefined for a broken escape. */
   decode(start: number, end: number): string | undefined {
     let part = this.#text.slice(start, end);
-    if (this.#plusAt < start) this.#plusAt = this.#next('+', start);
+    if (this.#plusAt < start) this.#plusAt = indexOrEnd(this.#text, '+', start);
     if (this.#plusAt < end) part = part.replaceAll('+', ' ');
-    if (this.#percentAt < start) this.#percentAt = this.#next('%', start);
+    if (this.#percentAt < start) this.#percentAt = indexOrEnd(this.#text, '%', start);
     if (this.#percentAt >= end) return part;
     try {
       return decodeURIComponent(part);
@@ -83,9 +84,10 @@ class Decoder {
       return undefined;
     }
   }
+}
 
-  #next(mark: string, from: number): number {
-    const at = this.#text.indexOf(mark, from);
-    return at < 0 ? Infinity : at;
-  }
+/** Asked for in order only, so that no part of the text is searched twice. */
+function indexOrEnd(text: string, mark: string, from: number): number {
+  const at = text.indexOf(mark, from);
+  return at < 0 ? text.length : at;
 }

@@ -25,7 +25,7 @@ import {
   ObjectSource,
   type ParameterSource,
 } from './request-binder.ts';
-import { readBody } from './request-body.ts';
+import { RequestBodies } from './request-body.ts';
 import { codeOf, RequestCall } from './request-call.ts';
 import { type CallCount, RequestMetrics } from './request-metrics.ts';
 import type { Parameters } from './request-parameters.ts';
@@ -33,7 +33,6 @@ import { RequestRate } from './request-rate.ts';
 import { TC3_ALGORITHM } from './signature-v3.ts';
 import { ACTIONS_V2, ACTIONS_V3, type ActionSpec, type ActionV3 } from './spec/actions.ts';
 import { CMQ_ERRORS, errorText } from './spec/errors.ts';
-import { REQUEST_BYTES_MAX } from './spec/queue-actions.ts';
 
 /** Where every SDK but one sends its requests; that one sends to `/`. */
 const CMQ_PATH = '/v2/index.php';
@@ -75,6 +74,7 @@ class Acceptor implements CmqAcceptor {
   readonly #authenticator: RequestAuthenticator;
   readonly #rate: RequestRate;
   readonly #metrics: RequestMetrics;
+  readonly #bodies: RequestBodies;
   readonly #connectionId: number;
   readonly #open: Set<RequestCall>;
   /** Where request ids start: they differ between starts of the server. */
@@ -88,6 +88,7 @@ class Acceptor implements CmqAcceptor {
     this.#authenticator = new RequestAuthenticator(deps);
     this.#rate = new RequestRate(deps.clock, deps.settings.requestsPerSecond);
     this.#metrics = new RequestMetrics();
+    this.#bodies = new RequestBodies();
     this.#connectionId = deps.broker.nextConnectionId();
     this.#open = new Set();
     const seed = Buffer.from(deps.random.bytes(8));
@@ -138,11 +139,13 @@ class Acceptor implements CmqAcceptor {
       this.#serve({ ...head, body: Buffer.alloc(0) }, response);
       return;
     }
-    readBody(request, (body) => {
+    this.#bodies.read(request, (body) => {
       if (method !== 'POST') {
         this.#refuse(head, response, parameterFailure('HTTP_METHOD', method));
-      } else if (body === undefined || head.query.length > REQUEST_BYTES_MAX) {
+      } else if (body === 'too large') {
         this.#refuse(head, response, new CmqFailure('REQUEST_TOO_LARGE'));
+      } else if (body === 'too many') {
+        this.#refuse(head, response, new CmqFailure('REQUEST_RATE'));
       } else this.#serve({ ...head, body }, response);
     });
   }
