@@ -155,7 +155,7 @@ test('plain requests get small answers', async () => {
   const health = await fetch(url('/health', 'http'));
   expect([health.status, await health.text()]).toEqual([200, 'ok\n']);
   expect((await fetch(url('/other', 'http'))).status).toBe(404);
-  expect((await fetch(url('/', 'http'), { method: 'POST', body: 'x' })).status).toBe(405);
+  expect((await fetch(url('/', 'http'), { method: 'PUT', body: 'x' })).status).toBe(405);
 });
 
 test('a stop closes the AMQP connection in order, then the WebSocket', async () => {
