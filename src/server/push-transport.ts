@@ -47,7 +47,7 @@ export class OutgoingPush implements PushTransport {
     const { poster, runner } = this.#deps;
     return [
       ...this.#counters.samples(),
-      gauge('attempts', 'Attempts over HTTP that run or wait', poster.attemptCount),
+      gauge('under_way', 'Attempts over HTTP that run or wait', poster.attemptCount),
       gauge('open_circuits', 'Endpoints that are down', poster.openCircuitCount),
       gauge('function_processes', 'Processes of functions', runner?.processCount ?? 0),
     ];
