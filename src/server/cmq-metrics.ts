@@ -7,6 +7,7 @@ import type { CmqAcceptor } from '../../protocols/cmq/listener.ts';
 import type { Broker } from '../engine/broker.ts';
 import type { QueueCounters } from '../engine/cmq/queue-counters.ts';
 import type { Queue } from '../engine/queue/queue.ts';
+import type { Topic } from '../engine/topic/topic.ts';
 import type { SubscriptionCounters, TopicCounters } from '../engine/topic/topic-counters.ts';
 import type { LabelledSample } from './metrics.ts';
 
@@ -49,7 +50,7 @@ interface Counted<T> {
 /** The samples of one scrape, those of one name together. */
 export function cmqSamples(broker: Broker, acceptor: CmqAcceptor): readonly LabelledSample[] {
   const queues: (Counted<QueueCounters> & { readonly queue: Queue })[] = [];
-  const topics: Counted<TopicCounters>[] = [];
+  const topics: (Counted<TopicCounters> & { readonly topic: Topic })[] = [];
   const subscriptions: Counted<SubscriptionCounters>[] = [];
   for (const vhost of broker.vhosts()) {
     for (const queue of vhost.topology.queues.values()) {
@@ -59,9 +60,10 @@ export function cmqSamples(broker: Broker, acceptor: CmqAcceptor): readonly Labe
     }
     for (const topic of vhost.topics.list()) {
       const labels = { vhost: vhost.name, topic: topic.name };
-      topics.push({ labels, counters: topic.counters });
-      for (const { name, counters: own } of topic.subscriptions.values()) {
-        subscriptions.push({ labels: { ...labels, subscription: name }, counters: own });
+      topics.push({ labels, counters: topic.counters, topic });
+      for (const { subscriptionName, counters: own } of topic.subscriptions.values()) {
+        const subscription = subscriptionName;
+        subscriptions.push({ labels: { ...labels, subscription }, counters: own });
       }
     }
   }
@@ -70,6 +72,7 @@ export function cmqSamples(broker: Broker, acceptor: CmqAcceptor): readonly Labe
     ...gauges('visible_msg_num', 'Messages ready', queues, ({ queue }) => queue.readyCount),
     ...gauges('invisible_msg_num', 'Messages leased', queues, ({ queue }) => queue.unackedCount),
     ...counters(QUEUE_FIGURES, queues),
+    ...gauges('msg_heap_num', 'Messages to be delivered', topics, (t) => t.topic.pendingCount),
     ...counters(TOPIC_FIGURES, topics),
     ...counters(SUBSCRIPTION_FIGURES, subscriptions),
   ];

@@ -49,6 +49,15 @@ describe('CreateTopic', () => {
     await harness.ok('CreateTopic', { topicName: 'd' });
   });
 
+  it('has room for 1,000 topics', async () => {
+    const harness = await TopicHarness.open({ topicsMax: 1_000 });
+    for (let index = 1; index < 1_000; index += 1) harness.fixture.topic(`Topic-${index}`);
+    expect(await harness.codeOf('CreateTopic', { topicName: 'Topic-1000' })).toBe('0');
+    expect(await harness.codeOf('CreateTopic', { topicName: 'Topic-1001' })).toBe('4450/10610');
+    const next = await harness.restart();
+    expect((await next.ok('ListTopic'))['totalCount']).toBe(1_000);
+  });
+
   it('makes an exchange that AMQP sees', async () => {
     const harness = await TopicHarness.open();
     await harness.ok('CreateTopic', { topicName: 'tags' });
