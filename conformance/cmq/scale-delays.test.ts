@@ -1,0 +1,82 @@
+/**
+ * Acceptance 5 in small: many delayed messages, a kill -9, and each comes due at its time.
+ * `bench/cmq/delays.ts` is the full size.
+ */
+import { expect, test } from 'vitest';
+import type { CmqClient } from '../support/cmq-client.ts';
+import { makeQueue, useCmq } from '../support/cmq-test.ts';
+
+const { client, server } = useCmq();
+const COUNT = 16_000;
+const BATCH = 16;
+/** Code of a receive that found nothing. */
+const EMPTY = 7000;
+const CLIENTS = 16;
+/** Delays in seconds: sending and the restart are over before the first. */
+const DELAY_MIN = 12;
+const DELAY_MAX = 20;
+/** The second that is allowed, and as much for a busy machine. */
+const LATE_MS_MAX = 2_000;
+const PATIENCE_MS = 10_000;
+
+interface Sent {
+  readonly fromMs: number;
+  readonly untilMs: number;
+  readonly delaySeconds: number;
+}
+
+async function sendAll(cmq: CmqClient, queueName: string): Promise<Sent[]> {
+  const batches: Sent[] = [];
+  let next = 0;
+  const work = async (): Promise<void> => {
+    while (next < COUNT / BATCH) {
+      const batch = next;
+      next += 1;
+      const delaySeconds = DELAY_MIN + (batch % (DELAY_MAX - DELAY_MIN + 1));
+      const msgBody = Array.from({ length: BATCH }, (_, n) => `${batch * BATCH + n}`);
+      const fromMs = Date.now();
+      await cmq.ok('BatchSendMessage', { queueName, msgBody, delaySeconds });
+      batches[batch] = { fromMs, untilMs: Date.now(), delaySeconds };
+    }
+  };
+  await Promise.all(Array.from({ length: CLIENTS }, work));
+  return batches;
+}
+
+test(`${COUNT} delayed messages survive kill -9 and come due on time, once each`, async () => {
+  const queueName = await makeQueue(client());
+  const startedAtMs = Date.now();
+  const batches = await sendAll(client(), queueName);
+  await server().kill();
+  await server().restart();
+  const cmq = client();
+  expect(await cmq.counters(queueName)).toMatchObject({ active: 0, delayed: COUNT });
+  expect(Date.now() - startedAtMs, 'fast enough for the test').toBeLessThan(DELAY_MIN * 1000);
+  const seen = new Set<string>();
+  const faults: string[] = [];
+  const note = (body: string): void => {
+    const nowMs = Date.now();
+    const { fromMs, untilMs, delaySeconds } = batches[Math.floor(Number(body) / BATCH)]!;
+    if (seen.has(body)) faults.push(`${body} came twice`);
+    seen.add(body);
+    if (nowMs < fromMs + delaySeconds * 1000) faults.push(`${body} came early`);
+    const lateMs = nowMs - untilMs - delaySeconds * 1000;
+    if (lateMs > LATE_MS_MAX) faults.push(`${body} came ${lateMs} ms late`);
+  };
+  const endMs = startedAtMs + DELAY_MAX * 1000 + 2 * PATIENCE_MS;
+  const work = async (): Promise<void> => {
+    while (seen.size < COUNT && Date.now() < endMs) {
+      const request = { queueName, numOfMsg: BATCH, pollingWaitSeconds: 1 };
+      const { code, msgInfoList } = await cmq.call('BatchReceiveMessage', request);
+      if (code === EMPTY) continue;
+      for (const { msgBody } of msgInfoList) note(msgBody);
+      const receiptHandle = msgInfoList.map((message) => message.receiptHandle);
+      await cmq.ok('BatchDeleteMessage', { queueName, receiptHandle });
+    }
+  };
+  await Promise.all(Array.from({ length: CLIENTS }, work));
+  expect(faults.slice(0, 5)).toEqual([]);
+  expect(seen.size).toBe(COUNT);
+  const none = { active: 0, inactive: 0, delayed: 0 };
+  expect(await cmq.counters(queueName)).toMatchObject(none);
+}, 90_000);
