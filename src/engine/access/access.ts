@@ -32,7 +32,7 @@ import {
 } from './permission.ts';
 import type { TokenGrant } from './token-grant.ts';
 import { tokenIn, type TokenVerifier } from './token-login.ts';
-import { User, userFromJson, userRecord, type UserLimits } from './user.ts';
+import { tokenUser, User, userFromJson, userRecord, type UserLimits } from './user.ts';
 
 export type ResourceKind = 'exchange' | 'queue';
 export type AccessRecordKind = 'user' | 'permission' | 'topic_permission' | 'access_key';
@@ -249,7 +249,7 @@ export class Access {
   #tokenLogin(token: string, done: LoginDone): void {
     this.tokenVerifier!.verify(token, (login) => {
       if (login === undefined || !this.#isValid(login.grant)) done(undefined);
-      else done(new User(login.name, undefined, login.grant.tags, {}, login.grant));
+      else done(tokenUser(login.name, login.grant));
     });
   }
 
@@ -409,7 +409,9 @@ export class Access {
   ): boolean {
     if (!this.#isCurrent(user)) return false;
     if (user.grant !== undefined) {
-      return user.grant.inVHost(vhost)?.allowsTopic(permission, exchange, routingKey) === true;
+      const grant = user.grant.inVHost(vhost);
+      const isTopic = clientId !== undefined;
+      return grant?.allowsTopic(permission, exchange, routingKey, isTopic) === true;
     }
     const rights = this.#topics.get(user.name)?.get(vhost)?.get(exchange);
     if (rights === undefined) return true;

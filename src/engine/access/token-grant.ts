@@ -9,8 +9,10 @@
  * 2. What a claim says stands for itself, whatever characters it has: it cannot widen a pattern.
  * 3. A scope that cannot be understood grants nothing.
  * 4. Topic exchanges need a scope with a routing key, besides the right on the exchange.
+ * 5. To who speaks in topics a claim is one level, or a part of one: its dots are no new words.
  */
 import type { Json } from '../definitions.ts';
+import { topicToKey } from '../session/routing-key.ts';
 import type { PermissionKind } from './permission.ts';
 
 /** Vhosts for which one grant keeps its compiled scopes; a connection asks about one. */
@@ -18,6 +20,8 @@ const VHOSTS_MAX = 16;
 
 const SCOPE = /^(configure|read|write):([^/]*)\/([^/]*)(?:\/([^/]*))?$/;
 const TAG_PREFIX = 'tag:';
+/** Wildcards and separators of topics: a claim with one in it fits no topic. */
+const MORE_THAN_A_LEVEL = /[+#/\0]/;
 const VARIABLE = /\{([^{}]*)\}/;
 
 /** Text of the claims that scopes may name in braces. */
@@ -35,6 +39,8 @@ interface CompiledScope {
   readonly name: Wildcard;
   /** Undefined: says nothing about routing keys. */
   readonly routingKey: Wildcard | undefined;
+  /** The same where claims are parts of topics. */
+  readonly topicKey: Wildcard | undefined;
 }
 
 /** A pattern as the texts between its wildcards. */
@@ -52,14 +58,22 @@ export class VHostGrant {
     return this.#scopes.some((scope) => scope.kind === kind && matches(scope.name, name));
   }
 
-  allowsTopic(kind: 'write' | 'read', exchange: string, routingKey: string): boolean {
-    return this.#scopes.some(
-      (scope) =>
+  /** @param isTopic  the key is a topic in AMQP's form */
+  allowsTopic(
+    kind: 'write' | 'read',
+    exchange: string,
+    routingKey: string,
+    isTopic = false,
+  ): boolean {
+    return this.#scopes.some((scope) => {
+      const pattern = isTopic ? scope.topicKey : scope.routingKey;
+      return (
         scope.kind === kind &&
-        scope.routingKey !== undefined &&
+        pattern !== undefined &&
         matches(scope.name, exchange) &&
-        matches(scope.routingKey, routingKey),
-    );
+        matches(pattern, routingKey)
+      );
+    });
   }
 }
 
@@ -121,15 +135,21 @@ export class TokenGrant {
       const value = variable === 'vhost' ? vhost : ownValue(this.#claims, variable);
       return typeof value === 'string' ? value : undefined;
     };
+    const levelOf = (variable: string): string | undefined => {
+      const value = valueOf(variable);
+      if (value === undefined || variable === 'vhost') return value;
+      return MORE_THAN_A_LEVEL.test(value) ? undefined : topicToKey(value);
+    };
     const compiled: CompiledScope[] = [];
     for (const scope of this.#scopes) {
       const vhostPattern = parseWildcard(scope.vhost, valueOf);
       const name = parseWildcard(scope.name, valueOf);
       const isTopic = scope.routingKey !== undefined;
       const routingKey = isTopic ? parseWildcard(scope.routingKey, valueOf) : undefined;
+      const topicKey = isTopic ? parseWildcard(scope.routingKey, levelOf) : undefined;
       if (vhostPattern === undefined || !matches(vhostPattern, vhost)) continue;
       if (name === undefined || (isTopic && routingKey === undefined)) continue;
-      compiled.push({ kind: scope.kind, name, routingKey });
+      compiled.push({ kind: scope.kind, name, routingKey, topicKey });
     }
     return compiled.length === 0 ? undefined : new VHostGrant(compiled);
   }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { TokenGrant } from '../../../src/engine/access/token-grant.ts';
+import { grantFromJson, TokenGrant } from '../../../src/engine/access/token-grant.ts';
 import type { PermissionKind } from '../../../src/engine/access/permission.ts';
 
 const KINDS: readonly PermissionKind[] = ['configure', 'write', 'read'];
@@ -160,4 +160,50 @@ it('takes linear time for many wildcards', () => {
   const startedAt = performance.now();
   expect(allows(scope, '/', 'read', 'a'.repeat(60_000))).toBe(false);
   expect(performance.now() - startedAt).toBeLessThan(500);
+});
+
+describe('claims in topics', () => {
+  const readsAs = (sub: string, key: string): boolean =>
+    grant('read:*/amq.topic/of.{sub}.*', { sub })
+      .inVHost('/')!
+      .allowsTopic('read', 'amq.topic', key, true);
+
+  it('are one level, whatever dots they have', () => {
+    // The topics of/ann@example.com/x and of/ann@example/com/x.
+    expect(readsAs('ann@example.com', 'of.ann@example/com.x')).toBe(true);
+    expect(readsAs('ann@example.com', 'of.ann@example.com.x')).toBe(false);
+  });
+
+  it.each(['+', '#', 'a/b', 'a\0'])('with %j in them fit none', (sub) => {
+    for (const key of ['of.*.x', 'of.#.x', 'of.a.b.x', `of.${sub}.x`]) {
+      expect(readsAs(sub, key)).toBe(false);
+    }
+  });
+
+  it('with a star in them are no wildcard of filters', () => {
+    // The filter of/+/x, and the topic of/*/x.
+    expect(readsAs('*', 'of.*.x')).toBe(false);
+    expect(readsAs('*', 'of.+.x')).toBe(true);
+  });
+});
+
+describe('the persisted form', () => {
+  it('gives the same rights back', () => {
+    const scopes = [
+      'configure:%2F/q-*',
+      'write:*/amq.topic/out.{sub}.*',
+      'read:{team}/x+y/a%2Eb',
+      'tag:monitoring',
+      'nonsense',
+    ];
+    const before = new TokenGrant(scopes, { sub: 'd1', team: 'blue', list: [1] }, 12_345);
+    const after = grantFromJson(JSON.parse(JSON.stringify(before.toJson())) as never);
+    expect(after.expiresAtMs).toBe(12_345);
+    expect([...after.tags]).toEqual(['monitoring']);
+    expect(after.inVHost('/')!.allows('configure', 'q-1')).toBe(true);
+    expect(after.inVHost('/')!.allowsTopic('write', 'amq.topic', 'out.d1.x')).toBe(true);
+    expect(after.inVHost('/')!.allowsTopic('write', 'amq.topic', 'out.d2.x')).toBe(false);
+    expect(after.inVHost('blue')!.allowsTopic('read', 'x y', 'a.b')).toBe(true);
+    expect(after.toJson()).toEqual(before.toJson());
+  });
 });
