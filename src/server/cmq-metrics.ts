@@ -1,7 +1,7 @@
 /**
- * CMQ's figures for Prometheus: calls by action and code, and for each queue, topic and
- * subscription that calls were made for what CMQ's monitoring shows (reference 2.8), where
- * `SendMsgNum` is `tributary_cmq_send_msg_num_total`. All others cost no line.
+ * CMQ's figures for Prometheus: calls by action and code, and what CMQ's monitoring shows
+ * (reference 2.8) of each queue that calls were made for, each topic and each subscription.
+ * `SendMsgNum` is `tributary_cmq_send_msg_num_total`.
  */
 import type { CmqAcceptor } from '../../protocols/cmq/listener.ts';
 import type { Broker } from '../engine/broker.ts';
