@@ -8,6 +8,8 @@ const DISCARDED_BYTES_MAX = 16 * 1024 * 1024;
  * fill the memory: 128 of the largest at a time are more than any client pool sends.
  */
 const PENDING_BYTES_MAX = 128 * 1024 * 1024;
+/** Bytes up to which a body is always taken, so that who fills the room above stops no others. */
+const SMALL_BYTES_MAX = 16 * 1024;
 
 /** A body, or why there is none. */
 export type Body = Buffer | 'too large' | 'too many';
@@ -31,8 +33,10 @@ export class RequestBodies {
     };
     request.on('data', (chunk: Buffer) => {
       if (problem === undefined) {
-        const isTooLarge = byteCount + chunk.length > REQUEST_BYTES_MAX;
-        const isTooMany = this.#pendingBytes + chunk.length > PENDING_BYTES_MAX;
+        const size = byteCount + chunk.length;
+        const isTooLarge = size > REQUEST_BYTES_MAX;
+        const isFull = this.#pendingBytes + chunk.length > PENDING_BYTES_MAX;
+        const isTooMany = isFull && size > SMALL_BYTES_MAX;
         if (!isTooLarge && !isTooMany) {
           chunks.push(chunk);
           byteCount += chunk.length;

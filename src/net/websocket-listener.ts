@@ -33,8 +33,10 @@ const FRAGMENTS_MAX = 4_096;
 const BUFFERED_CHUNKS_MAX = 65_536;
 /** Ms between pings; proxies commonly cut at 60 s. */
 const PING_MS = 25_000;
-/** Ms a request may take to send its head, and to send all of itself. */
+/** Ms a request may take to send its head. */
 const HEADERS_TIMEOUT_MS = 10_000;
+/** Ms a request may take to send all of itself: 1 MB at 280 kbit/s. */
+const REQUEST_TIMEOUT_MS = 30_000;
 /** Ms an idle keep-alive connection may stay: longer than pools of clients keep theirs. */
 const KEEP_ALIVE_MS = 75_000;
 /** Bytes of a request's head: some clients put a batch of messages into the query. */
@@ -50,6 +52,8 @@ export interface WebSocketListenerOptions {
   readonly isV6Only?: boolean;
   /** Connections the kernel holds until they are accepted. */
   readonly backlog?: number;
+  /** Connections of this socket, idle ones and WebSockets included; more are dropped. */
+  readonly connectionsMax?: number;
   readonly routes: readonly WebSocketRoute[];
   /** Origins besides the server's own; '*' lets all in. */
   readonly allowedOrigins: readonly string[];
@@ -90,6 +94,10 @@ export class WebSocketListener {
         chooseRoute(routes, pathOf(request), offered)?.token ?? false,
     });
     const server = makeServer(options);
+    if (options.connectionsMax !== undefined) server.maxConnections = options.connectionsMax;
+    server.on('drop', (dropped) =>
+      options.onRefused?.('max-connections', dropped?.remoteAddress ?? ''),
+    );
     server.on('upgrade', (request, socket, head) =>
       upgrade(upgrader, options, request, socket, head),
     );
@@ -136,7 +144,7 @@ export class WebSocketListener {
 function makeServer({ tls, onRequest }: WebSocketListenerOptions): Server {
   const limits = {
     headersTimeout: HEADERS_TIMEOUT_MS,
-    requestTimeout: HEADERS_TIMEOUT_MS,
+    requestTimeout: REQUEST_TIMEOUT_MS,
     keepAliveTimeout: KEEP_ALIVE_MS,
     maxHeaderSize: HEAD_BYTES_MAX,
     noDelay: true,

@@ -277,6 +277,7 @@ export class Server {
       allowedOrigins: config.allowedOrigins,
       messageBytesMax: config.maxMessageSize + WEBSOCKET_OVERHEAD_BYTES,
       backlog: config.backlog,
+      connectionsMax: config.maxConnections,
       onRequest: createHttpPages({
         troubles: () => [...this.broker.alarms].map((name) => `${name} alarm`),
         paths: new Map(routes.map((route) => [route.protocol, route.paths])),

@@ -1,5 +1,7 @@
 import { createHmac } from 'node:crypto';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -125,6 +127,23 @@ test('parked polls are answered when the server stops', async () => {
   for (let count = 0; count < 3; count += 1) await call(server, 'ListQueue');
   await server.stop();
   expect(await parked).toMatchObject({ code: 7000 });
+});
+
+test('connections are limited, idle ones too', async () => {
+  const server = await start({ ...KEY, maxConnections: 2 });
+  const { port } = new URL(`http://${hostOf(server)}`);
+  const open = () => connect(Number(port), '127.0.0.1').on('error', () => undefined);
+  const sockets = [open(), open()];
+  cleanUps.push(() => sockets.forEach((socket) => socket.destroy()));
+  await Promise.all(sockets.map((socket) => once(socket, 'connect')));
+  const third = open();
+  await once(third, 'close');
+  sockets[0]!.destroy();
+  await expect
+    .poll(() => call(server, 'ListQueue').catch(() => undefined))
+    .toMatchObject({
+      code: 0,
+    });
 });
 
 test('metrics count calls and messages', async () => {
