@@ -170,7 +170,8 @@ export class Subscription implements Destination {
     this.#record = record;
     this.#target = undefined;
     const queue = this.#schedule?.queue;
-    if (queue !== undefined) this.#host.queues.override(queue, this.#queueSettings());
+    if (queue === undefined || queue.isDeleted) return;
+    this.#host.queues.override(queue, this.#queueSettings());
   }
 
   /** The subscription is gone, and with it what was not delivered. */
@@ -237,6 +238,8 @@ export class Subscription implements Destination {
     return {
       countsReceives: true,
       deliveryLimit: -1,
+      // A policy for idle queues means none that works off a schedule.
+      expiresMs: Infinity,
       ...(deadLetterQueue !== undefined && {
         deadLetterExchange: '',
         deadLetterRoutingKey: deadLetterQueue,

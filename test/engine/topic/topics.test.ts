@@ -214,6 +214,34 @@ describe("a subscription's own queue", () => {
     expect(() => engine.queue('cmq.push.T.S')).toThrow(/reserved prefix 'cmq.push.\*'/);
   });
 
+  it('is deleted by nobody but its subscription, whatever policies say of idle queues', async () => {
+    const fixture = await TopicFixture.open();
+    const { engine } = fixture;
+    engine.broker.policies.put('policy', '/', 'idle', {
+      pattern: '.*',
+      'apply-to': 'queues',
+      definition: { expires: 1_000 },
+    });
+    const subscription = fixture.push(fixture.topic('T'), 'S');
+    const startMs = engine.clock.wallMs();
+    fixture.transport.answer = ({ atMs }) => (atMs < startMs + 60_000 ? 'failed' : 'ok');
+    fixture.publish('T', '', 'm');
+    await fixture.runUntil(startMs + 120_000);
+    expect(subscription.counters.deliveredMessages).toBe(1);
+  });
+
+  it('may be gone when its subscription changes', async () => {
+    const fixture = await TopicFixture.open();
+    const { engine, topics } = fixture;
+    const subscription = fixture.push(fixture.topic('T'), 'S');
+    fixture.transport.answer = () => 'failed';
+    fixture.publish('T', '', 'm');
+    await fixture.settle();
+    engine.vhost.deleteQueue(engine.actor, 'cmq.push.T.S', false, false);
+    topics.changeSubscription(engine.actor, subscription, { strategy: 'BACKOFF_RETRY' });
+    expect(subscription.record.strategy).toBe('BACKOFF_RETRY');
+  });
+
   it('is not taken for one of another kind that definitions made', async () => {
     const fixture = await TopicFixture.open();
     const { broker, vhost } = fixture.engine;
