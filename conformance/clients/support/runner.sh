@@ -8,7 +8,12 @@ mkdir -p "$logs" "$work/run"
 passed=0 failed=0 skipped=0
 broker=$CLIENTS_HOME/support/broker.sh
 
+# A signal ends the script at once, not with the program that is running: `timeout` passes it on.
+running=
+stop_running() { [[ -z $running ]] || kill "$running" 2>/dev/null; }
+
 cleanup() {
+  stop_running
   [[ -n ${BROKER_STATE:-} ]] && "$broker" stop
   rm -rf "$work"
 }
@@ -56,7 +61,12 @@ known() { # client...: ends the script for a name that is none
 execute() { # client: runs it within its limit
   local limit=60 command
   command_of "$1"
-  timeout -k 5 "$limit" "${command[@]}" >"$logs/$1.out" 2>"$logs/$1.err" </dev/null
+  timeout -k 5 "$limit" "${command[@]}" >"$logs/$1.out" 2>"$logs/$1.err" </dev/null &
+  running=$!
+  wait "$running"
+  local code=$?
+  running=
+  return "$code"
 }
 
 run_in_turn() { # client...
@@ -76,6 +86,8 @@ run_side_by_side() { # client...: for those that mostly wait and share nothing b
   known "$@"
   for client in "$@"; do
     (
+      trap stop_running EXIT
+      trap 'exit 130' INT TERM
       cd "$work/run" || exit 1
       execute "$client"
       echo $? >"$work/$client.code"
