@@ -90,13 +90,18 @@ def check_error():
     assert inbox.errors.get(timeout=5).headers["message"] == "Unknown destination"
 
 
+def run(name, check, *arguments):
+    check(*arguments)
+    print(f"ok {name}", flush=True)
+
+
 for kind, name in (
     (stomp.Connection10, "1.0"),
     (stomp.Connection11, "1.1"),
     (stomp.Connection12, "1.2"),
 ):
-    check_round_trip(kind, name)
-check_transaction()
-check_heartbeats()
-check_error()
+    run(f"{name} sends, receives, acknowledges", check_round_trip, kind, name)
+run("1.2 transaction", check_transaction)
+run("1.2 heart-beats", check_heartbeats)
+run("1.2 error", check_error)
 print("stomp.py: all is well")
