@@ -27,8 +27,8 @@ import {
 } from './request-binder.ts';
 import { RequestBodies } from './request-body.ts';
 import { codeOf, RequestCall } from './request-call.ts';
+import { RequestConnections } from './request-connections.ts';
 import { type CallCount, RequestMetrics } from './request-metrics.ts';
-import type { Parameters } from './request-parameters.ts';
 import { RequestRate } from './request-rate.ts';
 import { TC3_ALGORITHM } from './signature-v3.ts';
 import { ACTIONS_V2, ACTIONS_V3, type ActionSpec, type ActionV3 } from './spec/actions.ts';
@@ -75,6 +75,7 @@ class Acceptor implements CmqAcceptor {
   readonly #rate: RequestRate;
   readonly #metrics: RequestMetrics;
   readonly #bodies: RequestBodies;
+  readonly #connections: RequestConnections;
   readonly #connectionId: number;
   readonly #open: Set<RequestCall>;
   /** Where request ids start: they differ between starts of the server. */
@@ -89,6 +90,7 @@ class Acceptor implements CmqAcceptor {
     this.#rate = new RequestRate(deps.clock, deps.settings.requestsPerSecond);
     this.#metrics = new RequestMetrics();
     this.#bodies = new RequestBodies();
+    this.#connections = new RequestConnections();
     this.#connectionId = deps.broker.nextConnectionId();
     this.#open = new Set();
     const seed = Buffer.from(deps.random.bytes(8));
@@ -133,6 +135,7 @@ class Acceptor implements CmqAcceptor {
       query: mark < 0 ? '' : url.slice(mark + 1),
       headers,
       remoteAddress: request.socket.remoteAddress ?? '',
+      socket: request.socket,
     };
     if (method === 'GET') {
       request.resume();
@@ -228,7 +231,10 @@ class Acceptor implements CmqAcceptor {
       spec = asked.spec;
       const handler = this.#deps.handlers.get(spec.name);
       if (handler === undefined) throw unserved(spec, actionName);
-      this.#call(incoming, response, format, requestId, asked).run(handler);
+      const call = this.#call(incoming, response, format, requestId, asked);
+      call.run(handler);
+      // It may have gone before the call was there to be told.
+      if (incoming.socket.destroyed) call.gone();
     } catch (error) {
       const { failure, isFault } = toCmqFailure(error, spec ?? UNKNOWN_ACTION);
       if (isFault) this.#logFault(error as Error, requestId);
@@ -249,9 +255,11 @@ class Acceptor implements CmqAcceptor {
     const { remoteAddress } = incoming;
     const isLoopback = isLoopbackAddress(remoteAddress);
     const actor = actorOf(broker, account, this.#connectionId, isLoopback);
-    if (!this.#rate.admit(account.vhost, spec.name)) throw new CmqFailure('REQUEST_RATE');
+    const isSlowEnough = this.#rate.admit(account.vhost, spec.name);
+    if (!isSlowEnough || this.#connections.isFull(incoming.socket)) {
+      throw new CmqFailure('REQUEST_RATE');
+    }
     const parameters = bindParameters(spec, v3, source);
-    this.#checkDelay(parameters);
     const call = new RequestCall({
       broker,
       logger,
@@ -261,32 +269,21 @@ class Acceptor implements CmqAcceptor {
       parameters,
       requestId,
       remoteAddress,
-      onSucceeded: (ended, fields) => {
-        this.#ended(ended);
+      onEnded: (ended) => {
+        this.#connections.remove(incoming.socket, ended);
+        if (this.#open.delete(ended) && this.#open.size === 0) this.#onIdle?.();
+      },
+      onSucceeded: (_, fields) => {
         this.#metrics.count(spec.name, 0);
         write(response, format.succeeded(requestId, fields), this.#isClosing);
       },
-      onFailed: (ended, failure) => {
-        this.#ended(ended);
+      onFailed: (_, failure) => {
         this.#answerFailure(response, format, requestId, spec.name, failure);
       },
     });
     this.#open.add(call);
-    response.on('close', () => {
-      call.gone();
-      this.#ended(call);
-    });
+    this.#connections.add(incoming.socket, call);
     return call;
-  }
-
-  #checkDelay(parameters: Parameters): void {
-    if (!parameters.has('delaySeconds')) return;
-    const max = this.#deps.settings.delaySecondsMax;
-    if (parameters.integer('delaySeconds') > max) throw new CmqFailure('DELAY_RANGE');
-  }
-
-  #ended(call: RequestCall): void {
-    if (this.#open.delete(call) && this.#open.size === 0) this.#onIdle?.();
   }
 
   #answerFailure(

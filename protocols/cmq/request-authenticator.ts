@@ -1,5 +1,6 @@
 /** Whose a request is: its key, its signature and its time. */
 import type { IncomingHttpHeaders } from 'node:http';
+import type { Socket } from 'node:net';
 import type { Clock } from '../../src/base/clock.ts';
 import type { Broker } from '../../src/engine/broker.ts';
 import { type Account, findKey } from './access-key-login.ts';
@@ -20,6 +21,7 @@ export interface Incoming {
   /** Empty with GET. Not kept. */
   readonly body: Buffer;
   readonly remoteAddress: string;
+  readonly socket: Socket;
 }
 
 interface AuthenticatorDeps {

@@ -21,9 +21,11 @@ export interface CallOptions {
   readonly parameters: Parameters;
   readonly requestId: string;
   readonly remoteAddress: string;
-  /** Called once, unless the client goes first. */
+  /** One of them is called once, unless the client goes first. */
   readonly onSucceeded: (call: RequestCall, fields: ReplyFields) => void;
   readonly onFailed: (call: RequestCall, failure: CmqFailure) => void;
+  /** Called once: it was answered, or the client has gone. */
+  readonly onEnded?: (call: RequestCall) => void;
 }
 
 /** A call under way: replies once, or never when its client has gone. */
@@ -76,7 +78,7 @@ export class RequestCall implements CmqCall {
   }
 
   reply(fields: ReplyFields): void {
-    if (this.#end()) this.#options.onSucceeded(this, fields);
+    if (this.#end('replied')) this.#options.onSucceeded(this, fields);
   }
 
   fail(error: CmqErrorName, text?: string, fields?: ReplyFields): void {
@@ -86,7 +88,7 @@ export class RequestCall implements CmqCall {
   /** The client has gone. */
   gone(): void {
     if (this.#state !== 'open') return;
-    this.#state = 'gone';
+    this.#end('gone');
     this.onGone?.();
   }
 
@@ -100,13 +102,14 @@ export class RequestCall implements CmqCall {
   }
 
   #failWith(failure: CmqFailure): void {
-    if (this.#end()) this.#options.onFailed(this, failure);
+    if (this.#end('replied')) this.#options.onFailed(this, failure);
   }
 
   /** False when no reply is owed any more. */
-  #end(): boolean {
+  #end(state: 'replied' | 'gone'): boolean {
     if (this.#state === 'open') {
-      this.#state = 'replied';
+      this.#state = state;
+      this.#options.onEnded?.(this);
       return true;
     }
     if (this.#state === 'replied') this.#logFault(new Error('a second reply to one call'));

@@ -324,6 +324,47 @@ describe('calls', () => {
     socket.destroy();
   });
 
+  test('a client that pipelined is gone for all of its requests', async () => {
+    const calls: CmqCall[] = [];
+    let goneCount = 0;
+    const harness = await start({
+      handlers: {
+        ReceiveMessage: (call) => {
+          calls.push(call);
+          call.onGone = () => {
+            goneCount += 1;
+          };
+        },
+      },
+    });
+    const socket = connect(harness.port, '127.0.0.1');
+    const form = harness.signed({ Action: 'ReceiveMessage', queueName });
+    const head = `Host: ${harness.host}\r\nContent-Length: ${form.length}`;
+    socket.write(`POST ${PATH} HTTP/1.1\r\n${head}\r\n\r\n${form}`.repeat(3));
+    await expect.poll(() => calls.length).toBe(3);
+    socket.destroy();
+    await expect.poll(() => goneCount).toBe(3);
+  });
+
+  test('a connection has 64 open calls and no more', async () => {
+    const calls: CmqCall[] = [];
+    const harness = await start({ handlers: { ReceiveMessage: (call) => calls.push(call) } });
+    const socket = connect(harness.port, '127.0.0.1');
+    let received = '';
+    socket.on('data', (chunk: Buffer) => {
+      received += chunk.toString();
+    });
+    const form = harness.signed({ Action: 'ReceiveMessage', queueName });
+    const head = `Host: ${harness.host}\r\nContent-Length: ${form.length}`;
+    socket.write(`POST ${PATH} HTTP/1.1\r\n${head}\r\n\r\n${form}`.repeat(65));
+    await expect.poll(() => calls.length).toBe(64);
+    for (const call of calls) call.fail('NO_MESSAGE');
+    const codes = () => [...received.matchAll(/"code":(\d+)/g)].map(([, code]) => code);
+    await expect.poll(() => codes().length).toBe(65);
+    expect(codes().slice(-2)).toEqual(['7000', '4480']);
+    socket.destroy();
+  });
+
   test('a connection serves one request after the other', async () => {
     const harness = await start();
     for (let count = 0; count < 20; count += 1) {
@@ -342,17 +383,6 @@ describe('calls', () => {
     expect(await ask('ListQueue')).toBe('0');
     harness.clock.advance(1_000);
     expect(await ask()).toBe('0');
-  });
-
-  test('delays are as long as the operator allows', async () => {
-    const harness = await start({
-      settings: { delaySecondsMax: 60 },
-      handlers: { SendMessage: (call) => call.reply({}) },
-    });
-    const ask = async (delaySeconds: number) =>
-      codeOf(await harness.form('SendMessage', { queueName, msgBody: 'x', delaySeconds }));
-    expect(await ask(60)).toBe('0');
-    expect(await ask(61)).toBe('4000/10692');
   });
 
   test('rights are those of the user', async () => {
