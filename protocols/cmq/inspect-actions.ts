@@ -89,8 +89,12 @@ function stateFields(
   holders: LeaseHolders | undefined,
 ): Fields {
   const { entry, state, dueAtMs } = found;
-  const fields = {
-    ...messageFields(queue, entry, msgId),
+  const { dequeueCount, firstDequeueTime, ...own } = messageFields(queue, entry, msgId);
+  // What is kept for a rewind is a copy that nobody received.
+  const receives = state === 'rewindable' ? {} : { dequeueCount, firstDequeueTime };
+  const fields: Fields = {
+    ...own,
+    ...receives,
     state: STATES[state],
     msgSize: entry.message.bodyBytes,
   };
