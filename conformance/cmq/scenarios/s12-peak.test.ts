@@ -120,10 +120,6 @@ test('S12: the age of the oldest message is visible while nobody consumes', asyn
 test('S12: at the quota every protocol is told so', async () => {
   const cmq = client();
   const queueName = await makeQueue(cmq, { maxMsgHeapNum: 2 });
-  const topicName = unique('t');
-  await cmq.ok('CreateTopic', { topicName });
-  const place = { topicName, subscriptionName: 's', protocol: 'queue', endpoint: queueName };
-  await cmq.ok('Subscribe', place);
   await cmq.ok('BatchSendMessage', { queueName, msgBody: ['a', 'b'] });
   expectCode(await cmq.call('SendMessage', { queueName, msgBody: 'c' }), 4410, 10240);
   const reply = await cmq.call3('SendCmqMsg', {
@@ -137,19 +133,41 @@ test('S12: at the quota every protocol is told so', async () => {
     channel.sendToQueue(queueName, BODY, {}, (error) => resolve(error === null));
   });
   expect(isTaken).toBe(false);
-  await connection.close();
 
+  const topic = unique('device');
+  await channel.bindQueue(queueName, 'amq.topic', topic);
   const device = await connectAsync(mqttAddress(server()), {
     protocolVersion: 5,
     reconnectPeriod: 0,
   });
-  const code = await device.publishAsync(topicName, 'c', { qos: 1 }).then(
-    (packet) => (packet as { reasonCode?: number }).reasonCode ?? 0,
+  const code = await device.publishAsync(topic, 'c', { qos: 1 }).then(
+    () => 0,
     (error: { code?: number }) => error.code,
   );
   expect(code).toBe(0x97);
   await device.endAsync(true);
+  await connection.close();
   expect(await cmq.drain(queueName)).toEqual(['a', 'b']);
+});
+
+test('S11, S12: what a topic cannot put into a full queue waits for room, in order', async () => {
+  const cmq = client();
+  const queueName = await makeQueue(cmq, { maxMsgHeapNum: 2 });
+  const topicName = unique('t');
+  await cmq.ok('CreateTopic', { topicName });
+  const place = { topicName, subscriptionName: 's', protocol: 'queue', endpoint: queueName };
+  await cmq.ok('Subscribe', place);
+  for (const msgBody of ['a', 'b', 'c', 'd']) {
+    await cmq.ok('PublishMessage', { topicName, msgBody });
+  }
+  expect((await cmq.counters(queueName)).active).toBe(2);
+  const bodies: string[] = [];
+  while (bodies.length < 4) {
+    const got = await cmq.receive(queueName, 10);
+    bodies.push(got.msgBody);
+    await cmq.remove(queueName, got);
+  }
+  expect(bodies).toEqual(['a', 'b', 'c', 'd']);
 });
 
 test('S3: the cost of a message does not grow with the backlog', async () => {
