@@ -23,6 +23,7 @@ export const TOPIC_KIND = 2;
 const EPOCH_FACTOR = 2 ** 32;
 const IDS_PER_QUEUE = 512;
 const SEQUENCE_MODULUS = 2 ** 32;
+const ID = /^\d{1,20}$/;
 
 /** The place an id tells, as far as 64 bits can. */
 export interface MessagePlace {
@@ -48,7 +49,7 @@ export function topicMessageId(epoch: number, counter: number): string {
 
 /** The place an id tells when it is of this queue; undefined when it is another's or no id. */
 export function placeOf(queueId: QueueId, id: string): MessagePlace | undefined {
-  if (!/^\d{1,20}$/.test(id)) return undefined;
+  if (!ID.test(id)) return undefined;
   const value = BigInt(id);
   const kind = Number(value & 3n);
   const level = Number((value >> 34n) & 0xffn);
@@ -56,8 +57,8 @@ export function placeOf(queueId: QueueId, id: string): MessagePlace | undefined 
   return placeId(queueId, kind, level, sequence) === id ? { kind, level, sequence } : undefined;
 }
 
-/** The id a message carries, if it does. */
+/** The id a message carries, if it does; what a publisher made up in another form is none. */
 export function carriedId(headers: FieldTable | undefined): string | undefined {
   const id = headers?.get(MESSAGE_ID_HEADER);
-  return typeof id === 'string' ? id : undefined;
+  return typeof id === 'string' && ID.test(id) ? id : undefined;
 }
