@@ -30,6 +30,7 @@ import { codeOf, RequestCall } from './request-call.ts';
 import { RequestConnections } from './request-connections.ts';
 import { type CallCount, RequestMetrics } from './request-metrics.ts';
 import { RequestRate } from './request-rate.ts';
+import { RequestRefusals } from './request-refusals.ts';
 import { TC3_ALGORITHM } from './signature-v3.ts';
 import { ACTIONS_V2, ACTIONS_V3, type ActionSpec, type ActionV3 } from './spec/actions.ts';
 import { CMQ_ERRORS, errorText } from './spec/errors.ts';
@@ -73,6 +74,7 @@ class Acceptor implements CmqAcceptor {
   readonly #deps: CmqAcceptorDeps;
   readonly #authenticator: RequestAuthenticator;
   readonly #rate: RequestRate;
+  readonly #refusals: RequestRefusals;
   readonly #metrics: RequestMetrics;
   readonly #bodies: RequestBodies;
   readonly #connections: RequestConnections;
@@ -88,6 +90,7 @@ class Acceptor implements CmqAcceptor {
     this.#deps = deps;
     this.#authenticator = new RequestAuthenticator(deps);
     this.#rate = new RequestRate(deps.clock, deps.settings.requestsPerSecond);
+    this.#refusals = new RequestRefusals(deps.clock, deps.logger);
     this.#metrics = new RequestMetrics();
     this.#bodies = new RequestBodies();
     this.#connections = new RequestConnections();
@@ -299,7 +302,7 @@ class Acceptor implements CmqAcceptor {
 
   #logRefusal({ error, message }: CmqFailure, remoteAddress: string): void {
     const isLogin = CMQ_ERRORS[error].code === 4100 || error === 'ACCOUNT_ILLEGAL';
-    if (isLogin) this.#deps.logger.warn({ reason: message, remoteAddress }, 'CMQ call refused');
+    if (isLogin) this.#refusals.log(message, remoteAddress);
   }
 
   #logFault({ message, stack }: Error, requestId: string): void {

@@ -157,6 +157,20 @@ describe('keys', () => {
     expect(harness.log.every(({ level }) => level === 'warn')).toBe(true);
   });
 
+  test('ten refusals in a second are logged, and how many more there were', async () => {
+    const harness = await start();
+    const refuse = () => harness.form('DeleteQueue', { queueName }, { secret: 'other' });
+    for (let count = 0; count < 13; count += 1) await refuse();
+    expect(harness.log).toHaveLength(10);
+    harness.clock.advance(1_000);
+    await refuse();
+    await refuse();
+    expect(harness.log.slice(10).map(({ fields }) => fields)).toEqual([
+      { reason: 'authentication failed', remoteAddress: '127.0.0.1', omitted: 3 },
+      { reason: 'authentication failed', remoteAddress: '127.0.0.1' },
+    ]);
+  });
+
   test('an id without the prefix is fine when it is known', async () => {
     const harness = await start();
     const { keys } = harness.broker.access;
