@@ -4,7 +4,8 @@
  * one process so that both read one clock.
  */
 import { parseArgs } from 'node:util';
-import { DEFAULT_LOAD, type Percentiles, runLoad } from './load/load.ts';
+import { DEFAULT_LOAD, runLoad } from './load/load.ts';
+import type { Percentiles } from './load/measure.ts';
 import { megabytes, openTarget } from './target.ts';
 
 const { values } = parseArgs({

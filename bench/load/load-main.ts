@@ -2,6 +2,7 @@
 import { parseArgs } from 'node:util';
 import type { Table } from '../wire/encode.ts';
 import { DEFAULT_LOAD, type LoadOptions, type LoadResult, runLoad } from './load.ts';
+import { reportText } from './report.ts';
 
 const USAGE = `usage: load-main [options]
   --url URL            amqp://user:password@host:port/vhost (${DEFAULT_LOAD.url})
@@ -80,31 +81,11 @@ function options(): { load: LoadOptions; isJson: boolean } | undefined {
 }
 
 function report(result: LoadResult): string {
-  const rounded = (value: number): string => Math.round(value).toLocaleString('en');
-  const lines = [
-    `${result.server.product} ${result.server.version}, ${result.seconds.toFixed(1)} s`,
-    `published ${rounded(result.publishedPerSecond)}/s, ` +
-      `confirmed ${rounded(result.confirmedPerSecond)}/s, ` +
-      `delivered ${rounded(result.deliveredPerSecond)}/s`,
-    `in all: published ${result.published}, confirmed ${result.confirmed}, ` +
-      `refused ${result.refused}, delivered ${result.delivered}, ` +
-      `redelivered ${result.redelivered}, left ${result.leftInQueues}, ` +
-      `unaccounted ${result.unaccounted}, out of order ${result.outOfOrder}`,
-    `cores: generator ${result.generatorCores.toFixed(2)}, ` +
-      `server ${result.serverCores.toFixed(2)}; ` +
-      `server memory ${(result.serverResidentBytes / 1e6).toFixed(1)} MB`,
-  ];
-  for (const [name, value] of [
-    ['latency', result.latency],
-    ['confirm latency', result.confirmLatency],
-  ] as const) {
-    if (value === undefined || value.count === 0) continue;
-    lines.push(
-      `${name} ms: p50 ${value.p50Ms.toFixed(3)}, p95 ${value.p95Ms.toFixed(3)}, ` +
-        `p99 ${value.p99Ms.toFixed(3)}, max ${value.maxMs.toFixed(3)} (${value.count})`,
-    );
-  }
-  return lines.join('\n');
+  return reportText(
+    result,
+    `${result.server.product} ${result.server.version}, `,
+    `left ${result.leftInQueues}, unaccounted ${result.unaccounted}`,
+  );
 }
 
 const chosen = options();

@@ -7,8 +7,7 @@
 import * as encode from '../wire/encode.ts';
 import { CHANNEL, Link, type ServerIdentity } from '../wire/link.ts';
 import { Consumer } from './consumer.ts';
-import { Histogram } from './histogram.ts';
-import { cpuSeconds, pidListeningOn, residentBytes } from './process-stats.ts';
+import { type Measured, measure, type Percentiles, percentiles, sum } from './measure.ts';
 import { Publisher } from './publisher.ts';
 
 export interface LoadOptions {
@@ -62,14 +61,6 @@ export const DEFAULT_LOAD: LoadOptions = {
   keepsQueues: false,
 };
 
-export interface Percentiles {
-  readonly count: number;
-  readonly p50Ms: number;
-  readonly p95Ms: number;
-  readonly p99Ms: number;
-  readonly maxMs: number;
-}
-
 export interface LoadResult {
   readonly server: ServerIdentity;
   readonly seconds: number;
@@ -111,7 +102,12 @@ export async function runLoad(options: LoadOptions): Promise<LoadResult> {
     await declareQueues(control, queues, options);
     const cast: Cast = { control, publishers: [], consumers: [], links };
     await engage(cast, queues, options);
-    const measured = await measure(cast, options);
+    const { publishers, consumers } = cast;
+    const port = Number(new URL(options.url).port || 5672);
+    const measured = await measure(
+      { publishers, receivers: consumers, links },
+      { ...options, port },
+    );
     await stop(cast);
     const failure = links.find((link) => link.failure !== undefined)?.failure;
     if (failure !== undefined) throw failure;
@@ -206,72 +202,6 @@ async function engage(cast: Cast, queues: string[], options: LoadOptions): Promi
   }
 }
 
-interface Measured {
-  readonly seconds: number;
-  readonly published: number;
-  readonly confirmed: number;
-  readonly delivered: number;
-  readonly generatorCores: number;
-  readonly serverCores: number;
-  readonly serverResidentBytes: number;
-}
-
-async function measure(cast: Cast, options: LoadOptions): Promise<Measured> {
-  const port = Number(new URL(options.url).port || 5672);
-  const serverPid = options.serverPid || (pidListeningOn(port) ?? 0);
-  for (const publisher of cast.publishers) publisher.start();
-  await sleep(options.warmupSeconds * 1000);
-  for (const consumer of cast.consumers) consumer.latency.clear();
-  for (const publisher of cast.publishers) publisher.confirmLatency.clear();
-  const before = snapshot(cast, serverPid);
-  await untilOver(cast, options);
-  const after = snapshot(cast, serverPid);
-  const seconds = (after.atMs - before.atMs) / 1000;
-  return {
-    seconds,
-    published: after.published - before.published,
-    confirmed: after.confirmed - before.confirmed,
-    delivered: after.delivered - before.delivered,
-    generatorCores: (after.generatorCpu - before.generatorCpu) / seconds,
-    serverCores: (after.serverCpu - before.serverCpu) / seconds,
-    serverResidentBytes: residentBytes(serverPid).total,
-  };
-}
-
-/** Ends with the time, with all publishers at their maximum, or with a broken connection. */
-function untilOver(cast: Cast, options: LoadOptions): Promise<void> {
-  return new Promise((resolve) => {
-    let busy = cast.publishers.length;
-    const poll = setInterval(() => {
-      if (cast.links.some((link) => link.failure !== undefined)) end();
-    }, 50);
-    const timer = setTimeout(() => end(), options.durationSeconds * 1000);
-    function end(): void {
-      clearInterval(poll);
-      clearTimeout(timer);
-      resolve();
-    }
-    for (const publisher of cast.publishers) {
-      publisher.onFinished = () => {
-        busy -= 1;
-        if (busy === 0) end();
-      };
-    }
-  });
-}
-
-function snapshot(cast: Cast, serverPid: number) {
-  const cpu = process.cpuUsage();
-  return {
-    atMs: performance.now(),
-    published: sum(cast.publishers, (one) => one.published),
-    confirmed: sum(cast.publishers, (one) => one.confirmed),
-    delivered: sum(cast.consumers, (one) => one.delivered),
-    generatorCpu: (cpu.user + cpu.system) / 1e6,
-    serverCpu: serverPid === 0 ? 0 : cpuSeconds(serverPid),
-  };
-}
-
 async function stop(cast: Cast): Promise<void> {
   for (const publisher of cast.publishers) publisher.stop();
   await Promise.all(cast.publishers.map((publisher) => publisher.settle(30_000)));
@@ -310,24 +240,4 @@ function summarize(
     serverCores: measured.serverCores,
     serverResidentBytes: measured.serverResidentBytes,
   };
-}
-
-function percentiles(histograms: readonly Histogram[]): Percentiles {
-  const all = new Histogram();
-  for (const histogram of histograms) all.merge(histogram);
-  return {
-    count: all.count,
-    p50Ms: all.quantileMs(0.5),
-    p95Ms: all.quantileMs(0.95),
-    p99Ms: all.quantileMs(0.99),
-    maxMs: all.maxMs,
-  };
-}
-
-function sum<T>(items: readonly T[], value: (item: T) => number): number {
-  return items.reduce((total, item) => total + value(item), 0);
-}
-
-function sleep(milliseconds: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, milliseconds));
 }

@@ -7,6 +7,7 @@ import {
   runMqttLoad,
 } from './load.ts';
 import type { Qos } from './packets.ts';
+import { reportText } from '../load/report.ts';
 
 const USAGE = `usage: load-main [options]
   --url URL            mqtt://user:password@host:port (${DEFAULT_MQTT_LOAD.url})
@@ -87,30 +88,7 @@ function options(): { load: MqttLoadOptions; isJson: boolean } | undefined {
 }
 
 function report(result: MqttLoadResult): string {
-  const rounded = (value: number): string => Math.round(value).toLocaleString('en');
-  const lines = [
-    `${result.seconds.toFixed(1)} s: published ${rounded(result.publishedPerSecond)}/s, ` +
-      `confirmed ${rounded(result.confirmedPerSecond)}/s, ` +
-      `delivered ${rounded(result.deliveredPerSecond)}/s`,
-    `in all: published ${result.published}, confirmed ${result.confirmed}, ` +
-      `refused ${result.refused}, delivered ${result.delivered}, ` +
-      `redelivered ${result.redelivered}, missing ${result.missing}, ` +
-      `out of order ${result.outOfOrder}`,
-    `cores: generator ${result.generatorCores.toFixed(2)}, ` +
-      `server ${result.serverCores.toFixed(2)}; ` +
-      `server memory ${(result.serverResidentBytes / 1e6).toFixed(1)} MB`,
-  ];
-  for (const [name, value] of [
-    ['latency', result.latency],
-    ['confirm latency', result.confirmLatency],
-  ] as const) {
-    if (value === undefined || value.count === 0) continue;
-    lines.push(
-      `${name} ms: p50 ${value.p50Ms.toFixed(3)}, p95 ${value.p95Ms.toFixed(3)}, ` +
-        `p99 ${value.p99Ms.toFixed(3)}, max ${value.maxMs.toFixed(3)} (${value.count})`,
-    );
-  }
-  return lines.join('\n');
+  return reportText(result, '', `missing ${result.missing}`);
 }
 
 const chosen = options();

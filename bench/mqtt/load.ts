@@ -4,9 +4,14 @@
  *
  *     published x subscribers of a topic = delivered (first time) + missing
  */
-import { Histogram } from '../load/histogram.ts';
-import type { Percentiles } from '../load/load.ts';
-import { cpuSeconds, pidListeningOn, residentBytes } from '../load/process-stats.ts';
+import {
+  type Measured,
+  measure,
+  type Percentiles,
+  percentiles,
+  sleep,
+  sum,
+} from '../load/measure.ts';
 import { DEFAULT_LINK, Link, type LinkOptions } from './link.ts';
 import type { Qos, Version } from './packets.ts';
 import { Publisher } from './publisher.ts';
@@ -121,7 +126,12 @@ export async function runMqttLoad(options: MqttLoadOptions): Promise<MqttLoadRes
   try {
     await openSubscribers(cast, topics, prefix, options);
     await openPublishers(cast, topics, prefix, options);
-    const measured = await measure(cast, options);
+    const { publishers, subscribers, links } = cast;
+    const port = Number(new URL(options.url).port || 1883);
+    const measured = await measure(
+      { publishers, receivers: subscribers, links },
+      { ...options, port },
+    );
     for (const publisher of cast.publishers) publisher.stop();
     await Promise.all(cast.publishers.map((publisher) => publisher.settle(30_000)));
     await untilDelivered(cast);
@@ -224,73 +234,6 @@ function wakePublishers(cast: Cast): void {
   for (const publisher of cast.publishers) publisher.wake();
 }
 
-interface Measured {
-  readonly seconds: number;
-  readonly published: number;
-  readonly confirmed: number;
-  readonly delivered: number;
-  readonly generatorCores: number;
-  readonly serverCores: number;
-  readonly serverResidentBytes: number;
-}
-
-async function measure(cast: Cast, options: MqttLoadOptions): Promise<Measured> {
-  const port = Number(new URL(options.url).port || 1883);
-  const serverPid = options.serverPid || (pidListeningOn(port) ?? 0);
-  const over = untilOver(cast, options);
-  for (const publisher of cast.publishers) publisher.start();
-  await sleep(options.warmupSeconds * 1000);
-  for (const subscriber of cast.subscribers) subscriber.latency.clear();
-  for (const publisher of cast.publishers) publisher.confirmLatency.clear();
-  const before = snapshot(cast, serverPid);
-  await over;
-  const after = snapshot(cast, serverPid);
-  const seconds = (after.atMs - before.atMs) / 1000;
-  return {
-    seconds,
-    published: after.published - before.published,
-    confirmed: after.confirmed - before.confirmed,
-    delivered: after.delivered - before.delivered,
-    generatorCores: (after.generatorCpu - before.generatorCpu) / seconds,
-    serverCores: (after.serverCpu - before.serverCpu) / seconds,
-    serverResidentBytes: residentBytes(serverPid).total,
-  };
-}
-
-/** Ends with the time, with all publishers at their maximum, or with a broken connection. */
-function untilOver(cast: Cast, options: MqttLoadOptions): Promise<void> {
-  return new Promise((resolve) => {
-    let busy = cast.publishers.length;
-    const poll = setInterval(() => {
-      if (cast.links.some((link) => link.failure !== undefined)) end();
-    }, 50);
-    const timer = setTimeout(end, (options.warmupSeconds + options.durationSeconds) * 1000);
-    function end(): void {
-      clearInterval(poll);
-      clearTimeout(timer);
-      resolve();
-    }
-    for (const publisher of cast.publishers) {
-      publisher.onFinished = () => {
-        busy -= 1;
-        if (busy === 0) end();
-      };
-    }
-  });
-}
-
-function snapshot(cast: Cast, serverPid: number) {
-  const cpu = process.cpuUsage();
-  return {
-    atMs: performance.now(),
-    published: sum(cast.publishers, (one) => one.published),
-    confirmed: sum(cast.publishers, (one) => one.confirmed),
-    delivered: sum(cast.subscribers, (one) => one.delivered),
-    generatorCpu: (cpu.user + cpu.system) / 1e6,
-    serverCpu: serverPid === 0 ? 0 : cpuSeconds(serverPid),
-  };
-}
-
 function missingOf(cast: Cast): number {
   const expected = sum(cast.publishers, (one) => one.published - one.refused) * cast.fanout;
   return expected - sum(cast.subscribers, (one) => one.delivered - one.redelivered);
@@ -342,18 +285,6 @@ function summarize(cast: Cast, measured: Measured, options: MqttLoadOptions): Mq
   };
 }
 
-function percentiles(histograms: readonly Histogram[]): Percentiles {
-  const all = new Histogram();
-  for (const histogram of histograms) all.merge(histogram);
-  return {
-    count: all.count,
-    p50Ms: all.quantileMs(0.5),
-    p95Ms: all.quantileMs(0.95),
-    p99Ms: all.quantileMs(0.99),
-    maxMs: all.maxMs,
-  };
-}
-
 /** Runs `task` for 0 to `count` - 1, some at a time. */
 export async function eachAtOnce(
   count: number,
@@ -369,14 +300,4 @@ export async function eachAtOnce(
     }
   };
   await Promise.all(Array.from({ length: Math.min(count, atOnce) }, worker));
-}
-
-function sum<T>(items: readonly T[], value: (item: T) => number): number {
-  let total = 0;
-  for (const item of items) total += value(item);
-  return total;
-}
-
-function sleep(milliseconds: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, milliseconds));
 }
