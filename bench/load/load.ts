@@ -7,8 +7,9 @@
 import * as encode from '../wire/encode.ts';
 import { CHANNEL, Link, type ServerIdentity } from '../wire/link.ts';
 import { Consumer } from './consumer.ts';
-import { type Measured, measure, type Percentiles, percentiles, sum } from './measure.ts';
+import { type Measured, measure, percentiles, sum } from './measure.ts';
 import { Publisher } from './publisher.ts';
+import type { CommonResult } from './report.ts';
 
 export interface LoadOptions {
   readonly url: string;
@@ -61,29 +62,11 @@ export const DEFAULT_LOAD: LoadOptions = {
   keepsQueues: false,
 };
 
-export interface LoadResult {
+export interface LoadResult extends CommonResult {
   readonly server: ServerIdentity;
-  readonly seconds: number;
-  /** Over the measured time. */
-  readonly publishedPerSecond: number;
-  readonly confirmedPerSecond: number;
-  readonly deliveredPerSecond: number;
-  /** Whole run, warm-up and settling included. */
-  readonly published: number;
-  readonly confirmed: number;
-  readonly refused: number;
-  readonly delivered: number;
-  readonly redelivered: number;
   readonly leftInQueues: number;
   /** published - (delivered - redelivered) - leftInQueues; 0 when the sums are right. */
   readonly unaccounted: number;
-  readonly outOfOrder: number;
-  readonly latency: Percentiles | undefined;
-  readonly confirmLatency: Percentiles | undefined;
-  /** CPU seconds per second over the measured time. */
-  readonly generatorCores: number;
-  readonly serverCores: number;
-  readonly serverResidentBytes: number;
 }
 
 interface Cast {

@@ -3,9 +3,11 @@ import type { Percentiles } from './measure.ts';
 /** What the results of all protocols have in common. */
 export interface CommonResult {
   readonly seconds: number;
+  /** Over the measured time. */
   readonly publishedPerSecond: number;
   readonly confirmedPerSecond: number;
   readonly deliveredPerSecond: number;
+  /** Whole run, warm-up and settling included. */
   readonly published: number;
   readonly confirmed: number;
   readonly refused: number;
@@ -14,6 +16,7 @@ export interface CommonResult {
   readonly outOfOrder: number;
   readonly latency: Percentiles | undefined;
   readonly confirmLatency: Percentiles | undefined;
+  /** CPU seconds per second over the measured time. */
   readonly generatorCores: number;
   readonly serverCores: number;
   readonly serverResidentBytes: number;

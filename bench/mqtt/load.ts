@@ -4,14 +4,8 @@
  *
  *     published x subscribers of a topic = delivered (first time) + missing
  */
-import {
-  type Measured,
-  measure,
-  type Percentiles,
-  percentiles,
-  sleep,
-  sum,
-} from '../load/measure.ts';
+import { type Measured, measure, percentiles, sleep, sum } from '../load/measure.ts';
+import type { CommonResult } from '../load/report.ts';
 import { DEFAULT_LINK, Link, type LinkOptions } from './link.ts';
 import type { Qos, Version } from './packets.ts';
 import { Publisher } from './publisher.ts';
@@ -75,27 +69,9 @@ export const DEFAULT_MQTT_LOAD: MqttLoadOptions = {
   serverPid: 0,
 };
 
-export interface MqttLoadResult {
-  readonly seconds: number;
-  /** Over the measured time. */
-  readonly publishedPerSecond: number;
-  readonly confirmedPerSecond: number;
-  readonly deliveredPerSecond: number;
-  /** Whole run, warm-up and settling included. */
-  readonly published: number;
-  readonly confirmed: number;
-  readonly refused: number;
-  readonly delivered: number;
-  readonly redelivered: number;
+export interface MqttLoadResult extends CommonResult {
   /** Should have arrived and did not; with QoS 0 a broker may drop. */
   readonly missing: number;
-  readonly outOfOrder: number;
-  readonly latency: Percentiles | undefined;
-  readonly confirmLatency: Percentiles | undefined;
-  /** CPU seconds per second over the measured time. */
-  readonly generatorCores: number;
-  readonly serverCores: number;
-  readonly serverResidentBytes: number;
 }
 
 /** Nothing arrives for so long: what is missing stays missing. */

@@ -5,6 +5,7 @@ import { MessageArena } from '../../src/base/arena.ts';
 import { type Clock, systemClock } from '../../src/base/clock.ts';
 import type { ProtocolLogger } from '../../src/base/logger.ts';
 import type { Broker } from '../../src/engine/broker.ts';
+import { ConnectionSet } from '../../src/net/connection-set.ts';
 import type { FlushSet } from '../../src/net/flush-set.ts';
 import type { AcceptTransport } from '../../src/net/transport.ts';
 import { type ConnectionDeps, StompConnection } from './connection.ts';
@@ -40,17 +41,16 @@ export function createStompAcceptor(deps: StompAcceptorDeps): StompAcceptor {
 
 class Acceptor implements StompAcceptor {
   readonly accept: AcceptTransport;
-  readonly #connections: Set<StompConnection>;
+  readonly #connections: ConnectionSet<StompConnection>;
   readonly #clock: Clock;
   readonly #writer: MessageWriter;
-  #timer: NodeJS.Timeout | undefined;
 
   constructor(deps: StompAcceptorDeps) {
     const { broker, flushSet, settings, headers, logger } = deps;
-    this.#connections = new Set();
+    const connections = new ConnectionSet<StompConnection>(() => this.tick(), TICK_MS);
+    this.#connections = connections;
     this.#clock = deps.clock ?? systemClock;
     this.#writer = new MessageWriter(broker.formats);
-    this.#timer = undefined;
     const connectionDeps: ConnectionDeps = {
       broker,
       flushSet,
@@ -64,15 +64,10 @@ class Acceptor implements StompAcceptor {
     };
     this.accept = (transport) => {
       const connection = new StompConnection(transport, connectionDeps);
-      this.#connections.add(connection);
-      this.#timer ??= setInterval(() => this.tick(), TICK_MS).unref();
+      connections.add(connection);
       return connection;
     };
-    broker.addPressureListener({
-      onPressureChange: () => {
-        for (const connection of this.#connections) connection.onPressureChange();
-      },
-    });
+    broker.addPressureListener(connections);
   }
 
   get connectionCount(): number {
@@ -86,15 +81,11 @@ class Acceptor implements StompAcceptor {
   }
 
   closeAll(text: string): Promise<void> {
-    for (const connection of [...this.#connections]) connection.shutdown(text);
-    return Promise.resolve();
+    return this.#connections.closeAll(text);
   }
 
   #remove(connection: StompConnection): void {
-    this.#connections.delete(connection);
-    if (this.#connections.size > 0) return;
-    clearInterval(this.#timer);
-    this.#timer = undefined;
-    this.#writer.release();
+    this.#connections.remove(connection);
+    if (this.#connections.size === 0) this.#writer.release();
   }
 }
