@@ -35,6 +35,8 @@ export interface ModelMessage {
   leaseUntilMs: number;
   /** Unique number of the present lease; 0 without one. */
   lease: number;
+  /** The lease belongs to nobody's connection, and outlives the process. */
+  hasHandle: boolean;
   receiveCount: number;
   firstReceivedAtMs: number;
   isRewound: boolean;
@@ -46,7 +48,7 @@ export interface ModelDead {
   readonly body: string;
   readonly publishedAtMs: number;
   readonly receiveCount: number;
-  readonly reason: 'expired' | 'delivery_limit';
+  readonly reason: 'expired' | 'delivery_limit' | 'rejected';
 }
 
 /** A receive that waits, or is answered in this step. */
@@ -105,6 +107,7 @@ export class CmqModel {
       dueAtMs: dueAtMs ?? 0,
       leaseUntilMs: Infinity,
       lease: 0,
+      hasHandle: false,
       receiveCount: 0,
       firstReceivedAtMs: 0,
       isRewound: false,
@@ -119,7 +122,33 @@ export class CmqModel {
   /** Leases the oldest ready messages to a receive, at most `maxCount` of them. */
   serve(receive: ModelReceive, maxCount: number): ModelLease[] {
     const ready = this.in('ready').slice(0, maxCount);
-    return ready.map((message) => this.#lease(message, receive.visibilityMs));
+    return ready.map((message) => this.#lease(message, receive.visibilityMs, true));
+  }
+
+  /** Leases the oldest ready message to a connection (basic.get); undefined without one. */
+  get(): ModelLease | undefined {
+    const [oldest] = this.in('ready');
+    return oldest && this.#lease(oldest, undefined, false);
+  }
+
+  /** Ends a lease before its time: the message comes back, or has been leased too often. */
+  release(message: ModelMessage): void {
+    this.#endLease(message);
+  }
+
+  /** A consumer wants a message to be dead-lettered. */
+  reject(message: ModelMessage): void {
+    this.#die(message, 'rejected');
+  }
+
+  /** The process ends: so do the leases of its connections, which nobody counts as failures. */
+  disconnect(): void {
+    for (const message of this.in('leased')) {
+      if (message.hasHandle) continue;
+      message.state = 'ready';
+      message.lease = 0;
+      message.leaseUntilMs = Infinity;
+    }
   }
 
   /** The message when that lease of it is alive. */
@@ -224,8 +253,9 @@ export class CmqModel {
     this.dead = [...dead];
   }
 
-  #lease(message: ModelMessage, visibilityMs: number | undefined): ModelLease {
+  #lease(message: ModelMessage, visibilityMs: number | undefined, hasHandle: boolean): ModelLease {
     message.state = 'leased';
+    message.hasHandle = hasHandle;
     message.receiveCount += 1;
     message.lease = this.#next();
     if (message.firstReceivedAtMs === 0) message.firstReceivedAtMs = this.nowMs;

@@ -14,15 +14,15 @@ import type { Entry, Message } from '../../src/engine/message.ts';
 import type { ClassicQueue } from '../../src/engine/queue/classic-queue.ts';
 import type { LeaseHandle } from '../../src/engine/queue/leases.ts';
 import { REFUSED } from '../../src/engine/queue/queue.ts';
-import type { FoundEntry } from '../../src/engine/queue/queue-inspector.ts';
 import { Receive } from '../../src/engine/queue/receive.ts';
 import { MemoryDisk } from '../../src/store/memory-disk.ts';
 import { bodyOf } from '../support/engine-fixture.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { SeededRandom } from '../support/seeded-random.ts';
+import { compare, type Expect } from './cmq-comparison.ts';
 import { CmqModel } from './cmq-model.ts';
 import type { ModelLease, ModelMessage, ModelReceive, ModelSettings } from './cmq-model.ts';
-import { BODY_BYTES, CmqProcess, FORMAT, messageOf } from './cmq-process.ts';
+import { BODY_BYTES, CmqProcess, messageOf } from './cmq-process.ts';
 
 const BATCH_MAX = 16;
 /** Leases remembered, dead ones among them: their handles must be refused. */
@@ -33,6 +33,12 @@ const START_MS = 1_700_000_000_000;
 interface HeldLease {
   readonly model: ModelLease;
   readonly handle: LeaseHandle;
+}
+
+/** A delivery as a simulated AMQP connection holds it. */
+interface HeldDelivery {
+  readonly model: ModelLease;
+  readonly entry: Entry;
 }
 
 /** A receive under way, and what came of it. */
@@ -50,6 +56,9 @@ export class CmqSimulation {
   #process!: CmqProcess;
   #calling: Calling[] = [];
   #leases: HeldLease[] = [];
+  #deliveries: HeldDelivery[] = [];
+  /** Ids of all messages that were ever here. */
+  #ids: string[] = [];
   #bodyCount = 0;
   #receiveCount = 0;
   #difference: string | undefined;
@@ -78,7 +87,8 @@ export class CmqSimulation {
     else if (dice < 72) await this.#advance(8 * this.#random.below(2_500));
     else if (dice < 80) await this.#rewind();
     else if (dice < 85) await this.#changeSettings();
-    else if (dice < 88) this.#hangUp();
+    else if (dice < 86) this.#hangUp();
+    else if (dice < 88) await this.#get();
     else if (dice < 93) await this.#cancel();
     else if (dice < 95) await this.#clear();
     else await this.#restart(dice < 97);
@@ -89,6 +99,7 @@ export class CmqSimulation {
   async #burst(): Promise<void> {
     const snapshot = this.#model.snapshot();
     const leases = [...this.#leases];
+    const ids = [...this.#ids];
     const isDoomed = this.#random.below(25) === 0;
     for (let count = 1 + this.#random.below(3); count > 0; count -= 1) this.#operate();
     if (!isDoomed) return;
@@ -96,6 +107,9 @@ export class CmqSimulation {
     this.#note('crash before the commit');
     this.#model.restore(snapshot);
     this.#leases = leases;
+    this.#ids = ids;
+    this.#model.disconnect();
+    this.#model.process(this.#model.nowMs);
     await this.#crash();
   }
 
@@ -104,7 +118,8 @@ export class CmqSimulation {
     if (dice < 22) this.#send(1);
     else if (dice < 28) this.#send(2 + this.#random.below(4));
     else if (dice < 55) this.#receive();
-    else if (dice < 75) this.#delete();
+    else if (dice < 72) this.#delete();
+    else if (dice < 76) this.#settleDelivery();
     else if (dice < 84) this.#extend();
     else if (dice < 96) this.#retime();
     else this.#purge();
@@ -123,6 +138,7 @@ export class CmqSimulation {
       this.#expect('refused', isRefused, this.#model.isFull);
       this.#note(`send ${body}${isDelayed ? ` due ${dueAtMs - START_MS}` : ''} ${isRefused}`);
       if (isRefused) continue;
+      this.#ids.push(queue.lastMessageId);
       this.#model.send(queue.lastMessageId, body, isDelayed ? dueAtMs : undefined);
     }
   }
@@ -148,6 +164,45 @@ export class CmqSimulation {
     this.#model.waiting.push(model);
     this.#note(`receive ${maxCount} visibility ${visibilityMs} until ${untilMs - START_MS}`);
     this.#queue.receive(receive);
+  }
+
+  /** AMQP's basic.get beside the receives. */
+  async #get(): Promise<void> {
+    this.#note('get');
+    await this.#quiet();
+    let got: Entry | undefined;
+    this.#queue.get((entry) => {
+      got = entry;
+    });
+    await this.#process.quiet();
+    const model = this.#model.get();
+    this.#expect('got', got && this.#queue.messageIdOf(got), model?.id);
+    if (got === undefined || model === undefined) return;
+    this.#note(`got ${model.id}`);
+    this.#deliveries.push({ model, entry: got });
+  }
+
+  /** basic.ack, basic.nack or basic.reject of a delivery, whose lease may be over. */
+  #settleDelivery(): void {
+    const delivery = this.#pick(this.#deliveries);
+    if (delivery === undefined) return;
+    this.#deliveries = this.#deliveries.filter((each) => each !== delivery);
+    const { entry, model } = delivery;
+    const message = this.#model.leased(model);
+    // Not a delivery any more when the lease is over; connections tell by the generation.
+    if (message === undefined) return;
+    const dice = this.#random.below(3);
+    this.#note(`${['ack', 'nack', 'reject'][dice]} ${model.id}`);
+    if (dice === 0) {
+      this.#queue.acknowledge(entry);
+      this.#model.delete(message);
+    } else if (dice === 1) {
+      this.#queue.requeue(entry, false);
+      this.#model.release(message);
+    } else {
+      this.#queue.reject(entry);
+      this.#model.reject(message);
+    }
   }
 
   /** The client of a waiting receive goes away. */
@@ -271,6 +326,7 @@ export class CmqSimulation {
     const downMs = this.#random.below(2) === 0 ? 0 : 8 * this.#random.below(2_500);
     this.#note(`${isOrderly ? 'restart' : 'crash'}, down for ${downMs}`);
     this.#model.waiting = [];
+    this.#model.disconnect();
     this.#moveClock(this.#model.nowMs + downMs);
     await this.#crash();
   }
@@ -279,6 +335,7 @@ export class CmqSimulation {
     this.seen.crashes += 1;
     this.#process.abandon();
     this.#calling = [];
+    this.#deliveries = [];
     this.#model.waiting = [];
     await this.#start();
   }
@@ -347,93 +404,11 @@ export class CmqSimulation {
 
   async #compare(): Promise<void> {
     const model = this.#model;
-    const queue = this.#queue;
-    const ready = model.in('ready');
-    const counts = {
-      ready: ready.length,
-      leased: model.in('leased').length,
-      delayed: model.in('delayed').length,
-      rewindable: model.in('rewindable').length,
-    };
-    const actual = {
-      ready: queue.readyCount,
-      leased: queue.unackedCount,
-      delayed: queue.delayedCount,
-      rewindable: queue.rewindableCount,
-    };
-    this.#expect('counters', JSON.stringify(actual), JSON.stringify(counts));
-    this.#expect('dead letters', this.#process.deadQueue.readyCount, model.dead.length);
-    for (const state of Object.keys(counts) as (keyof typeof counts)[]) {
-      this.seen[state] += counts[state];
-    }
+    const expect: Expect = (...fact) => this.#expect(...fact);
+    await compare(this.#process, model, this.#pick(this.#ids) ?? '1', expect);
+    for (const { state } of model.messages) this.seen[state] += 1;
     this.seen.dead = model.dead.length;
-    let answers = 0;
-    queue.peek(1_000, (entries) => {
-      answers += 1;
-      const ids = entries.map((entry) => queue.messageIdOf(entry));
-      this.#expect('ready messages', ids.join(), ready.map(({ id }) => id).join());
-    });
-    for (const message of model.messages) {
-      queue.find(message.id, (found) => {
-        answers += 1;
-        this.#compareMessage(message, found);
-      });
-    }
-    this.#process.deadQueue.peek(1_000, (entries) => {
-      answers += 1;
-      this.#compareDead(entries);
-    });
-    let oldestMs: number | undefined;
-    queue.oldest((publishedAtMs) => {
-      answers += 1;
-      oldestMs = publishedAtMs;
-    });
-    const listed = queue.delayed?.list(0, 1_000).map(({ dueAtMs }) => dueAtMs) ?? [];
-    const due = model.in('delayed').map(({ dueAtMs }) => dueAtMs);
-    this.#expect('due times', listed.join(), due.sort((a, b) => a - b).join());
-    await this.#process.reads();
-    this.#expect('answers to questions', answers, model.messages.length + 3);
-    const unconsumed = [...ready, ...model.in('leased')];
-    const times = unconsumed.map(({ publishedAtMs }) => publishedAtMs);
-    this.#expect('oldest', oldestMs, times.length === 0 ? undefined : Math.min(...times));
     this.#check();
-  }
-
-  #compareMessage(message: ModelMessage, found: FoundEntry | undefined): void {
-    const { state } = message;
-    const what = `message ${message.id}`;
-    this.#expect(`state of ${what}`, found?.state, state);
-    if (found === undefined) return;
-    const { entry } = found;
-    this.#expect(`body of ${what}`, bodyOf(entry.message), message.body);
-    this.#expect(`enqueue time of ${what}`, entry.message.publishedAtMs, message.publishedAtMs);
-    if (state === 'delayed') this.#expect(`due time of ${what}`, found.dueAtMs, message.dueAtMs);
-    if (state === 'leased') {
-      this.#expect(`lease of ${what}`, entry.leaseUntilMs, message.leaseUntilMs);
-    }
-    if (state === 'rewindable') return;
-    this.#expect(`receive count of ${what}`, entry.receiveCount, message.receiveCount);
-    const first = `first receive of ${what}`;
-    this.#expect(first, entry.firstReceivedAtMs, message.firstReceivedAtMs);
-  }
-
-  #compareDead(entries: readonly Entry[]): void {
-    const actual = entries.map(({ message }) => {
-      const headers = FORMAT.headers(message);
-      return [
-        headers?.get('x-origin-msg-id'),
-        bodyOf(message),
-        Number(headers?.get('x-origin-enqueue-time')),
-        Number(headers?.get('x-origin-receive-count')),
-        headers?.get('x-last-death-reason'),
-        headers?.get('x-origin-queue'),
-      ].join(' ');
-    });
-    const expected = this.#model.dead.map((dead) => {
-      const { originId, body, publishedAtMs, receiveCount, reason } = dead;
-      return [originId, body, publishedAtMs, receiveCount, reason, 'q'].join(' ');
-    });
-    this.#expect('dead letters', actual.sort().join('\n'), expected.sort().join('\n'));
   }
 
   #delayedSequence(message: ModelMessage): number {
