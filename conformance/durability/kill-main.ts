@@ -1,14 +1,25 @@
 /**
  * The kill test from the shell, Node 22.18 or later:
- * `npm run build && node conformance/durability/kill-main.ts [--cycles 100] [--seed N]
- * [--url amqp://...]`. Exit code 1 on any violation. With any Node:
+ * `npm run build && node conformance/durability/kill-main.ts [amqp|mqtt] [--cycles 100] [--seed N]
+ * [--url amqp://...] [--data-dir DIR] [--quiet]`. Exit code 1 on any violation. With any Node:
  * `KILL_CYCLES=100 npm run durability -- kill`.
  */
 import { parseArgs } from 'node:util';
 import { runKillTest } from './kill.ts';
 import { verdictLine, violationCount } from './ledger.ts';
+import { runMqttKillTest } from './mqtt-kill.ts';
+import { mqttVerdictLine, mqttViolationCount } from './mqtt-ledger.ts';
+import type { KillOptions, KillReport } from './victim.ts';
 
-const { values } = parseArgs({
+/** What a run came to, whichever protocol. */
+interface Outcome {
+  readonly report: KillReport<{ readonly examples: readonly string[] }>;
+  readonly line: string;
+  readonly violations: number;
+}
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
   options: {
     cycles: { type: 'string' },
     seed: { type: 'string' },
@@ -17,10 +28,22 @@ const { values } = parseArgs({
     quiet: { type: 'boolean' },
   },
 });
+
+async function run(options: KillOptions): Promise<Outcome> {
+  if (positionals[0] === 'mqtt') {
+    const report = await runMqttKillTest(options);
+    const { verdict } = report;
+    return { report, line: mqttVerdictLine(verdict), violations: mqttViolationCount(verdict) };
+  }
+  const report = await runKillTest(options);
+  const { verdict } = report;
+  return { report, line: verdictLine(verdict), violations: violationCount(verdict) };
+}
+
 const seed = Number(values.seed ?? Date.now() % 1_000_000);
 const cycles = Number(values.cycles ?? 100);
 console.log(`seed ${seed}, ${cycles} cycles`);
-const report = await runKillTest({
+const { report, line, violations } = await run({
   cycles,
   seed,
   ...(values.url === undefined ? {} : { url: values.url }),
@@ -29,17 +52,14 @@ const report = await runKillTest({
     if (values.quiet !== true) console.log(`cycle ${cycle}: ${text}`);
   },
 });
+const { integrityFailures, errors } = report;
 for (const example of report.verdict.examples) console.log(`  ${example}`);
-for (const failure of report.integrityFailures) console.log(`  integrity: ${failure}`);
-for (const error of report.errors.slice(0, 20)) console.log(`  error: ${error}`);
+for (const failure of integrityFailures) console.log(`  integrity: ${failure}`);
+for (const error of errors.slice(0, 20)) console.log(`  error: ${error}`);
 console.log(
-  `seed ${seed}, ${cycles} cycles in ${report.seconds.toFixed(0)} s: ` +
-    `${verdictLine(report.verdict)}, ` +
-    `integrity ${report.integrityFailures.length === 0 ? 'ok' : 'BROKEN'}, ` +
-    `errors ${report.errors.length}, slowest restart ${report.restartMaxMs.toFixed(0)} ms`,
+  `seed ${seed}, ${cycles} cycles in ${report.seconds.toFixed(0)} s: ${line}, ` +
+    `integrity ${integrityFailures.length === 0 ? 'ok' : 'BROKEN'}, ` +
+    `errors ${errors.length}, slowest restart ${report.restartMaxMs.toFixed(0)} ms`,
 );
-const isGood =
-  violationCount(report.verdict) === 0 &&
-  report.integrityFailures.length === 0 &&
-  report.errors.length === 0;
+const isGood = violations === 0 && integrityFailures.length === 0 && errors.length === 0;
 process.exitCode = isGood ? 0 : 1;

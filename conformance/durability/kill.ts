@@ -18,30 +18,15 @@ import {
   publishInTransactions,
   type Stage,
 } from './actors.ts';
-import { checkIntegrity } from './integrity.ts';
 import { Ledger, type Verdict } from './ledger.ts';
 import { Random } from './random.ts';
-
-export interface KillOptions {
-  readonly cycles: number;
-  readonly seed: number;
-  /** A broker to cut connections to instead of killing our server. */
-  readonly url?: string;
-  /** Where our server keeps its data; a temporary directory when not given. */
-  readonly dataDir?: string;
-  readonly onCycle?: (cycle: number, text: string) => void;
-}
-
-export interface KillReport {
-  readonly verdict: Verdict;
-  /** Cycles after which SQLite did not say ok, with what it said. */
-  readonly integrityFailures: readonly string[];
-  /** Errors other than the end of a killed connection. */
-  readonly errors: readonly string[];
-  /** From spawn to ready after a kill, in ms: the longest. */
-  readonly restartMaxMs: number;
-  readonly seconds: number;
-}
+import {
+  CutBroker,
+  KilledServer,
+  type KillOptions,
+  type KillReport,
+  type Victim,
+} from './victim.ts';
 
 /** Killed so long after the first confirm. */
 const KILL_AFTER_MS = { min: 5, max: 500 };
@@ -50,64 +35,6 @@ const TRAFFIC_TIMEOUT_MS = 20_000;
 const DRAIN_IDLE_MS = 400;
 /** A queue that holds messages and delivers none for so long is stuck. */
 const DRAIN_STUCK_MS = 15_000;
-
-/** The thing that crashes. */
-interface Victim {
-  readonly url: string;
-  crash(stage: Stage): Promise<void>;
-  revive(): Promise<void>;
-  dispose(): Promise<void>;
-}
-
-class OurServer implements Victim {
-  readonly #server: ServerProcess;
-  readonly #integrityFailures: string[];
-  restartMaxMs = 0;
-
-  constructor(server: ServerProcess, integrityFailures: string[]) {
-    this.#server = server;
-    this.#integrityFailures = integrityFailures;
-  }
-
-  get url(): string {
-    return this.#server.url;
-  }
-
-  async crash(stage: Stage): Promise<void> {
-    await this.#server.kill();
-    await Promise.all(stage.connections.map((connection) => connection.ended(10_000)));
-    const verdict = await checkIntegrity(this.#server.dataDir);
-    if (verdict !== 'ok') this.#integrityFailures.push(`cycle ${stage.cycle}: ${verdict}`);
-  }
-
-  async revive(): Promise<void> {
-    const startedAtMs = performance.now();
-    await this.#server.restart();
-    this.restartMaxMs = Math.max(this.restartMaxMs, performance.now() - startedAtMs);
-  }
-
-  async dispose(): Promise<void> {
-    await this.#server.dispose();
-  }
-}
-
-class OtherBroker implements Victim {
-  readonly url: string;
-  readonly restartMaxMs = 0;
-
-  constructor(url: string) {
-    this.url = url;
-  }
-
-  async crash(stage: Stage): Promise<void> {
-    for (const connection of stage.connections) connection.destroy();
-    await pause(300);
-  }
-
-  async revive(): Promise<void> {}
-
-  async dispose(): Promise<void> {}
-}
 
 /** Names of the queues and exchanges of one run. */
 class Topology {
@@ -153,21 +80,19 @@ class Topology {
 }
 
 /** Runs the whole test. Throws only when the server cannot be started or drained. */
-export async function runKillTest(options: KillOptions): Promise<KillReport> {
+export async function runKillTest(options: KillOptions): Promise<KillReport<Verdict>> {
   const startedAtMs = performance.now();
-  const integrityFailures: string[] = [];
   const errors: string[] = [];
   const ledger = new Ledger();
   const random = new Random(options.seed);
+  const { url, dataDir } = options;
   const victim =
-    options.url === undefined
-      ? new OurServer(
-          await ServerProcess.start(
-            options.dataDir === undefined ? {} : { dataDir: options.dataDir },
-          ),
-          integrityFailures,
+    url === undefined
+      ? new KilledServer(
+          await ServerProcess.start(dataDir === undefined ? {} : { dataDir }),
+          (server) => server.url,
         )
-      : new OtherBroker(options.url);
+      : new CutBroker(url);
   const topology = new Topology(`kill-${process.pid}-${options.seed}`);
   try {
     await topology.declare(victim.url);
@@ -184,7 +109,7 @@ export async function runKillTest(options: KillOptions): Promise<KillReport> {
   }
   return {
     verdict: ledger.verdict(),
-    integrityFailures,
+    integrityFailures: victim.integrityFailures,
     errors,
     restartMaxMs: victim.restartMaxMs,
     seconds: (performance.now() - startedAtMs) / 1000,
@@ -225,7 +150,11 @@ async function runCycle(
   const delayMs = random.between(KILL_AFTER_MS.min, KILL_AFTER_MS.max);
   await pause(delayMs);
   isCrashed = true;
-  await victim.crash(stage);
+  const ends = connections.map((connection) => ({
+    destroy: () => connection.destroy(),
+    ended: () => connection.ended(10_000),
+  }));
+  await victim.crash(ends, cycle);
   await Promise.all(actors);
   ledger.endCycle();
   return `killed after ${delayMs} ms, ${ledger.attemptCount - attemptsBefore} attempts`;

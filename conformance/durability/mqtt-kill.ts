@@ -7,30 +7,19 @@
  * checks the test itself against another broker.
  */
 import { ServerProcess } from '../support/server-process.ts';
-import { checkIntegrity } from './integrity.ts';
 import { MqttLedger, type MqttVerdict } from './mqtt-ledger.ts';
 import type { MqttLink } from './mqtt-link.ts';
 import { Receiver, type ReceiverOptions } from './mqtt-receiver.ts';
 import { Retainer } from './mqtt-retainer.ts';
 import { Sender, type SenderOptions } from './mqtt-sender.ts';
 import { Random } from './random.ts';
-
-export interface MqttKillOptions {
-  readonly cycles: number;
-  readonly seed: number;
-  /** A broker to cut connections to instead of killing our server. */
-  readonly url?: string;
-  readonly onCycle?: (cycle: number, text: string) => void;
-}
-
-export interface MqttKillReport {
-  readonly verdict: MqttVerdict;
-  readonly integrityFailures: readonly string[];
-  /** Errors other than the end of a killed connection. */
-  readonly errors: readonly string[];
-  readonly restartMaxMs: number;
-  readonly seconds: number;
-}
+import {
+  CutBroker,
+  KilledServer,
+  type KillOptions,
+  type KillReport,
+  type Victim,
+} from './victim.ts';
 
 /** Killed so long after the first acknowledgement. */
 const KILL_AFTER_MS = { min: 5, max: 500 };
@@ -114,79 +103,31 @@ function matches(filter: string, topic: string): boolean {
   return new RegExp(`^${pattern}$`).test(topic);
 }
 
-/** The thing that crashes. */
-interface Victim {
-  url(): string;
-  crash(links: readonly MqttLink[], cycle: number): Promise<void>;
-  revive(): Promise<void>;
-  dispose(): Promise<void>;
-}
-
-function otherBroker(url: string): Victim {
-  return {
-    url: () => url,
-    crash: async (links) => {
-      for (const link of links) link.destroy();
-      await pause(300);
-    },
-    revive: async () => {},
-    dispose: async () => {},
-  };
-}
-
-class OurServer implements Victim {
-  readonly #server: ServerProcess;
-  readonly integrityFailures: string[];
-  restartMaxMs = 0;
-
-  constructor(server: ServerProcess, integrityFailures: string[]) {
-    this.#server = server;
-    this.integrityFailures = integrityFailures;
-  }
-
-  url(): string {
-    return `mqtt://guest:guest@127.0.0.1:${this.#server.port('mqtt')}`;
-  }
-
-  async crash(links: readonly MqttLink[], cycle: number): Promise<void> {
-    await this.#server.kill();
-    await Promise.all(links.map((link) => link.ended));
-    const verdict = await checkIntegrity(this.#server.dataDir);
-    if (verdict !== 'ok') this.integrityFailures.push(`cycle ${cycle}: ${verdict}`);
-  }
-
-  async revive(): Promise<void> {
-    const startedAtMs = performance.now();
-    await this.#server.restart();
-    this.restartMaxMs = Math.max(this.restartMaxMs, performance.now() - startedAtMs);
-  }
-
-  async dispose(): Promise<void> {
-    await this.#server.dispose();
-  }
-}
-
 /** Runs the whole test. Throws only when the server cannot be started. */
-export async function runMqttKillTest(options: MqttKillOptions): Promise<MqttKillReport> {
+export async function runMqttKillTest(options: KillOptions): Promise<KillReport<MqttVerdict>> {
   const startedAtMs = performance.now();
-  const integrityFailures: string[] = [];
   const errors: string[] = [];
   const ledger = new MqttLedger();
   const random = new Random(options.seed);
+  const { url, dataDir } = options;
+  const dataOptions = dataDir === undefined ? {} : { dataDir };
   const victim =
-    options.url === undefined
-      ? new OurServer(await ServerProcess.start({ args: ['--mqtt-port', '0'] }), integrityFailures)
-      : otherBroker(options.url);
+    url === undefined
+      ? new KilledServer(
+          await ServerProcess.start({ args: ['--mqtt-port', '0'], ...dataOptions }),
+          (server) => `mqtt://guest:guest@127.0.0.1:${server.port('mqtt')}`,
+        )
+      : new CutBroker(url);
   const cast = new Cast(`k${process.pid}-${options.seed}`, ledger, random);
   try {
     // Every subscription is in place before the first message.
-    for (const receiver of cast.receivers) await receiver.connect(victim.url());
+    for (const receiver of cast.receivers) await receiver.connect(victim.url);
     for (let cycle = 1; cycle <= options.cycles; cycle += 1) {
       ledger.cycle = cycle;
       const text = await runCycle(victim, cast, ledger, random, cycle, errors);
       options.onCycle?.(cycle, text);
       await victim.revive();
-      await cast.retainer.check(victim.url());
+      await cast.retainer.check(victim.url);
     }
     await drain(victim, cast, ledger, errors);
   } finally {
@@ -196,9 +137,9 @@ export async function runMqttKillTest(options: MqttKillOptions): Promise<MqttKil
   for (const sender of cast.senders) errors.push(...sender.errors);
   return {
     verdict: ledger.verdict(),
-    integrityFailures,
+    integrityFailures: victim.integrityFailures,
     errors,
-    restartMaxMs: victim instanceof OurServer ? victim.restartMaxMs : 0,
+    restartMaxMs: victim.restartMaxMs,
     seconds: (performance.now() - startedAtMs) / 1000,
   };
 }
@@ -217,7 +158,7 @@ async function runCycle(
   const traffic = new Promise<void>((resolve) => {
     noteTraffic = resolve;
   });
-  const url = victim.url();
+  const url = victim.url;
   const note = (error: unknown): void => {
     if (!isCrashed) errors.push(`cycle ${cycle}: ${String(error)}`);
   };
@@ -242,7 +183,11 @@ async function runCycle(
   isCrashed = true;
   for (const sender of cast.senders) sender.stop();
   // A connection that is still being opened ends by itself when the server is gone.
-  await victim.crash(cast.links, cycle);
+  const ends = cast.links.map((link) => ({
+    destroy: () => link.destroy(),
+    ended: () => link.ended,
+  }));
+  await victim.crash(ends, cycle);
   await Promise.all([...connects, ...flapped]);
   for (const link of cast.links) link.destroy();
   return `killed after ${delayMs} ms, ${ledger.attemptCount - attemptsBefore} published`;
@@ -275,7 +220,7 @@ async function drain(
 ): Promise<void> {
   ledger.cycle = 0;
   try {
-    const url = victim.url();
+    const url = victim.url;
     for (const receiver of cast.receivers) await receiver.connect(url);
     for (const sender of cast.senders) await sender.connect(url, false);
     let changedAtMs = performance.now();
