@@ -2,7 +2,7 @@
 import { createRequire } from 'node:module';
 import { eventually, sleep } from '../../js/checks.mjs';
 
-export { check, finish } from '../../js/checks.mjs';
+export { check, finish, SKIP } from '../../js/checks.mjs';
 export { eventually, sleep };
 export const load = createRequire(`${process.env.CMQ_MODULES}/`);
 export const gateway = new URL(process.env.CMQ_URL);

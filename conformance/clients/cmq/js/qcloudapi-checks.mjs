@@ -1,5 +1,5 @@
 // qcloudapi-sdk, the generic API 2.0 client: every action, POST with HMAC-SHA1 and GET with HMAC-SHA256.
-import { check, coded, equal, finish, gateway, load, secretId, secretKey, sleep, truth, unique } from './common.mjs';
+import { check, coded, equal, finish, gateway, load, SKIP, secretId, secretKey, sleep, truth, unique } from './common.mjs';
 
 const QcloudApi = load('qcloudapi-sdk');
 const UTF8 = 'Grüße, 消息 + & = % "quoted" \n next';
@@ -167,6 +167,17 @@ await check('a long poll wakes on a send', async () => {
   equal(coded(await polled).msgBody, 'wake');
   truth(Date.now() - sentAt < 2_000, 'woken at once');
   coded(await post('DeleteQueue', { queueName }));
+});
+
+await check('over TLS', async () => {
+  if (!process.env.CMQS_URL) throw SKIP;
+  const { host } = new URL(process.env.CMQS_URL);
+  const call = client({ method: 'POST', signatureMethod: 'sha256', host, protocol: 'https' });
+  const queueName = unique('tls');
+  coded(await call('CreateQueue', { queueName }));
+  coded(await call('SendMessage', { queueName, msgBody: 'sealed' }));
+  equal(coded(await call('ReceiveMessage', { queueName })).msgBody, 'sealed');
+  coded(await call('DeleteQueue', { queueName }));
 });
 
 await check('a wrong key is refused with 4100', async () => {

@@ -1,5 +1,5 @@
 // tencentcloud-sdk-nodejs: the API 3.0 control plane, signed with TC3 (POST and GET) and version 1.
-import { check, equal, finish, gateway, load, secretId, secretKey, truth, unique } from './common.mjs';
+import { check, equal, finish, gateway, load, SKIP, secretId, secretKey, truth, unique } from './common.mjs';
 
 const { tdmq, cmq } = load('tencentcloud-sdk-nodejs');
 // What the SDK would ask when its endpoint has no region.
@@ -144,6 +144,15 @@ await check('the cmq module of 2019-03-04 describes a queue and a topic', async 
   equal(TopicSet.map((topic) => topic.TopicName), [TopicName]);
   await api.DeleteCmqQueue({ QueueName });
   await api.DeleteCmqTopic({ TopicName });
+});
+
+await check('over TLS', async () => {
+  if (!process.env.CMQS_URL) throw SKIP;
+  const { host } = new URL(process.env.CMQS_URL);
+  const httpProfile = { protocol: 'https://', endpoint: host, reqMethod: 'POST' };
+  const credential = { secretId, secretKey };
+  const api = new tdmq.v20200217.Client({ credential, region, profile: { signMethod: 'TC3-HMAC-SHA256', httpProfile } });
+  truth((await api.DescribeCmqQueues({})).TotalCount >= 0, 'a count');
 });
 
 await check('an unknown key and a wrong secret are AuthFailure', async () => {

@@ -11,7 +11,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "..", "python"))
 sys.path.append(os.path.join(HERE, "compat"))
 
-from checks import check, finish  # noqa: E402
+from checks import Skip, check, finish  # noqa: E402
 from cmq.account import Account  # noqa: E402
 from cmq.cmq_exception import CMQServerException  # noqa: E402
 from cmq.queue import Message, QueueMeta  # noqa: E402
@@ -22,9 +22,9 @@ from cmq.topic import TopicMeta  # noqa: E402
 UTF8 = "Grüße 消息 + & = %"
 
 
-def account(method="POST", algorithm="sha1", key=None):
+def account(method="POST", algorithm="sha1", key=None, url=os.environ["CMQ_URL"]):
     """A client of its own: they are not for several threads."""
-    made = Account(os.environ["CMQ_URL"], os.environ["CMQ_SECRET_ID"], key or os.environ["CMQ_SECRET_KEY"])
+    made = Account(url, os.environ["CMQ_SECRET_ID"], key or os.environ["CMQ_SECRET_KEY"])
     made.set_sign(algorithm)
     made.get_client().set_method(method)
     return made
@@ -208,6 +208,17 @@ def _():
     equal(queue.receive_message(10).msgBody, "wake")
     if time.time() - started > 3:
         raise AssertionError("woken late")
+    queue.delete()
+
+
+@check("over TLS")
+def _():
+    if not os.environ.get("CMQS_URL"):
+        raise Skip()
+    queue = account(url=os.environ["CMQS_URL"]).get_queue(unique("py-tls"))
+    queue.create(QueueMeta())
+    queue.send_message(Message("sealed"))
+    equal(queue.receive_message(1).msgBody, "sealed")
     queue.delete()
 
 
