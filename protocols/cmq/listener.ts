@@ -272,6 +272,7 @@ class Acceptor implements CmqAcceptor {
       parameters,
       requestId,
       remoteAddress,
+      isGone: () => response.destroyed || incoming.socket.destroyed,
       onEnded: (ended) => {
         this.#connections.remove(incoming.socket, ended);
         if (this.#open.delete(ended) && this.#open.size === 0) this.#onIdle?.();

@@ -21,6 +21,8 @@ export interface CallOptions {
   readonly parameters: Parameters;
   readonly requestId: string;
   readonly remoteAddress: string;
+  /** Asked before a reply: true when nobody is there to read it. */
+  readonly isGone?: () => boolean;
   /** One of them is called once, unless the client goes first. */
   readonly onSucceeded: (call: RequestCall, fields: ReplyFields) => void;
   readonly onFailed: (call: RequestCall, failure: CmqFailure) => void;
@@ -77,8 +79,10 @@ export class RequestCall implements CmqCall {
     else access.authorize(this.actor.user, this.vhost.name, right, kind, name);
   }
 
+  /** A client that is found gone gets none: `onGone` gives back what was taken for it. */
   reply(fields: ReplyFields): void {
-    if (this.#end('replied')) this.#options.onSucceeded(this, fields);
+    if (this.#state === 'open' && this.#options.isGone?.() === true) this.gone();
+    else if (this.#end('replied')) this.#options.onSucceeded(this, fields);
   }
 
   fail(error: CmqErrorName, text?: string, fields?: ReplyFields): void {

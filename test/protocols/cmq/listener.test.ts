@@ -1,5 +1,5 @@
 import { createHash, createHmac } from 'node:crypto';
-import { connect } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
 import { BrokerError } from '../../../src/base/errors.ts';
 import type { CmqCall } from '../../../protocols/cmq/dispatcher.ts';
@@ -335,6 +335,32 @@ describe('calls', () => {
     }
     await expect.poll(() => [...received.matchAll(/"name":"(.)"/g)].length).toBe(3);
     expect([...received.matchAll(/"name":"(.)"/g)].map(([, name]) => name).join('')).toBe('abc');
+    socket.destroy();
+  });
+
+  test('a client found gone by the reply gives back what was taken for it', async () => {
+    let goneCount = 0;
+    const sockets: Socket[] = [];
+    const harness = await start({
+      handlers: {
+        ReceiveMessage: (call) => {
+          call.onGone = () => {
+            goneCount += 1;
+          };
+          // Closed in this very turn: nobody was told of it yet.
+          for (const each of sockets) each.destroy();
+          call.reply({ msgId: '1' });
+        },
+      },
+    });
+    harness.onConnection((each) => sockets.push(each));
+    const socket = connect(harness.port, '127.0.0.1');
+    const form = harness.signed({ Action: 'ReceiveMessage', queueName });
+    const head = `Host: ${harness.host}\r\nContent-Length: ${form.length}`;
+    socket.write(`POST ${PATH} HTTP/1.1\r\n${head}\r\n\r\n${form}`);
+    await expect.poll(() => goneCount).toBe(1);
+    expect(harness.acceptor.callCounts()).toEqual([]);
+    expect(harness.log).toEqual([]);
     socket.destroy();
   });
 

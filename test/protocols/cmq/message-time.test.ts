@@ -227,6 +227,30 @@ describe('a long poll', () => {
     expect(await harness.receive('q')).toMatchObject({ msgBody: 'x' });
   });
 
+  test('gives back at once what the reply finds nobody to take', async () => {
+    const harness = await withQueue();
+    const [first, second] = [poll(harness), poll(harness)];
+    await harness.settle();
+    first.vanish();
+    await harness.send('q', 'x');
+    await harness.settle();
+    expect(first.reply).toBeUndefined();
+    expect(second.reply).toMatchObject({ msgBody: 'x', dequeueCount: 2 });
+    await harness.ok('DeleteMessage', {
+      queueName: 'q',
+      receiptHandle: second.reply!['receiptHandle'] as string,
+    });
+    const batch = { queueName: 'q', numOfMsg: 16, pollingWaitSeconds: 5 };
+    const gone = harness.start('BatchReceiveMessage', batch);
+    await harness.settle();
+    gone.vanish();
+    await harness.ok('BatchSendMessage', { queueName: 'q', msgBody: ['a', 'b', 'c'] });
+    await harness.settle();
+    expect(await harness.counts('q')).toEqual([3, 0, 0, 0]);
+    const { msgInfoList } = await harness.ok('BatchReceiveMessage', batch);
+    expect(msgInfoList).toMatchObject([{ msgBody: 'a' }, { msgBody: 'b' }, { msgBody: 'c' }]);
+  });
+
   test('ends when the queue is deleted', async () => {
     const harness = await withQueue();
     const pending = poll(harness);

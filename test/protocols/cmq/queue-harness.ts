@@ -27,6 +27,8 @@ export interface Pending {
   readonly reply: Reply | undefined;
   /** The client closes its connection. */
   gone(): void;
+  /** The same, and nobody is told: the reply finds nobody. */
+  vanish(): void;
 }
 
 export interface HarnessOptions {
@@ -90,6 +92,7 @@ export class QueueHarness {
       reply = JSON.parse(text) as Reply;
     };
     let call: RequestCall | undefined;
+    let isGone = false;
     try {
       call = new RequestCall({
         broker: this.engine.broker,
@@ -100,6 +103,7 @@ export class QueueHarness {
         parameters: bindParameters(spec, undefined, new FormSource(formOf(parameters))),
         requestId: '1',
         remoteAddress: ADDRESS,
+        isGone: () => isGone,
         onSucceeded: (_, fields) => answer(format.succeeded('1', fields)),
         onFailed: (_, failure) => answer(format.failed('1', failure)),
       });
@@ -112,6 +116,9 @@ export class QueueHarness {
         return reply;
       },
       gone: () => call?.gone(),
+      vanish: () => {
+        isGone = true;
+      },
     };
   }
 

@@ -8,7 +8,7 @@ import {
   request,
   type Server,
 } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import type { Logger } from '../../../src/base/logger.ts';
 import type { Broker } from '../../../src/engine/broker.ts';
 import type { CmqCall, CmqHandler } from '../../../protocols/cmq/dispatcher.ts';
@@ -111,6 +111,11 @@ export class WireHarness {
 
   get host(): string {
     return `127.0.0.1:${this.port}`;
+  }
+
+  /** Called with the server's side of each connection that comes. */
+  onConnection(listener: (socket: Socket) => void): void {
+    this.#server.on('connection', listener);
   }
 
   close(): void {
