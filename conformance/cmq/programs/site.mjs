@@ -5,11 +5,12 @@ import net from 'node:net';
 import readline from 'node:readline';
 import { AMQPWebSocketClient } from '@cloudamqp/amqp-client';
 import amqp from 'amqplib';
-import { connectAsync } from 'mqtt';
+import { MqttClient } from 'mqtt';
 import { WebSocket } from 'ws';
 import { cmq } from './cmq-call.mjs';
 
 const { GATEWAY_HOST: host, AMQP_PORT, MQTT_PORT, HTTP_PORT, LOGIN: login } = process.env;
+const { LOCAL_ADDRESS: localAddress } = process.env;
 globalThis.WebSocket ??= WebSocket;
 let channel;
 let device;
@@ -17,7 +18,8 @@ const heard = [];
 
 async function amqpChannel() {
   if (channel === undefined) {
-    const connection = await amqp.connect(`amqp://${login}:${login}@${host}:${AMQP_PORT}`);
+    const url = `amqp://${login}:${login}@${host}:${AMQP_PORT}`;
+    const connection = await amqp.connect(url, { localAddress });
     connection.on('error', () => {});
     channel = await connection.createConfirmChannel();
     channel.on('error', () => (channel = undefined));
@@ -26,12 +28,12 @@ async function amqpChannel() {
 }
 
 async function mqttDevice() {
-  device ??= await connectAsync(`mqtt://${host}:${MQTT_PORT}`, {
-    username: login,
-    password: login,
-    protocolVersion: 5,
-    reconnectPeriod: 0,
-  });
+  if (device === undefined) {
+    const dial = () => net.connect({ host, port: Number(MQTT_PORT), localAddress });
+    const options = { username: login, password: login, protocolVersion: 5, reconnectPeriod: 0 };
+    device = new MqttClient(dial, options);
+    await new Promise((resolve, reject) => device.on('connect', resolve).on('error', reject));
+  }
   return device;
 }
 

@@ -85,34 +85,38 @@ async function takeRest(queueName: string): Promise<Map<string, string>> {
   }
 }
 
-test('confirmed messages are there, deleted ones stay away, whenever the server dies', async () => {
-  const queueName = unique();
-  await cmq.ok('CreateQueue', { queueName, visibilityTimeout: 1 });
-  const confirmed = new Map<string, string>();
-  const asked = new Set<string>();
-  const deleted = new Set<string>();
-  for (let cycle = 0; cycle < CYCLES; cycle += 1) {
-    const busy = Array.from({ length: SENDERS }, (_, at) =>
-      sendUntilGone(queueName, cycle * SENDERS + at, confirmed),
+test(
+  'confirmed messages are there, deleted ones stay away, whenever the server dies',
+  async () => {
+    const queueName = unique();
+    await cmq.ok('CreateQueue', { queueName, visibilityTimeout: 1 });
+    const confirmed = new Map<string, string>();
+    const asked = new Set<string>();
+    const deleted = new Set<string>();
+    for (let cycle = 0; cycle < CYCLES; cycle += 1) {
+      const busy = Array.from({ length: SENDERS }, (_, at) =>
+        sendUntilGone(queueName, cycle * SENDERS + at, confirmed),
+      );
+      busy.push(consumeUntilGone(queueName, asked, deleted));
+      const target = confirmed.size + 100 + Math.floor(Math.random() * 400);
+      await eventually(async () => confirmed.size >= target, 'traffic');
+      await server.kill();
+      await Promise.all(busy);
+      await server.restart();
+      connect();
+    }
+    // Leases of killed receives run out.
+    await eventually(async () => (await cmq.counters(queueName)).inactive === 0, 'leases are over');
+    const rest = await takeRest(queueName);
+    expect(deleted.size).toBeGreaterThan(0);
+    expect([...deleted].filter((msgId) => rest.has(msgId))).toEqual([]);
+    const lost = [...confirmed].filter(
+      ([msgId, body]) => !asked.has(msgId) && rest.get(msgId) !== body,
     );
-    busy.push(consumeUntilGone(queueName, asked, deleted));
-    const target = confirmed.size + 100 + Math.floor(Math.random() * 400);
-    await eventually(async () => confirmed.size >= target, 'traffic');
-    await server.kill();
-    await Promise.all(busy);
-    await server.restart();
-    connect();
-  }
-  // Leases of killed receives run out.
-  await eventually(async () => (await cmq.counters(queueName)).inactive === 0, 'leases are over');
-  const rest = await takeRest(queueName);
-  expect(deleted.size).toBeGreaterThan(0);
-  expect([...deleted].filter((msgId) => rest.has(msgId))).toEqual([]);
-  const lost = [...confirmed].filter(
-    ([msgId, body]) => !asked.has(msgId) && rest.get(msgId) !== body,
-  );
-  expect(lost).toEqual([]);
-});
+    expect(lost).toEqual([]);
+  },
+  60_000 + CYCLES * 10_000,
+);
 
 test('a delay, a lease, dead letters and a rewind live on', async () => {
   const [queueName, dead, delayed, rewound] = [unique(), unique(), unique(), unique()];
@@ -160,7 +164,7 @@ test('a delay, a lease, dead letters and a rewind live on', async () => {
   expect((await cmq.call('ReceiveMessage', { queueName })).code).toBe(7000);
   await cmq.ok('CreateQueue', { queueName: unique() });
   expect(await cmq.counters(rewound)).toMatchObject({ active: 0, rewindable: 3 });
-});
+}, 60_000);
 
 test('topics, subscriptions and attributes are there after a kill, and so are their copies', async () => {
   const [topicName, endpoint] = [unique('t'), unique()];
@@ -177,4 +181,4 @@ test('topics, subscriptions and attributes are there after a kill, and so are th
   expect(await cmq.drain(endpoint)).toEqual(['after']);
   const queue = await cmq.ok('GetQueueAttributes', { queueName: endpoint });
   expect(queue['visibilityTimeout']).toBe(77);
-});
+}, 60_000);

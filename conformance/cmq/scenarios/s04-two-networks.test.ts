@@ -23,8 +23,9 @@ beforeAll(async () => {
   networks = makeNetworks();
   const args = networks.isApart ? ['--host', '0.0.0.0'] : [];
   server = await startCmq({ args, prefix: networks.inGateway });
-  const gateway = (host: string) => ({
+  const gateway = (host: string, own: string) => ({
     GATEWAY_HOST: host,
+    LOCAL_ADDRESS: own,
     AMQP_PORT: String(server.port('amqp')),
     MQTT_PORT: String(server.port('mqtt')),
     HTTP_PORT: String(server.port('http')),
@@ -34,8 +35,8 @@ beforeAll(async () => {
   const { limited, owner } = KEYS;
   const a = { LOGIN: 'limited', CMQ_ID: limited.id, CMQ_SECRET: limited.secret };
   const b = { LOGIN: 'owner', CMQ_ID: owner.id, CMQ_SECRET: owner.secret };
-  siteA = new Site({ ...gateway(networks.gatewayOfA), ...a }, networks.inA);
-  siteB = new Site({ ...gateway(networks.gatewayOfB), ...b }, networks.inB);
+  siteA = new Site({ ...gateway(networks.gatewayOfA, networks.addressOfA), ...a }, networks.inA);
+  siteB = new Site({ ...gateway(networks.gatewayOfB, networks.addressOfB), ...b }, networks.inB);
 });
 
 afterAll(async () => {
