@@ -166,11 +166,12 @@ export class ChannelSettle {
     return dueAtMs;
   }
 
-  /** True while the queue waits for its settlement: a lease that ran out was taken back by it. */
+  /** True while the queue, if it still is, waits: a lease that ran out was taken back by it. */
   #isPending(index: number): boolean {
-    const state = this.#unacked.stateAt(index);
+    const unacked = this.#unacked;
+    const state = unacked.stateAt(index);
     if (state !== SLOT_OUTSTANDING && state !== SLOT_IN_TX) return false;
-    return !this.#unacked.isStaleAt(index);
+    return !unacked.isStaleAt(index) && !unacked.queueAt(index).isDeleted;
   }
 
   #buffer(first: number, last: number, how: number): void {

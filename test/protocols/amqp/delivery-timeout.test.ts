@@ -126,6 +126,19 @@ describe('a delivery that takes too long', () => {
     expect(await client.readyCount('q')).toBe(1);
   });
 
+  test('means nothing once the queue is gone', async () => {
+    await quorum('q');
+    await client.consume(1, 'q');
+    client.publish(1, '', 'q', 'a');
+    await client.all();
+    client.send('queue.delete', 2, ['q', false, false, false]);
+    expect(await seen()).toEqual(['basic.cancel', 'queue.deleteOk']);
+    pass(5_000);
+    expect(await seen()).toEqual([]);
+    client.send('basic.ack', 1, [1, false]);
+    expect(await seen()).toEqual([]);
+  });
+
   test('settled in a transaction that is not committed, it goes back too', async () => {
     await quorum('q');
     await client.call('tx.select', 1, [], 'tx.selectOk');
