@@ -22,6 +22,7 @@ import {
 } from '../../base/limits.ts';
 import type { Entry, Message } from '../message.ts';
 import type { QueueId, RecoveredQueue, Store } from '../ports.ts';
+import { DueBatch } from './due-batch.ts';
 import { ENQUEUED, ENQUEUED_DURABLE } from './queue.ts';
 import { TimedEntries } from './timed-entries.ts';
 
@@ -53,8 +54,8 @@ export class DelayQueue {
   readonly #release: (message: Message) => void;
   readonly #dropped: ((message: Message) => void) | undefined;
   readonly #entries: TimedEntries;
-  /** Reads under way of messages that are due. */
-  #readCount: number;
+  /** What is due and must be read. */
+  readonly #batch: DueBatch;
   /** Ms after publishing at which a message is dropped; Infinity: never. */
   #retentionMs: number;
   /** Wall ms before which nothing is old enough to be dropped. */
@@ -76,7 +77,7 @@ export class DelayQueue {
     this.#release = release;
     this.#dropped = options.dropped;
     this.#entries = new TimedEntries(id, host.store, RESIDENT_LIMITS);
-    this.#readCount = 0;
+    this.#batch = new DueBatch(this.#entries);
     this.#retentionMs = Infinity;
     this.#expiresAtMs = Infinity;
     this.#isExpiring = false;
@@ -130,14 +131,11 @@ export class DelayQueue {
     if (this.#isDropped) return;
     this.#nowMs = nowMs;
     this.#expire();
-    if (this.#readCount > 0) return;
+    if (this.#batch.isReading) return;
     for (let budget = DELAYED_RELEASES_PER_TURN; budget > 0; budget -= 1) {
-      if (this.#entries.nextMs > nowMs) break;
-      const entry = this.#entries.inMemory(this.#entries.nextInOrder);
-      if (entry !== undefined && this.#readCount > 0) break;
-      const sequence = this.#entries.take();
-      if (entry === undefined) this.#readAndRelease(sequence);
-      else this.#releaseEntry(entry);
+      const entry = this.#batch.next() ?? this.#nextInMemory();
+      if (entry === undefined) break;
+      this.#releaseEntry(entry);
     }
     this.#wakeForNext();
   }
@@ -202,7 +200,9 @@ export class DelayQueue {
 
   /** Wall ms at which something is to be done. */
   #nextMs(): number {
-    const dueMs = this.#readCount > 0 ? Infinity : this.#entries.nextMs;
+    let dueMs = this.#entries.nextMs;
+    if (this.#batch.isReading) dueMs = Infinity;
+    else if (!this.#batch.isEmpty) dueMs = this.#nowMs;
     return this.#isExpiring ? dueMs : Math.min(dueMs, this.#expiresAtMs);
   }
 
@@ -221,18 +221,18 @@ export class DelayQueue {
     this.#entries.end(entry.sequence);
   }
 
-  #readAndRelease(sequence: number): void {
-    this.#readCount += 1;
-    this.#entries.read(sequence, (entry) => {
-      this.#readCount -= 1;
-      if (this.#isDropped) return;
-      // It may have been cancelled or re-timed meanwhile.
-      if (this.#entries.isTaken(sequence)) {
-        if (entry === undefined) this.#entries.end(sequence);
-        else this.#releaseEntry(entry);
-      }
-      this.#wakeForNext();
+  /** Takes the next message that is due; undefined when there is none, or reading has begun. */
+  #nextInMemory(): Entry | undefined {
+    if (this.#entries.nextMs > this.#nowMs) return undefined;
+    const entry = this.#entries.inMemory(this.#entries.nextInOrder);
+    if (entry !== undefined) {
+      this.#entries.take();
+      return entry;
+    }
+    this.#batch.fill(this.#nowMs, () => {
+      if (!this.#isDropped) this.tick(this.#nowMs);
     });
+    return undefined;
   }
 
   /** The age of the oldest message is unknown: finds out in the next tick. */
