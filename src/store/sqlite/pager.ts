@@ -5,6 +5,7 @@
  * changed: so the place of the next entry is looked up anew after each await, and a row that went
  * because the cleaner moved its entries is simply looked up where it is now.
  */
+import { Ring } from '../../base/ring.ts';
 import { Entry, STORE_WRITTEN, type Message } from '../../engine/message.ts';
 import type { QueueId } from '../../engine/ports.ts';
 import { type EntryStates, NO_STATE } from './entry-states.ts';
@@ -58,7 +59,7 @@ export class Pager {
   readonly #index: JournalIndex;
   readonly #loader: RowLoader;
   readonly #host: PagerHost;
-  #requests: ReadRequest[];
+  readonly #requests: Ring<ReadRequest>;
   #isRunning: boolean;
   #isStopped: boolean;
   #ended: Promise<void>;
@@ -67,7 +68,7 @@ export class Pager {
     this.#index = index;
     this.#loader = loader;
     this.#host = host;
-    this.#requests = [];
+    this.#requests = new Ring();
     this.#isRunning = false;
     this.#isStopped = false;
     this.#ended = Promise.resolve();
