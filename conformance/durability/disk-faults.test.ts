@@ -76,7 +76,7 @@ test('a slow sync delays confirms and nothing else', async (context) => {
   const shim = buildShim();
   if (shim === undefined) return context.skip();
   const { server, connection, channel } = await start(shim);
-  shim.delaySyncs(700);
+  shim.delaySyncs(1_500);
   publish(channel, 1, 50);
   const startedAtMs = performance.now();
   // Meanwhile another client works as if nothing were.
@@ -90,9 +90,9 @@ test('a slow sync delays confirms and nothing else', async (context) => {
     roundTrips.push(performance.now() - sentAtMs);
   }
   other.destroy();
-  expect(Math.max(...roundTrips)).toBeLessThan(250);
+  expect(Math.max(...roundTrips)).toBeLessThan(1_000);
   expect(await channel.confirmed(50)).toEqual([]);
-  expect(performance.now() - startedAtMs).toBeGreaterThan(600);
+  expect(performance.now() - startedAtMs).toBeGreaterThan(1_300);
   shim.delaySyncs(0);
   connection.destroy();
 });

@@ -6,6 +6,7 @@ import {
   escapeRegex,
   findRegexProblem,
 } from '../../src/base/safe-regex.ts';
+import { cpuMs } from '../support/cpu-time.ts';
 
 const FINE = [
   '',
@@ -73,10 +74,10 @@ describe('compileSafeRegex', () => {
 
   it.each(FREEZING)('runs %j in bounded time', (pattern) => {
     const regex = compileSafeRegex(pattern);
-    const startedAt = performance.now();
+    const startedAt = cpuMs();
     regex.test(`${'a'.repeat(254)}!`);
     regex.test('x'.repeat(255));
-    expect(performance.now() - startedAt).toBeLessThan(1000);
+    expect(cpuMs() - startedAt).toBeLessThan(1000);
   });
 
   it('matches what the pattern as given matches', () => {

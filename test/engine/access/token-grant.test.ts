@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { grantFromJson, TokenGrant } from '../../../src/engine/access/token-grant.ts';
 import type { PermissionKind } from '../../../src/engine/access/permission.ts';
+import { cpuMs } from '../../support/cpu-time.ts';
 
 const KINDS: readonly PermissionKind[] = ['configure', 'write', 'read'];
 const VHOSTS = ['/', 'foo', '*', 'foo/bar', 'юникод'];
@@ -157,9 +158,9 @@ describe('variables', () => {
 
 it('takes linear time for many wildcards', () => {
   const scope = `read:*/${'a*'.repeat(2_000)}b`;
-  const startedAt = performance.now();
+  const startedAt = cpuMs();
   expect(allows(scope, '/', 'read', 'a'.repeat(60_000))).toBe(false);
-  expect(performance.now() - startedAt).toBeLessThan(500);
+  expect(cpuMs() - startedAt).toBeLessThan(500);
 });
 
 describe('claims in topics', () => {

@@ -6,6 +6,7 @@ import {
   TopicTrie,
   type TopicSyntax,
 } from '../../../src/engine/exchange/topic-trie.ts';
+import { cpuMs } from '../../support/cpu-time.ts';
 
 /** The definition of a match, written for clearness: words against pattern words, from the left. */
 function isMatch(
@@ -121,10 +122,10 @@ describe('TopicTrie', () => {
     for (let i = 1; i <= 40; i++) trie.add('#.a.'.repeat(i) + '#', i);
     for (let i = 1; i <= 40; i++) trie.add('#.*.'.repeat(i) + 'b', i);
     const name = 'a.'.repeat(127) + 'a';
-    const startedAt = performance.now();
+    const startedAt = cpuMs();
     const out: number[] = [];
     trie.match(name, out);
     expect(out.length).toBe(40);
-    expect(performance.now() - startedAt).toBeLessThan(500);
+    expect(cpuMs() - startedAt).toBeLessThan(500);
   });
 });
