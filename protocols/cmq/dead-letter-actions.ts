@@ -21,7 +21,10 @@ function describeSources(call: CmqCall): void {
   const { parameters } = call;
   const queue = queues.find(call.actor, parameters.text('deadLetterQueueName'), 'any');
   const word = parameters.optionalText('sourceQueueName')?.toLowerCase() ?? '';
-  const found = queues.sourcesOf(queue).filter(({ name }) => name.toLowerCase().includes(word));
+  const found = queues
+    .sourcesOf(queue)
+    .filter(({ name }) => name.toLowerCase().includes(word))
+    .sort((a, b) => (a.name < b.name ? -1 : 1));
   call.reply({
     totalCount: found.length,
     queueList: pageOf(parameters, found).map(queueEntry),

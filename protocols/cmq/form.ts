@@ -91,3 +91,41 @@ function indexOrEnd(text: string, mark: string, from: number): number {
   const at = text.indexOf(mark, from);
   return at < 0 ? text.length : at;
 }
+
+/** A value of a form by the rest of its name: a text, or values by the next part of theirs. */
+type Branch = Map<string, Branch | string>;
+
+/** Parts of a name: a list of objects that have lists. */
+const PARTS_MAX = 4;
+
+/**
+ * The JSON of what is flattened under `name`, `name.0.Key=a`; undefined when nothing is. Numbers
+ * make lists, in their order, whatever they begin with.
+ */
+export function nestedJson(form: Form, name: string): string | undefined {
+  const prefix = `${name}.`;
+  const root: Branch = new Map();
+  for (const [at, full] of form.names.entries()) {
+    if (!full.startsWith(prefix)) continue;
+    const parts = full.slice(prefix.length).split('.');
+    const last = parts.splice(Math.min(parts.length, PARTS_MAX) - 1).join('.');
+    let branch = root;
+    for (const part of parts) {
+      const next = branch.get(part);
+      const child: Branch = next instanceof Map ? next : new Map();
+      branch.set(part, child);
+      branch = child;
+    }
+    branch.set(last, form.values[at]!);
+  }
+  return root.size === 0 ? undefined : JSON.stringify(plainOf(root));
+}
+
+function plainOf(branch: Branch | string): unknown {
+  if (typeof branch === 'string') return branch;
+  const entries = [...branch];
+  if (entries.every(([part]) => /^\d{1,4}$/.test(part))) {
+    return entries.sort(([a], [b]) => Number(a) - Number(b)).map(([, value]) => plainOf(value));
+  }
+  return Object.fromEntries(entries.map(([part, value]) => [part, plainOf(value)]));
+}

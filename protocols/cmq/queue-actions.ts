@@ -9,10 +9,17 @@ import type { ClassicQueue } from '../../src/engine/queue/classic-queue.ts';
 import { deadLetterHandlers } from './dead-letter-actions.ts';
 import type { CmqCall, CmqDeps, CmqHandlers } from './dispatcher.ts';
 import { CmqFailure } from './error-mapper.ts';
-import { describeQueue, pageOf, queueEntry, whoCalls } from './queue-description.ts';
+import {
+  describeQueue,
+  pageOf,
+  queueEntry,
+  settableFields,
+  whoCalls,
+} from './queue-description.ts';
 import { queueFailuresOf } from './queue-failures.ts';
 import { redriveHandlers } from './redrive-actions.ts';
 import type { Parameters } from './request-parameters.ts';
+import { resourceFilter, resourceTagsOf } from './resource-tags.ts';
 
 /** Times from here on are in ms: an example of API 3.0 has them so. In seconds it is year 5138. */
 const MS_FROM = 100_000_000_000;
@@ -49,12 +56,13 @@ function create(call: CmqCall, { broker, settings }: CmqDeps): void {
 
 function setAttributes(call: CmqCall, { broker }: CmqDeps): void {
   const { queues } = call.vhost.cmq;
-  const { ticket } = queues.set(
+  const { queue, ticket } = queues.set(
     call.actor,
     call.parameters.text('queueName'),
     wishesOf(call.parameters),
   );
-  broker.hold(ticket, () => call.reply({}));
+  // API 2.0 tells what is set now; 3.0 has no fields for it.
+  broker.hold(ticket, () => call.reply(call.api === 2 ? settableFields(call, queue) : {}));
 }
 
 function wishesOf(parameters: Parameters): QueueWishes {
@@ -65,6 +73,8 @@ function wishesOf(parameters: Parameters): QueueWishes {
   }
   const trace = parameters.optionalFlag('trace');
   if (trace !== undefined) changes.trace = trace;
+  const tags = resourceTagsOf(parameters);
+  if (tags !== undefined) changes.tags = tags;
   const deadLetter = deadLetterOf(parameters);
   return { changes, ...(deadLetter !== undefined && { deadLetter }) };
 }
@@ -98,12 +108,11 @@ function getAttributes(call: CmqCall, { settings }: CmqDeps): void {
 /** API 3.0 gets every attribute of each queue. */
 function list(call: CmqCall, { settings }: CmqDeps): void {
   const { parameters } = call;
-  const word = parameters.optionalText('searchWord')?.toLowerCase() ?? '';
-  const names = new Set(parameters.list('queueNameList').map((name) => name.toLowerCase()));
-  const found = call.vhost.cmq.queues.list(call.actor).filter(({ name }) => {
-    const lower = name.toLowerCase();
-    return lower.includes(word) && (names.size === 0 || names.has(lower));
-  });
+  const { queues } = call.vhost.cmq;
+  const isWanted = resourceFilter(parameters, 'queueNameList', 'QueueName');
+  const found = queues
+    .list(call.actor)
+    .filter((queue) => isWanted({ name: queue.name, tags: queues.attributesOf(queue).tags }));
   const page = pageOf(parameters, found);
   const totalCount = found.length;
   if (call.api === 2) {

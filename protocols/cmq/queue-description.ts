@@ -10,6 +10,7 @@ import type { ClassicQueue } from '../../src/engine/queue/classic-queue.ts';
 import type { Queue } from '../../src/engine/queue/queue.ts';
 import type { CmqCall } from './dispatcher.ts';
 import type { Parameters } from './request-parameters.ts';
+import { resourceTagFields } from './resource-tags.ts';
 
 type Fields = Record<string, unknown>;
 
@@ -48,18 +49,21 @@ export function describeQueue(
   queue.oldest((publishedAtMs) =>
     done({
       ...queueEntry(queue),
-      ...attributeFields(queues, queue),
+      ...settableFields(call, queue),
+      ...fixedFields(queues, queue),
       ...countFields(queue),
       minMsgTime: toSeconds(publishedAtMs ?? 0),
-      ...deadLetterFields(call, queue),
+      deadLetterSource: queues.sourcesOf(queue).map(queueEntry),
       maxDelaySeconds: delaySecondsMax,
       ...counterFields(queues, queue),
     }),
   );
 }
 
-function attributeFields(queues: CmqQueues, queue: ClassicQueue): Fields {
-  const attributes = queues.attributesOf(queue);
+/** What SetQueueAttributes sets. */
+export function settableFields(call: CmqCall, queue: ClassicQueue): Fields {
+  const attributes = call.vhost.cmq.queues.attributesOf(queue);
+  const { deadLetter } = attributes;
   const { visibilityTimeoutMs, retentionMs, rewindMs, heapMax } = queue.settings;
   return {
     maxMsgHeapNum: heapMax ?? 0,
@@ -69,9 +73,17 @@ function attributeFields(queues: CmqQueues, queue: ClassicQueue): Fields {
     msgRetentionSeconds: toSeconds(retentionMs ?? 0),
     rewindSeconds: toSeconds(rewindMs ?? 0),
     trace: attributes.trace,
+    tags: resourceTagFields(attributes.tags),
+    ...(deadLetter !== undefined && { deadLetterPolicy: policyFields(call, deadLetter) }),
+  };
+}
+
+function fixedFields(queues: CmqQueues, queue: ClassicQueue): Fields {
+  const { createdAtMs, modifiedAtMs } = queues.attributesOf(queue);
+  return {
     transaction: 0,
-    createTime: toSeconds(attributes.createdAtMs),
-    lastModifyTime: toSeconds(attributes.modifiedAtMs),
+    createTime: toSeconds(createdAtMs),
+    lastModifyTime: toSeconds(modifiedAtMs),
   };
 }
 
@@ -82,15 +94,6 @@ function countFields(queue: ClassicQueue): Fields {
     inactiveMsgNum: queue.unackedCount,
     delayMsgNum: queue.delayedCount,
     rewindMsgNum: queue.rewindableCount,
-  };
-}
-
-function deadLetterFields(call: CmqCall, queue: ClassicQueue): Fields {
-  const { queues } = call.vhost.cmq;
-  const { deadLetter } = queues.attributesOf(queue);
-  return {
-    ...(deadLetter !== undefined && { deadLetterPolicy: policyFields(call, deadLetter) }),
-    deadLetterSource: queues.sourcesOf(queue).map(queueEntry),
   };
 }
 

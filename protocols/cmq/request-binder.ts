@@ -6,7 +6,7 @@
  * wrong, in the order of the table, is the error.
  */
 import { parameterFailure } from './error-mapper.ts';
-import type { Form } from './form.ts';
+import { type Form, nestedJson } from './form.ts';
 import { Parameters, type ParameterValue } from './request-parameters.ts';
 import type { ActionSpec, ActionV3 } from './spec/actions.ts';
 import type { ParameterSpec } from './spec/parameters.ts';
@@ -210,8 +210,9 @@ export class FormSource implements ParameterSource {
     return list as string[];
   }
 
+  /** A JSON text, or as the SDKs of API 3.0 flatten it: `name.0.Key=a&name.0.Value=b`. */
   json(name: string, spec: ParameterSpec): string | undefined {
-    const text = this.scalar(name);
+    const text = this.#form.get(name) ?? nestedJson(this.#form, name);
     if (text === undefined || text === '') return undefined;
     if (!hasBytes(text, spec.min, spec.max)) throw parameterFailure(spec.rangeError, name);
     if (!isJson(text)) throw parameterFailure('PARAMETER_FORMAT', name);

@@ -4,7 +4,11 @@ import type { Topic } from '../../src/engine/topic/topic.ts';
 import type { CmqCall, CmqDeps, CmqHandlers } from './dispatcher.ts';
 import { parameterFailure } from './error-mapper.ts';
 import { pageOf } from './queue-description.ts';
-import { subscriptionChanges, subscriptionOptions } from './subscription-options.ts';
+import {
+  checkUnchanged,
+  subscriptionChanges,
+  subscriptionOptions,
+} from './subscription-options.ts';
 import {
   describeSubscription,
   subscriptionEntry,
@@ -42,7 +46,8 @@ function subscribe(call: CmqCall, { broker, settings }: CmqDeps): void {
 function setAttributes(call: CmqCall, { broker }: CmqDeps): void {
   const subscription = subscriptionOf(call);
   const { topic, record } = subscription;
-  const changes = subscriptionChanges(topic, record.protocol, call.parameters);
+  checkUnchanged(record, call.parameters);
+  const changes = subscriptionChanges(topic, record, call.parameters);
   const ticket = call.vhost.topics.changeSubscription(call.actor, subscription, changes);
   broker.hold(ticket, () => call.reply({}));
 }
@@ -75,16 +80,21 @@ function list(call: CmqCall): void {
 
 function candidates(call: CmqCall): Subscription[] {
   const { parameters, vhost } = call;
-  if (parameters.has('topicName')) return subscriptionsOf(topicOf(call));
-  const queueName = parameters.optionalText('queueName');
-  if (queueName === undefined) throw parameterFailure('PARAMETER_MISSING', 'topicName');
+  const queueName = parameters.optionalText('queueName') ?? '';
+  const queryType = parameters.optionalText('queryType') ?? (queueName === '' ? 'topic' : 'queue');
+  if (queryType === 'topic' || parameters.has('topicName')) {
+    if (!parameters.has('topicName')) throw parameterFailure('PARAMETER_MISSING', 'topicName');
+    const own = subscriptionsOf(topicOf(call));
+    return queueName === '' ? own : own.filter(leadsTo(queueName));
+  }
+  if (queueName === '') throw parameterFailure('PARAMETER_MISSING', 'queueName');
+  return vhost.topics.visibleTo(call.actor).flatMap(subscriptionsOf).filter(leadsTo(queueName));
+}
+
+function leadsTo(queueName: string): (subscription: Subscription) => boolean {
   const wanted = queueName.toLowerCase();
-  return vhost.topics
-    .visibleTo(call.actor)
-    .flatMap(subscriptionsOf)
-    .filter(
-      ({ record }) => record.protocol === 'queue' && record.endpoint.toLowerCase() === wanted,
-    );
+  return ({ record: { protocol, endpoint } }) =>
+    protocol === 'queue' && endpoint.toLowerCase() === wanted;
 }
 
 function subscriptionsOf(topic: Topic): Subscription[] {

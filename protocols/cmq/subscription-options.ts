@@ -28,23 +28,40 @@ export function subscriptionOptions(topic: Topic, parameters: Parameters): Subsc
     format: protocol === 'queue' ? 'SIMPLIFIED' : 'JSON',
     filterTags: [],
     bindingKeys: [],
-    ...subscriptionChanges(topic, protocol, parameters),
+    ...subscriptionChanges(topic, { protocol, endpoint }, parameters),
   };
+}
+
+/** Where a subscription leads. */
+type Target = Pick<SubscriptionOptions, 'protocol' | 'endpoint'>;
+
+/** Protocol and endpoint are those of the subscription. @throws CmqFailure */
+export function checkUnchanged({ protocol, endpoint }: Target, parameters: Parameters): void {
+  const wantedProtocol = parameters.optionalText('protocol') ?? protocol;
+  const wantedEndpoint = parameters.optionalText('endpoint') ?? endpoint;
+  const isSameEndpoint =
+    protocol === 'queue'
+      ? wantedEndpoint.toLowerCase() === endpoint.toLowerCase()
+      : wantedEndpoint === endpoint;
+  if (protocolOf(wantedProtocol) !== protocol || !isSameEndpoint) {
+    throw new CmqFailure('PARAMETERS_WRONG', 'protocol and endpoint of a subscription stay');
+  }
 }
 
 /** What a call says about attributes that may change. @throws CmqFailure */
 export function subscriptionChanges(
   topic: Topic,
-  protocol: SubscriptionProtocol,
+  target: Target,
   parameters: Parameters,
 ): SubscriptionChanges {
   const strategy = parameters.optionalText('notifyStrategy') as PushStrategy | undefined;
   const format = parameters.optionalText('notifyContentFormat') as PushFormat | undefined;
-  if (protocol === 'queue' && format === 'JSON') throw new CmqFailure('QUEUE_CONTENT_FORMAT');
+  checkFormat(target, format);
   const filterTags = parameters.list('filterTag');
   const bindingKeys = parameters.list('bindingKey');
   checkFilters(topic, filterTags, bindingKeys);
   const secret = parameters.optionalText('secret');
+  if (secret !== undefined && secret !== '') checkSignable(target);
   const deadLetterQueue = parameters.optionalText('deadLetterQueueName');
   return {
     ...(strategy !== undefined && { strategy }),
@@ -62,6 +79,20 @@ export function subscriptionChanges(
 /** `https` is `http` with another kind of address. */
 function protocolOf(text: string): SubscriptionProtocol {
   return text === 'https' ? 'http' : (text as SubscriptionProtocol);
+}
+
+function checkFormat({ protocol }: Target, format: PushFormat | undefined): void {
+  if (protocol === 'queue' && format === 'JSON') throw new CmqFailure('QUEUE_CONTENT_FORMAT');
+  if (protocol === 'function' && format === 'SIMPLIFIED') {
+    throw new CmqFailure('PARAMETERS_WRONG', 'a function gets its event, which is JSON');
+  }
+}
+
+/** Only what goes over HTTP has a header for a signature. */
+function checkSignable({ protocol, endpoint }: Target): void {
+  if (protocol === 'queue' || FUNCTION_ENDPOINT.test(endpoint)) {
+    throw new CmqFailure('PARAMETERS_WRONG', 'secret is for pushes over HTTP');
+  }
 }
 
 function checkEndpoint(protocol: SubscriptionProtocol, endpoint: string): void {

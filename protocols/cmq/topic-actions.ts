@@ -4,8 +4,10 @@
  */
 import type { TopicChanges } from '../../src/engine/topic/topic.ts';
 import type { CmqCall, CmqDeps, CmqHandlers } from './dispatcher.ts';
+import { CmqFailure } from './error-mapper.ts';
 import { pageOf } from './queue-description.ts';
 import type { Parameters } from './request-parameters.ts';
+import { resourceFilter, resourceTagsOf } from './resource-tags.ts';
 import { describeTopic, topicEntry, topicOf } from './topic-description.ts';
 import { topicFailuresOf } from './topic-failures.ts';
 import { publishBatch, publishOne } from './topic-publish.ts';
@@ -39,6 +41,7 @@ function create(call: CmqCall, { broker, settings }: CmqDeps): void {
       maxMsgSize: REQUEST_BYTES_MAX,
       msgRetentionSeconds: RETENTION_DEFAULT,
       trace: false,
+      tags: [],
       ...changesOf(parameters),
     },
     settings.topicsMax,
@@ -48,6 +51,10 @@ function create(call: CmqCall, { broker, settings }: CmqDeps): void {
 
 function setAttributes(call: CmqCall, { broker }: CmqDeps): void {
   const topic = topicOf(call);
+  const filterType = call.parameters.optionalInteger('filterType') ?? topic.record.filterType;
+  if (filterType !== topic.record.filterType) {
+    throw new CmqFailure('PARAMETERS_WRONG', 'filterType of a topic cannot change');
+  }
   const ticket = call.vhost.topics.change(call.actor, topic, changesOf(call.parameters));
   broker.hold(ticket, () => call.reply({}));
 }
@@ -57,22 +64,22 @@ function changesOf(parameters: Parameters): TopicChanges {
   const maxMsgSize = parameters.optionalInteger('maxMsgSize');
   const msgRetentionSeconds = parameters.optionalInteger('msgRetentionSeconds');
   const trace = parameters.optionalFlag('trace');
+  const tags = resourceTagsOf(parameters);
   return {
     ...(maxMsgSize !== undefined && { maxMsgSize }),
     ...(msgRetentionSeconds !== undefined && { msgRetentionSeconds }),
     ...(trace !== undefined && { trace }),
+    ...(tags !== undefined && { tags }),
   };
 }
 
 /** Topics the caller has some right on, by name. API 3.0 gets every attribute of each. */
 function list(call: CmqCall): void {
   const { parameters, vhost } = call;
-  const word = parameters.optionalText('searchWord')?.toLowerCase() ?? '';
-  const names = new Set(parameters.list('topicNameList').map((name) => name.toLowerCase()));
-  const found = vhost.topics.visibleTo(call.actor).filter(({ name }) => {
-    const lower = name.toLowerCase();
-    return lower.includes(word) && (names.size === 0 || names.has(lower));
-  });
+  const isWanted = resourceFilter(parameters, 'topicNameList', 'TopicName');
+  const found = vhost.topics
+    .visibleTo(call.actor)
+    .filter(({ name, record: { tags } }) => isWanted({ name, tags }));
   const page = pageOf(parameters, found);
   call.reply({
     totalCount: found.length,

@@ -4,6 +4,7 @@ import type { Topic } from '../../src/engine/topic/topic.ts';
 import type { CmqCall } from './dispatcher.ts';
 import { CmqFailure } from './error-mapper.ts';
 import { toSeconds } from './queue-description.ts';
+import { resourceTagFields } from './resource-tags.ts';
 
 type Fields = Record<string, unknown>;
 
@@ -44,6 +45,7 @@ export function describeTopic(topic: Topic): Fields {
     msgRetentionSeconds: record.msgRetentionSeconds,
     filterType: record.filterType,
     trace: record.trace,
+    tags: resourceTagFields(record.tags),
     topicOwner: record.owner,
     subscriptionCount: topic.subscriptions.size,
     createTime: toSeconds(record.createdAtMs),

@@ -23,6 +23,17 @@ const NEW_QUEUE_NAME = required(
   text('queueName', 1, 64, { rangeError: 'QUEUE_NAME', pattern: NAME_PATTERN }),
 );
 
+const UNSUPPORTED = { rangeError: 'TRANSACTION_UNSUPPORTED' } as const;
+
+/** `[{"TagKey": "k", "TagValue": "v"}]`: labels of the queue or topic. */
+export const RESOURCE_TAGS = json('tags', 65_536);
+/** Labels that lists look for: `[{"Name": "tag:k", "Values": ["v"]}]`, or one key. */
+export const RESOURCE_FILTERS = [
+  flag('isTagFilter'),
+  json('filters', 65_536),
+  text('tagKey', 0, 127),
+];
+
 const ATTRIBUTES = [
   integer('maxMsgHeapNum', 1, 1_000_000_000),
   integer('pollingWaitSeconds', 0, 30),
@@ -45,13 +56,13 @@ const ATTRIBUTES = [
     },
   }),
   flag('trace'),
-  // Half messages have no client but the TCP SDK.
-  integer('transaction', 0, 0, { rangeError: 'TRANSACTION_UNSUPPORTED' }),
-  integer('firstQueryInterval', 0, 43_200),
-  integer('maxQueryCount', 0, 1_000),
-  // Of the vendor's storage and billing: taken, and without effect.
-  integer('retentionSizeInMB', 0, 512_000),
-  json('tags', 16_384),
+  // Half messages have no client but the TCP SDK; the values that mean none are taken.
+  integer('transaction', 0, 0, UNSUPPORTED),
+  integer('firstQueryInterval', 0, 0, UNSUPPORTED),
+  integer('maxQueryCount', 0, 0, UNSUPPORTED),
+  // What is kept for a rewind has a time, no size; 0 is no size.
+  integer('retentionSizeInMB', 0, 0),
+  RESOURCE_TAGS,
 ];
 
 /** Seconds this receive waits; without it the queue says. */
@@ -59,14 +70,16 @@ const WAIT = integer('pollingWaitSeconds', 0, 30);
 /** Seconds of this lease; without it the queue says. The TCP protocol alone has it elsewhere. */
 const LEASE = integer('visibilityTimeout', 1, 43_200);
 const DELAY = integer('delaySeconds', 0, DELAY_SECONDS_MAX, { rangeError: 'DELAY_RANGE' });
-const BODY = required(
+/** Of one message to a queue or topic. */
+export const BODY = required(
   text('msgBody', 1, REQUEST_BYTES_MAX, {
     rangeError: 'BODY_EMPTY',
     missingError: 'BODY_EMPTY',
     v3: 'MsgContent',
   }),
 );
-const BODIES = required(
+/** Of a batch. */
+export const BODIES = required(
   list('msgBody', 1, BATCH_MAX, {
     rangeError: 'BATCH_SIZE',
     item: { min: 1, max: REQUEST_BYTES_MAX, rangeError: 'BODY_EMPTY' },
@@ -127,7 +140,7 @@ const MANAGEMENT: readonly ActionSpec[] = [
     name: 'ListQueue',
     right: undefined,
     // API 3.0 gets every attribute of each queue, and may name the queues.
-    parameters: [SEARCH_WORD, ...PAGE, NAME_LIST, flag('isTagFilter'), json('filters', 16_384)],
+    parameters: [SEARCH_WORD, ...PAGE, NAME_LIST, ...RESOURCE_FILTERS],
     v3: [
       { version: '2020-02-17', name: 'DescribeCmqQueues' },
       {

@@ -1,13 +1,16 @@
 /** Actions on topics and subscriptions (reference 2.4). */
 import type { ActionSpec } from './actions.ts';
-import { flag, integer, json, list, required, text } from './parameters.ts';
+import { flag, integer, list, required, text } from './parameters.ts';
 import {
-  BATCH_MAX,
+  BODIES,
+  BODY,
   BODY_ENCODING,
   both,
   NAME_PATTERN,
   PAGE,
   REQUEST_BYTES_MAX,
+  RESOURCE_FILTERS,
+  RESOURCE_TAGS,
 } from './queue-actions.ts';
 
 /** Tags of a message or a filter, and keys of a binding. */
@@ -27,6 +30,7 @@ const SUBSCRIPTION_NAME = required(
 );
 const MAX_SIZE = integer('maxMsgSize', 1_024, REQUEST_BYTES_MAX);
 const RETENTION = integer('msgRetentionSeconds', 60, 86_400);
+const FILTER_TYPE = integer('filterType', 1, 2);
 /** API 3.0 lets tags be 64 bytes long, API 2.0 16. */
 const TAG = { min: 1, max: 16, v3Max: 64, rangeError: 'PARAMETER_RANGE' } as const;
 const MESSAGE_TAGS = list('msgTag', 0, TAGS_MAX, {
@@ -42,6 +46,11 @@ const BINDING_KEYS = list('bindingKey', 0, TAGS_MAX, {
   item: { min: 1, max: KEY_BYTES_MAX, rangeError: 'PARAMETER_RANGE' },
   dots: { max: DOTS_MAX, error: 'BINDING_KEY_DELIMITERS' },
 });
+const PROTOCOL = text('protocol', 0, 16, {
+  choices: ['http', 'https', 'queue', 'function'],
+  rangeError: 'PROTOCOL',
+});
+const ENDPOINT = text('endpoint', 1, ENDPOINT_MAX, { rangeError: 'ENDPOINT_FORMAT' });
 const STRATEGY = text('notifyStrategy', 0, 64, {
   choices: ['BACKOFF_RETRY', 'EXPONENTIAL_DECAY_RETRY'],
   rangeError: 'NOTIFY_STRATEGY',
@@ -55,19 +64,6 @@ const PUSH_EXTRAS = [
   text('secret', 0, 256),
   text('deadLetterQueueName', 0, 255, { rangeError: 'QUEUE_NAME' }),
 ];
-const BODY = required(
-  text('msgBody', 1, REQUEST_BYTES_MAX, {
-    rangeError: 'BODY_EMPTY',
-    missingError: 'BODY_EMPTY',
-    v3: 'MsgContent',
-  }),
-);
-const BODIES = required(
-  list('msgBody', 1, BATCH_MAX, {
-    rangeError: 'BATCH_SIZE',
-    item: { min: 1, max: REQUEST_BYTES_MAX, rangeError: 'BODY_EMPTY' },
-  }),
-);
 const SEARCH_WORD = text('searchWord', 0, 255, { v3: 'TopicName' });
 
 const TOPIC = { resource: 'topic', isExtension: false, failure: 'INTERNAL' } as const;
@@ -77,21 +73,15 @@ const TOPICS: readonly ActionSpec[] = [
     ...TOPIC,
     name: 'CreateTopic',
     right: 'configure',
-    parameters: [
-      TOPIC_NAME,
-      MAX_SIZE,
-      integer('filterType', 1, 2),
-      RETENTION,
-      flag('trace'),
-      json('tags', 16_384),
-    ],
+    parameters: [TOPIC_NAME, MAX_SIZE, FILTER_TYPE, RETENTION, flag('trace'), RESOURCE_TAGS],
     v3: both('CreateTopic', 'CreateCmqTopic'),
   },
   {
     ...TOPIC,
     name: 'SetTopicAttributes',
     right: 'configure',
-    parameters: [TOPIC_NAME, MAX_SIZE, RETENTION, flag('trace')],
+    // A topic keeps its kind: another one is refused.
+    parameters: [TOPIC_NAME, MAX_SIZE, FILTER_TYPE, RETENTION, flag('trace'), RESOURCE_TAGS],
     v3: both('ModifyTopicAttribute', 'ModifyCmqTopicAttribute'),
   },
   {
@@ -105,8 +95,7 @@ const TOPICS: readonly ActionSpec[] = [
       list('topicNameList', 0, 1_000, {
         item: { min: 1, max: 255, rangeError: 'TOPIC_NAME' },
       }),
-      flag('isTagFilter'),
-      json('filters', 16_384),
+      ...RESOURCE_FILTERS,
     ],
     v3: [
       { version: '2020-02-17', name: 'DescribeCmqTopics' },
@@ -161,13 +150,8 @@ const SUBSCRIPTIONS: readonly ActionSpec[] = [
     parameters: [
       TOPIC_NAME,
       SUBSCRIPTION_NAME,
-      required(
-        text('protocol', 0, 16, {
-          choices: ['http', 'https', 'queue', 'function'],
-          rangeError: 'PROTOCOL',
-        }),
-      ),
-      required(text('endpoint', 1, ENDPOINT_MAX, { rangeError: 'ENDPOINT_FORMAT' })),
+      required(PROTOCOL),
+      required(ENDPOINT),
       STRATEGY,
       CONTENT_FORMAT,
       FILTER_TAGS,
@@ -203,9 +187,12 @@ const SUBSCRIPTIONS: readonly ActionSpec[] = [
     ...TOPIC,
     name: 'SetSubscriptionAttributes',
     right: 'configure',
+    // Protocol and endpoint stay: others are refused.
     parameters: [
       TOPIC_NAME,
       SUBSCRIPTION_NAME,
+      PROTOCOL,
+      ENDPOINT,
       STRATEGY,
       CONTENT_FORMAT,
       FILTER_TAGS,

@@ -8,6 +8,7 @@
  */
 import type { QueueSettings } from '../queue/settings.ts';
 import { CmqQueueError } from './cmq-queue-error.ts';
+import { resourceTagsProblem, type ResourceTag } from './resource-tags.ts';
 
 /** Where messages go that nobody could, or would, use. */
 export interface DeadLetterBinding {
@@ -39,6 +40,7 @@ export interface QueueAttributes {
   readonly rewindSeconds: number;
   /** Record what happens to every message. */
   readonly trace: boolean;
+  readonly tags: readonly ResourceTag[];
   readonly deadLetter: DeadLetterBinding | undefined;
   readonly createdAtMs: number;
   readonly modifiedAtMs: number;
@@ -56,6 +58,8 @@ export type NumericAttribute =
 /** What a caller may change. */
 export type AttributeChanges = Partial<Record<NumericAttribute, number>> & {
   readonly trace?: boolean;
+  /** In the place of those it has. */
+  readonly tags?: readonly ResourceTag[];
 };
 
 interface AttributeRange {
@@ -102,6 +106,7 @@ export function foreignAttributes(nowMs: number): QueueAttributes {
     msgRetentionSeconds: undefined,
     rewindSeconds: ATTRIBUTE_RANGES.rewindSeconds.default,
     trace: false,
+    tags: [],
     deadLetter: undefined,
     createdAtMs: nowMs,
     modifiedAtMs: nowMs,
@@ -121,6 +126,8 @@ export function changeAttributes(
     const value = changes[name];
     if (value !== undefined) checkRange(name, value, ATTRIBUTE_RANGES[name]);
   }
+  const problem = resourceTagsProblem(changes.tags ?? []);
+  if (problem !== undefined) throw new CmqQueueError('range', problem);
   const changed = { ...attributes, ...changes, modifiedAtMs: nowMs };
   const retention = changed.msgRetentionSeconds ?? Infinity;
   if (changed.rewindSeconds > retention) {

@@ -1,5 +1,6 @@
 /** A CMQ topic: a durable exchange of its name, what CMQ knows of it, and its subscriptions. */
 import type { Exchange } from '../exchange/exchange.ts';
+import type { ResourceTag } from '../cmq/resource-tags.ts';
 import type { Subscription } from './subscription.ts';
 import { TopicCounters } from './topic-counters.ts';
 
@@ -14,6 +15,7 @@ export interface TopicOptions {
   /** How long an undelivered message lives. */
   readonly msgRetentionSeconds: number;
   readonly trace: boolean;
+  readonly tags: readonly ResourceTag[];
 }
 
 /** What may change later. */

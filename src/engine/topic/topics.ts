@@ -231,7 +231,8 @@ export class Topics {
   /** Puts a persisted topic back; its exchange exists. */
   restoreTopic(name: string, value: Json): void {
     const exchange = this.#host.topology.exchanges.get(name);
-    if (exchange !== undefined) this.#add(name, exchange, value as unknown as TopicRecord);
+    if (exchange === undefined) return;
+    this.#add(name, exchange, value as unknown as TopicRecord);
   }
 
   /** Puts a persisted subscription back; topic and queues exist. */

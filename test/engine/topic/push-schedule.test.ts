@@ -160,6 +160,7 @@ describe('a push subscription', () => {
       maxMsgSize: 1_024,
       msgRetentionSeconds: 86_400,
       trace: false,
+      tags: [],
     });
     const { subscription } = topics.subscribe(engine.actor, topic, 'S', {
       protocol: 'http',

@@ -133,6 +133,7 @@ export class TopicFixture {
       maxMsgSize: 65_536,
       msgRetentionSeconds: 86_400,
       trace: false,
+      tags: [],
       ...options,
     }).topic;
   }

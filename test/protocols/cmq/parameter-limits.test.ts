@@ -160,9 +160,9 @@ const ROWS: readonly Row[] = [
   integers(ATTRIBUTES, 'maxReceiveCount', 1, 1_000),
   integers(ATTRIBUTES, 'maxTimeToLive', 300, 43_200),
   integers(ATTRIBUTES, 'transaction', 0, 0, '4490/10790'),
-  integers(ATTRIBUTES, 'firstQueryInterval', 0, 43_200),
-  integers(ATTRIBUTES, 'maxQueryCount', 0, 1_000),
-  integers(ATTRIBUTES, 'retentionSizeInMB', 0, 512_000),
+  integers(ATTRIBUTES, 'firstQueryInterval', 0, 0, '4490/10790'),
+  integers(ATTRIBUTES, 'maxQueryCount', 0, 0, '4490/10790'),
+  integers(ATTRIBUTES, 'retentionSizeInMB', 0, 0),
   {
     actions: ATTRIBUTES,
     parameter: 'deadLetterPolicy',
@@ -182,12 +182,12 @@ const ROWS: readonly Row[] = [
     ],
   },
   {
-    actions: [...ATTRIBUTES, 'CreateTopic'],
+    actions: [...ATTRIBUTES, 'CreateTopic', 'SetTopicAttributes'],
     parameter: 'tags',
     good: ['', '[]', '[{"TagKey":"a","TagValue":"b"}]'],
     bad: [
       ['{', '4000/10310'],
-      [`"${long(16_383)}"`, RANGE],
+      [`"${long(65_535)}"`, RANGE],
     ],
   },
   {
@@ -195,6 +195,12 @@ const ROWS: readonly Row[] = [
     parameter: 'filters',
     good: ['', '[]'],
     bad: [['{', '4000/10310']],
+  },
+  {
+    actions: ['ListQueue', 'ListTopic'],
+    parameter: 'tagKey',
+    good: ['', 'k', long(127)],
+    bad: [[long(128), RANGE]],
   },
   {
     actions: [...ATTRIBUTES, ...SUBSCRIBES, 'DescribeDeadLetterSourceQueues'],
@@ -292,7 +298,7 @@ const ROWS: readonly Row[] = [
     good: ['a', 'a-b_1', `a${long(63)}`],
     bad: ['', '1a', '-a', 'a.b', 'ä', `a${long(64)}`].map((value) => [value, '4000/10590']),
   },
-  integers(['CreateTopic'], 'filterType', 1, 2),
+  integers(['CreateTopic', 'SetTopicAttributes'], 'filterType', 1, 2),
   {
     actions: PUBLISHES,
     parameter: 'msgTag',
@@ -325,7 +331,13 @@ const ROWS: readonly Row[] = [
     bad: ['', 'HTTP', 'smtp', long(17)].map((value) => [value, '4000/10510']),
   },
   {
-    actions: ['Subscribe'],
+    actions: ['SetSubscriptionAttributes'],
+    parameter: 'protocol',
+    good: ['', 'http', 'https', 'queue', 'function'],
+    bad: ['HTTP', 'smtp', long(17)].map((value) => [value, '4000/10510']),
+  },
+  {
+    actions: SUBSCRIBES,
     parameter: 'endpoint',
     good: ['q', long(500)],
     bad: ['', long(501)].map((value) => [value, '4000/10500']),

@@ -199,6 +199,35 @@ describe('a queue and its attributes', () => {
   });
 });
 
+describe('SetQueueAttributes', () => {
+  test('answers what is set now in API 2.0, and nothing in 3.0', async () => {
+    const harness = await QueueHarness.open();
+    await harness.create('dlq');
+    await harness.create('q', { visibilityTimeout: 7 });
+    const set = { queueName: 'q', pollingWaitSeconds: 3, deadLetterQueueName: 'dlq' };
+    const reply = await harness.ok('SetQueueAttributes', set);
+    expect(reply).toEqual({
+      code: 0,
+      message: '',
+      requestId: '1',
+      maxMsgHeapNum: 100_000_000,
+      pollingWaitSeconds: 3,
+      visibilityTimeout: 7,
+      maxMsgSize: 1_048_576,
+      msgRetentionSeconds: 345_600,
+      rewindSeconds: 0,
+      trace: false,
+      tags: [],
+      deadLetterPolicy: expect.objectContaining({
+        deadLetterQueueName: 'dlq',
+        policy: 0,
+      }) as object,
+    });
+    const newer = await harness.callV3('ModifyCmqQueueAttribute', { queueName: 'q', trace: 1 });
+    expect(newer).toEqual({ RequestId: '1' });
+  });
+});
+
 describe('ListQueue', () => {
   test('pages, and searches in any case', async () => {
     const harness = await QueueHarness.open();

@@ -86,7 +86,9 @@ describe('topic attributes', () => {
     });
     harness.fixture.engine.clock.advance(5_000);
     const set = { topicName: 'T', maxMsgSize: 2_048, msgRetentionSeconds: 600, trace: 'true' };
-    await harness.ok('SetTopicAttributes', { ...set, filterType: 2 });
+    const other = { ...set, filterType: 2 };
+    expect(await harness.codeOf('SetTopicAttributes', other)).toBe('4000/10110');
+    await harness.ok('SetTopicAttributes', { ...set, filterType: 1 });
     const next = await harness.restart();
     expect(await next.ok('GetTopicAttributes', { topicName: 'T' })).toMatchObject({
       topicId,

@@ -3,6 +3,7 @@ import { TopicHarness } from './topic-harness.ts';
 
 const HTTP = { protocol: 'http', endpoint: 'http://example.com/hook' };
 const QUEUE = { protocol: 'queue', endpoint: 'q' };
+const LOCAL = { protocol: 'function', endpoint: 'local:resize' };
 const NAMES = { topicName: 'T', subscriptionName: 'S' };
 
 async function withTopic(filterType = 1, settings = {}): Promise<TopicHarness> {
@@ -48,6 +49,11 @@ describe('Subscribe', () => {
     ['no format', 1, { ...HTTP, notifyContentFormat: 'XML' }, '4000/10530'],
     ['JSON to a queue', 1, { ...QUEUE, notifyContentFormat: 'JSON' }, '4000/10640'],
     ['SIMPLIFIED to a queue', 1, { ...QUEUE, notifyContentFormat: 'SIMPLIFIED' }, '0'],
+    ['SIMPLIFIED to a function', 1, { ...LOCAL, notifyContentFormat: 'SIMPLIFIED' }, '4000/10110'],
+    ['JSON to a function', 1, { ...LOCAL, notifyContentFormat: 'JSON' }, '0'],
+    ['a secret to a local function', 1, { ...LOCAL, secret: 's' }, '4000/10110'],
+    ['a secret to a queue', 1, { ...QUEUE, secret: 's' }, '4000/10110'],
+    ['no secret to a queue', 1, { ...QUEUE, secret: '' }, '0'],
     ['5 tags', 1, { ...QUEUE, filterTag: keys(5) }, '0'],
     ['6 tags', 1, { ...QUEUE, filterTag: keys(6) }, '4000/10490'],
     ['a tag of 16', 1, { ...QUEUE, filterTag: ['t'.repeat(16)] }, '0'],
@@ -137,13 +143,16 @@ describe('subscription attributes', () => {
     const harness = await withTopic();
     await harness.ok('Subscribe', { ...NAMES, ...HTTP, secret: 'k', deadLetterQueueName: 'q' });
     harness.fixture.engine.clock.advance(9_000);
+    for (const other of [{ endpoint: 'http://elsewhere.example.com' }, { protocol: 'queue' }]) {
+      const set = { ...NAMES, filterTag: ['y'], ...other };
+      expect(await harness.codeOf('SetSubscriptionAttributes', set)).toBe('4000/10110');
+    }
     await harness.ok('SetSubscriptionAttributes', {
       ...NAMES,
+      ...HTTP,
       notifyStrategy: 'BACKOFF_RETRY',
       notifyContentFormat: 'SIMPLIFIED',
       filterTag: ['x'],
-      endpoint: 'http://elsewhere.example.com',
-      protocol: 'queue',
       secret: '',
       deadLetterQueueName: '',
     });
@@ -227,6 +236,27 @@ describe('subscription attributes', () => {
 });
 
 describe('ListSubscriptionByTopic', () => {
+  it('asks by topic, by queue, or by both', async () => {
+    const harness = await withTopic();
+    await harness.ok('CreateTopic', { topicName: 'U' });
+    await harness.ok('Subscribe', { ...NAMES, ...QUEUE });
+    await harness.ok('Subscribe', { ...NAMES, ...HTTP, subscriptionName: 'web' });
+    await harness.ok('Subscribe', { ...QUEUE, topicName: 'U', subscriptionName: 'other' });
+    const names = async (parameters: object): Promise<unknown> => {
+      const reply = await harness.callV3('DescribeCmqSubscriptionDetail', parameters);
+      const set = reply['SubscriptionSet'] as { SubscriptionName: string }[] | undefined;
+      return set?.map(({ SubscriptionName }) => SubscriptionName) ?? reply['Error'];
+    };
+    expect(await names({ TopicName: 'T' })).toEqual(['S', 'web']);
+    expect(await names({ QueueName: 'Q' })).toEqual(['S', 'other']);
+    expect(await names({ QueueName: 'q', QueryType: 'queue' })).toEqual(['S', 'other']);
+    expect(await names({ TopicName: 'T', QueueName: 'q' })).toEqual(['S']);
+    const missing = { Code: 'MissingParameter' };
+    expect(await names({})).toMatchObject(missing);
+    expect(await names({ QueryType: 'queue' })).toMatchObject(missing);
+    expect(await names({ QueryType: 'topic', QueueName: 'q' })).toMatchObject(missing);
+  });
+
   it('lists by name, in pages, by part of the name', async () => {
     const harness = await withTopic();
     for (const subscriptionName of ['b-2', 'a-1', 'c-3']) {

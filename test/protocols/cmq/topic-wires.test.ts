@@ -14,6 +14,7 @@ function makeTopic({ vhost, actor }: EngineFixture, filterType: FilterType): Top
     maxMsgSize: 65_536,
     msgRetentionSeconds: 86_400,
     trace: false,
+    tags: [],
   }).topic;
 }
 
