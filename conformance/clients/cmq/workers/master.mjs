@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import amqp from 'amqplib';
 import { check, eventually, finish, load, secretId, secretKey, gateway, sleep, truth, unique } from '../js/common.mjs';
 
-const taskCount = Number(process.env.CMQ_TASKS ?? 600);
+const taskCount = Number(process.env.CMQ_TASKS ?? 240);
 const tasks = unique('tasks');
 const results = unique('results');
 const amqpUrl = process.env.AMQP_URL;
