@@ -11,9 +11,9 @@ import { METHODS } from '../../../protocols/amqp/spec/methods.ts';
 import type { FieldTable, FieldValue } from '../../../src/base/field-value.ts';
 import { silentLogger } from '../../../src/base/logger.ts';
 import type { CommonProperties } from '../../../src/engine/ports.ts';
-import { FlushSet } from '../../../src/net/flush-set.ts';
 import type { PeerInfo } from '../../../src/net/transport.ts';
 import { PipeTransport } from '../../net/pipe-transport.ts';
+import { AcceptorHarness } from '../../support/acceptor-harness.ts';
 import { EngineFixture } from '../../support/engine-fixture.ts';
 import { bodyFrame, type FieldInput, frame, headerFrame, methodFrame } from './wire.ts';
 
@@ -201,14 +201,11 @@ export interface ConsumeOptions {
 }
 
 /** A broker with an AMQP acceptor. */
-export class Harness {
-  readonly fixture: EngineFixture;
+export class Harness extends AcceptorHarness {
   readonly acceptor: AmqpAcceptor;
-  readonly flushSet: FlushSet;
 
   private constructor(fixture: EngineFixture, settings: Partial<AmqpSettings>) {
-    this.fixture = fixture;
-    this.flushSet = new FlushSet(() => undefined);
+    super(fixture);
     this.acceptor = createAmqpAcceptor({
       broker: fixture.broker,
       flushSet: this.flushSet,
@@ -249,22 +246,6 @@ export class Harness {
     await client.call('connection.open', 0, [options.vhost ?? '/'], 'connection.openOk');
     for (const id of channels) await client.call('channel.open', id, [], 'channel.openOk');
     return client;
-  }
-
-  /** Turns until the broker is at rest and every byte is with its client. */
-  async settle(): Promise<void> {
-    this.flushSet.flushAll();
-    await this.fixture.settle();
-    this.flushSet.flushAll();
-  }
-
-  /** Waits for something that takes a thread, a login. */
-  async until(condition: () => boolean): Promise<void> {
-    for (let wait = 0; wait < 500 && !condition(); wait += 1) {
-      await new Promise((resolve) => setTimeout(resolve, 2));
-      this.flushSet.flushAll();
-    }
-    expect(condition()).toBe(true);
   }
 }
 

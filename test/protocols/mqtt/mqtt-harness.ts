@@ -9,10 +9,10 @@ import { createMqttAcceptor, type MqttAcceptor } from '../../../protocols/mqtt/l
 import { DEFAULT_MQTT_SETTINGS, type MqttSettings } from '../../../protocols/mqtt/settings.ts';
 import { silentLogger } from '../../../src/base/logger.ts';
 import type { BrokerSettings } from '../../../src/engine/broker.ts';
-import { FlushSet } from '../../../src/net/flush-set.ts';
 import type { PeerInfo } from '../../../src/net/transport.ts';
 import type { MemoryDisk } from '../../../src/store/memory-disk.ts';
 import { PipeTransport } from '../../net/pipe-transport.ts';
+import { AcceptorHarness } from '../../support/acceptor-harness.ts';
 import { EngineFixture } from '../../support/engine-fixture.ts';
 import type { FakeClock } from '../../support/fake-clock.ts';
 
@@ -136,14 +136,11 @@ export class TestClient {
 }
 
 /** A broker with an MQTT acceptor. */
-export class Harness {
-  readonly fixture: EngineFixture;
+export class Harness extends AcceptorHarness {
   readonly acceptor: MqttAcceptor;
-  readonly flushSet: FlushSet;
 
   private constructor(fixture: EngineFixture, settings: Partial<MqttSettings>) {
-    this.fixture = fixture;
-    this.flushSet = new FlushSet(() => undefined);
+    super(fixture);
     this.acceptor = createMqttAcceptor({
       broker: fixture.broker,
       flushSet: this.flushSet,
@@ -201,24 +198,5 @@ export class Harness {
   advance(byMs: number): void {
     this.fixture.clock.advance(byMs);
     this.acceptor.tick();
-  }
-
-  /** Turns until the broker is at rest and every byte is with its client. */
-  async settle(): Promise<void> {
-    this.flushSet.flushAll();
-    await this.fixture.settle();
-    // A delivery may follow a commit and wait for its own.
-    await this.fixture.settle();
-    this.flushSet.flushAll();
-  }
-
-  /** Waits for something that takes a thread, a login. */
-  async until(condition: () => boolean): Promise<void> {
-    for (let wait = 0; wait < 500 && !condition(); wait += 1) {
-      await new Promise((resolve) => setTimeout(resolve, 2));
-      this.flushSet.flushAll();
-      this.fixture.turn();
-    }
-    expect(condition()).toBe(true);
   }
 }

@@ -3,10 +3,10 @@ import { expect } from 'vitest';
 import { createStompAcceptor, type StompAcceptor } from '../../../protocols/stomp/listener.ts';
 import { DEFAULT_STOMP_SETTINGS, type StompSettings } from '../../../protocols/stomp/settings.ts';
 import { silentLogger } from '../../../src/base/logger.ts';
-import { FlushSet } from '../../../src/net/flush-set.ts';
 import type { PeerInfo } from '../../../src/net/transport.ts';
 import { MESSAGE_HEADERS } from '../../../src/server/stomp-settings.ts';
 import { PipeTransport } from '../../net/pipe-transport.ts';
+import { AcceptorHarness } from '../../support/acceptor-harness.ts';
 import { EngineFixture } from '../../support/engine-fixture.ts';
 
 /** A frame as a test sees it. */
@@ -97,14 +97,11 @@ export class StompClient {
 }
 
 /** A broker with a STOMP acceptor. */
-export class StompHarness {
-  readonly fixture: EngineFixture;
+export class StompHarness extends AcceptorHarness {
   readonly acceptor: StompAcceptor;
-  readonly flushSet: FlushSet;
 
   private constructor(fixture: EngineFixture, settings: Partial<StompSettings>) {
-    this.fixture = fixture;
-    this.flushSet = new FlushSet(() => undefined);
+    super(fixture);
     this.acceptor = createStompAcceptor({
       broker: fixture.broker,
       flushSet: this.flushSet,
@@ -138,21 +135,6 @@ export class StompHarness {
     await this.until(() => client.transport.received.length > 0);
     await client.next('CONNECTED');
     return client;
-  }
-
-  async settle(): Promise<void> {
-    this.flushSet.flushAll();
-    await this.fixture.settle();
-    this.flushSet.flushAll();
-  }
-
-  /** Waits for something that takes a thread, a login. */
-  async until(condition: () => boolean): Promise<void> {
-    for (let wait = 0; wait < 500 && !condition(); wait += 1) {
-      await new Promise((resolve) => setTimeout(resolve, 2));
-      this.flushSet.flushAll();
-    }
-    expect(condition()).toBe(true);
   }
 
   queue(name: string) {
