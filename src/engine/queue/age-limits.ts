@@ -38,6 +38,8 @@ export class AgeLimits {
   #ageLimitMs: number;
   #ageLimitFromMs: number;
   #newestMs: number;
+  /** Messages that are exempt from the age limit for being older may be in the queue. */
+  #mayHaveExempt: boolean;
   readonly #strays: Map<number, Stray>;
   /** Strays that the age limit does not end, or may not: what lies behind them is stray, too. */
   #lastingCount: number;
@@ -49,6 +51,7 @@ export class AgeLimits {
     this.#ageLimitMs = Infinity;
     this.#ageLimitFromMs = 0;
     this.#newestMs = 0;
+    this.#mayHaveExempt = false;
     this.#strays = new Map();
     this.#lastingCount = 0;
     this.#deadlines = new DeadlineHeap();
@@ -73,7 +76,9 @@ export class AgeLimits {
   configure(settings: QueueSettings): void {
     this.#retentionMs = settings.retentionMs ?? Infinity;
     this.#ageLimitMs = settings.ageLimitMs ?? Infinity;
-    this.#ageLimitFromMs = settings.ageLimitFromMs ?? 0;
+    const fromMs = settings.ageLimitFromMs ?? 0;
+    if (fromMs !== this.#ageLimitFromMs) this.#mayHaveExempt = fromMs > 0;
+    this.#ageLimitFromMs = fromMs;
     this.#rebuild();
   }
 
@@ -102,17 +107,23 @@ export class AgeLimits {
     return retentionEndMs <= nowMs ? 'drop' : 'stays';
   }
 
-  /** True when a message published then would not be found by looking at the head. */
-  isStray(publishedAtMs: number, nowMs: number): boolean {
+  /**
+   * True when a message published then would not be found by looking at the head.
+   *
+   * @param isAlone no message stands before it
+   */
+  isStray(publishedAtMs: number, nowMs: number, isAlone: boolean): boolean {
+    if (isAlone) this.#mayHaveExempt = false;
+    if (publishedAtMs < this.#ageLimitFromMs) this.#mayHaveExempt = true;
     if (publishedAtMs < this.#newestMs) return true;
     this.#newestMs = publishedAtMs;
     if (this.#ageLimitMs === Infinity) return false;
     if (this.#lastingCount > 0) return true;
-    return this.#ageLimitFromMs > 0 && nowMs < this.#ageLimitFromMs + this.#retentionMs;
+    return this.#mayHaveExempt && nowMs < this.#ageLimitFromMs + this.#retentionMs;
   }
 
-  /** Messages of before the restart were published before now. */
-  restored(nowMs: number): void {
+  /** Messages there, of before the restart or the first limit, were published before now. */
+  begin(nowMs: number): void {
     this.#newestMs = nowMs;
   }
 

@@ -24,12 +24,13 @@
  * flags); one object per paged journal row here (the store's run index already has it).
  */
 import { ENTRY_OVERHEAD_BYTES, PAGE_IN_BYTES, PAGE_IN_ENTRIES } from '../../base/limits.ts';
-import { DeadlineHeap } from '../../base/deadline-heap.ts';
 import { Ring } from '../../base/ring.ts';
 import type { Message } from '../message.ts';
 import { ENTRY_SETTLED, Entry, STORE_WRITTEN } from '../message.ts';
 import type { QueueId, RecoveredQueue, Store, Ticket } from '../ports.ts';
 import { DeliveredMark } from './delivered-mark.ts';
+import { Holes } from './holes.ts';
+import { ReturnedEntries } from './returned-entries.ts';
 import { findIn } from './sequence-search.ts';
 
 /** What a backlog needs from its queue's surroundings. */
@@ -50,7 +51,7 @@ export class Backlog {
   readonly #onPagedIn: () => void;
   readonly #head: Ring<Entry>;
   readonly #tail: Ring<Entry>;
-  readonly #returned: DeadlineHeap<Entry>;
+  readonly #returned: ReturnedEntries;
   #headBytes: number;
   #bodyBytes: number;
   #nextSequence: number;
@@ -73,7 +74,7 @@ export class Backlog {
   /** Settled entries that still lie in a ring or in `returned`. */
   #tombstoneCount: number;
   /** Sequences in the paged range that are not ready: leased before the restart, or taken out. */
-  readonly #holes: Set<number>;
+  readonly #holes: Holes;
   /** Sequences from here on arrived after the last `deliver` and are due one chance to be taken. */
   freshFrom: number;
 
@@ -83,7 +84,7 @@ export class Backlog {
     this.#onPagedIn = onPagedIn;
     this.#head = new Ring();
     this.#tail = new Ring();
-    this.#returned = new DeadlineHeap();
+    this.#returned = new ReturnedEntries();
     this.#headBytes = 0;
     this.#bodyBytes = 0;
     this.#nextSequence = 1;
@@ -100,7 +101,7 @@ export class Backlog {
     this.#isStored = false;
     this.mark = new DeliveredMark(id, host.store);
     this.#tombstoneCount = 0;
-    this.#holes = new Set();
+    this.#holes = new Holes();
     this.freshFrom = 1;
   }
 
@@ -115,10 +116,6 @@ export class Backlog {
 
   get nextSequence(): number {
     return this.#nextSequence;
-  }
-
-  get isStored(): boolean {
-    return this.#isStored;
   }
 
   /**
@@ -177,7 +174,7 @@ export class Backlog {
     const first = this.#head.peek();
     const back = this.#returned.peek();
     if (back === undefined) return first;
-    if (first === undefined) return back;
+    if (first === undefined) return this.#mayFollowPaged(back) ? undefined : back;
     return back.sequence < first.sequence ? back : first;
   }
 
@@ -197,45 +194,50 @@ export class Backlog {
 
   /** Puts a delivered entry back at its place. */
   putBack(entry: Entry): void {
-    this.#returned.push(entry.sequence, entry);
+    this.#returned.push(entry);
     this.#enter(entry.message.bodyBytes);
   }
 
   /**
-   * Removes the ready entry with that sequence, wherever it lies; `done` gets it, when it must be
-   * read later and never when it is not there. The caller settles it.
+   * Removes the ready entry with that sequence, wherever it lies; `done` gets it, later when it
+   * must be read, and undefined when it is not there (any more). The caller settles it.
    */
-  takeOut(sequence: number, done: (entry: Entry) => void): void {
+  takeOut(sequence: number, done: (entry: Entry | undefined) => void): void {
     const entry = this.find(sequence);
     if (entry !== undefined) {
       entry.state = ENTRY_SETTLED;
       this.#tombstoneCount += 1;
       this.#leave(entry.message.bodyBytes);
+    }
+    if (entry !== undefined || !this.#isPaged(sequence)) {
       done(entry);
       return;
     }
-    if (!this.#isPaged(sequence)) return;
-    this.#holes.add(sequence);
+    this.#holes.leave(sequence);
     this.#pagedCount -= 1;
-    const generation = this.#generation;
+    if (this.#pagedCount === 0) this.#endPaged();
     this.readOne(sequence, (read) => {
-      if (read === undefined || generation !== this.#generation) return;
-      this.#pagedBytes -= read.message.bodyBytes;
-      this.#bodyBytes -= read.message.bodyBytes;
-      read.state = ENTRY_SETTLED;
-      done(read);
+      const isHere = this.#holes.left(sequence) && read !== undefined;
+      if (isHere) {
+        this.uncount(read);
+        read.state = ENTRY_SETTLED;
+      }
+      done(isHere ? read : undefined);
     });
+  }
+
+  /** An entry that was read is not one of the paged ready ones: its bytes are not theirs. */
+  uncount(entry: Entry): void {
+    const bytes = Math.min(entry.message.bodyBytes, this.#pagedBytes);
+    this.#pagedBytes -= bytes;
+    this.#bodyBytes -= bytes;
   }
 
   /** The ready entry with that sequence when it is in memory. */
   find(sequence: number): Entry | undefined {
     const inRing = findIn(this.#head, sequence) ?? findIn(this.#tail, sequence);
-    if (inRing !== undefined) return inRing.state === ENTRY_SETTLED ? undefined : inRing;
-    let found: Entry | undefined;
-    this.#returned.forEach((key, entry) => {
-      if (key === sequence && entry.state !== ENTRY_SETTLED) found = entry;
-    });
-    return found;
+    if (inRing === undefined) return this.#returned.find(sequence);
+    return inRing.state === ENTRY_SETTLED ? undefined : inRing;
   }
 
   /** True when that sequence is ready, in memory or on disk. */
@@ -246,12 +248,9 @@ export class Backlog {
   /** Reads an entry of this backlog from disk, whatever its state; undefined when it is gone. */
   readOne(sequence: number, done: (entry: Entry | undefined) => void): void {
     this.#host.store.read(this.id, sequence, 1, 1, ([entry]) => {
-      if (entry === undefined || entry.sequence !== sequence) {
-        done(undefined);
-        return;
-      }
-      if (sequence < this.#redeliveredBelow) entry.isRedelivered = true;
-      done(entry);
+      const isHere = entry?.sequence === sequence;
+      if (isHere && sequence < this.#redeliveredBelow) entry.isRedelivered = true;
+      done(isHere ? entry : undefined);
     });
   }
 
@@ -265,9 +264,8 @@ export class Backlog {
       done(found.slice(0, maxCount));
       return;
     }
-    const { store } = this.#host;
-    const count = maxCount + this.#holes.size;
-    store.read(this.id, this.#pagedFrom, count, PAGE_IN_BYTES, (entries) => {
+    const count = maxCount + this.#holes.count;
+    this.#host.store.read(this.id, this.#pagedFrom, count, PAGE_IN_BYTES, (entries) => {
       const paged = entries.filter((e) => e.sequence < this.#pagedEnd && this.has(e.sequence));
       const known = new Set(found.map((entry) => entry.sequence));
       const all = [...found, ...paged.filter((entry) => !known.has(entry.sequence))];
@@ -283,12 +281,7 @@ export class Backlog {
     for (const ring of [this.#head, this.#tail]) {
       for (let index = 0; index < ring.length; index += 1) see(ring.at(index)!);
     }
-    this.#returned.forEach((_, entry) => see(entry));
-  }
-
-  /** True when the oldest entry lies on disk only. */
-  get needsPageIn(): boolean {
-    return this.#pagedCount > 0 && this.#head.length === 0;
+    this.#returned.forEach(visit);
   }
 
   /** Starts a read when the head runs low and there is more on disk. */
@@ -337,11 +330,11 @@ export class Backlog {
     this.#tail.clear();
     this.#returned.clear();
     this.#tombstoneCount = 0;
-    if (this.#pagedCount > 0) {
-      this.#settlePaged();
-      this.#bodyBytes -= this.#pagedBytes;
-      this.#clearPaged();
+    for (const sequence of this.#holes.takeLeaving()) {
+      store.settleRange(this.id, sequence, sequence + 1);
     }
+    if (this.#pagedCount > 0) this.#settlePaged();
+    this.#clearPaged();
     this.#headBytes = 0;
     return count;
   }
@@ -395,7 +388,7 @@ export class Backlog {
     let taken = 0;
     for (const entry of entries) {
       if (entry.sequence >= this.#pagedEnd) break;
-      if (this.#holes.size > 0 && this.#holes.delete(entry.sequence)) continue;
+      if (this.#holes.has(entry.sequence)) continue;
       taken += 1;
       if (entry.sequence < this.#redeliveredBelow) entry.isRedelivered = true;
       this.#head.push(entry);
@@ -406,25 +399,34 @@ export class Backlog {
     this.#pagedBytes -= bytes;
     this.#host.addResidentBytes(bytes + taken * ENTRY_OVERHEAD_BYTES);
     this.#pagedFrom = end;
-    if (end >= this.#pagedEnd && this.#pagedCount !== 0) {
-      // The store set a damaged row aside: what it held cannot be counted on any longer.
-      this.#bodyBytes -= this.#pagedBytes;
-      this.#clearPaged();
-    }
+    this.#holes.forgetBelow(end);
+    // The store set a damaged row aside: what it held cannot be counted on any longer.
+    if (end >= this.#pagedEnd && this.#pagedCount !== 0) this.#clearPaged();
   }
 
-  #clearPaged(): void {
+  /** Nothing in the paged range is ready any more: a page on its way holds nothing of use. */
+  #endPaged(): void {
     this.#generation += 1;
     this.#pagedFrom = this.#pagedEnd;
     this.#pagedCount = 0;
+    this.#holes.forgetBelow(this.#pagedEnd);
+  }
+
+  #clearPaged(): void {
+    this.#bodyBytes -= this.#pagedBytes;
     this.#pagedBytes = 0;
+    this.#endPaged();
+  }
+
+  /** True while an entry that came back has a place behind some that must be read first. */
+  #mayFollowPaged(entry: Entry): boolean {
+    return this.#pagedCount > 0 && entry.sequence > this.#pagedFrom;
   }
 
   /** Settles what is paged, but not what is leased among it. */
   #settlePaged(): void {
     let from = this.#pagedFrom;
-    const holes = [...this.#holes].filter((hole) => hole >= from && hole < this.#pagedEnd);
-    for (const hole of holes.toSorted((a, b) => a - b)) {
+    for (const hole of this.#holes.between(from, this.#pagedEnd)) {
       if (hole > from) this.#host.store.settleRange(this.id, from, hole);
       from = hole + 1;
     }
@@ -455,9 +457,7 @@ export class Backlog {
   /** The oldest in memory, by sequence: at most `maxCount` of each ring. */
   #lookInMemory(maxCount: number): Entry[] {
     const found: Entry[] = [];
-    this.#returned.forEach((_, entry) => {
-      if (entry.state !== ENTRY_SETTLED) found.push(entry);
-    });
+    this.#returned.forEach((entry) => found.push(entry));
     for (const ring of [this.#head, this.#tail]) {
       let room = maxCount;
       for (let index = 0; index < ring.length && room > 0; index += 1) {

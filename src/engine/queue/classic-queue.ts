@@ -24,7 +24,7 @@
  * Priorities are levels, each a backlog of its own (priority-levels.ts); overflow drops from the
  * head like delivery takes from it, so the highest level loses first (RabbitMQ).
  */
-import { DELIVERIES_PER_TURN } from '../../base/limits.ts';
+import { DELIVERIES_PER_TURN, EXPIRIES_PER_TURN } from '../../base/limits.ts';
 import type { Entry, Message } from '../message.ts';
 import { ENTRY_LEASED, ENTRY_SETTLED } from '../message.ts';
 import type { RecoveredQueue } from '../ports.ts';
@@ -133,7 +133,7 @@ export class ClassicQueue extends Queue {
 
   /** Appends a message that is ready at `dueAtMs`. Its TTL begins then, its age now. */
   publishDelayed(message: Message, dueAtMs: number): number {
-    return this.#intake.delay(message, dueAtMs);
+    return this.#intake.delay(message, dueAtMs, true);
   }
 
   /** Transient messages dropped for want of a reader, or of a quick one. */
@@ -157,7 +157,7 @@ export class ClassicQueue extends Queue {
       this.requeue(entry, true);
       return;
     }
-    this.#life.extend(entry, untilMs);
+    if (entry.state === ENTRY_LEASED) this.#life.extend(entry, untilMs);
   }
 
   /** Names the present lease of an entry. */
@@ -253,8 +253,7 @@ export class ClassicQueue extends Queue {
 
   /** Its client has gone: takes nothing, and what it took in this turn comes back. */
   cancelReceive(receive: Receive): void {
-    if (!this.#line.cancel(receive)) return;
-    for (const entry of receive.entries) this.requeue(entry, false);
+    for (const entry of this.#line.cancel(receive)) this.requeue(entry, false);
   }
 
   override acknowledge(entry: Entry): void {
@@ -292,7 +291,8 @@ export class ClassicQueue extends Queue {
 
   /** Removes everything: ready, leased with a deadline, delayed, rewindable. Returns how many. */
   clear(): number {
-    const count = this.purge() + (this.delayed?.clear() ?? 0) + this.#life.clearLeases();
+    const waiting = (this.delayed?.clear() ?? 0) + this.#life.clearRetries();
+    const count = this.purge() + waiting + this.#life.clearLeases();
     this.#life.parking?.window.clear();
     this.#life.ages.clear();
     this.host.markDirty(this);
@@ -360,11 +360,13 @@ export class ClassicQueue extends Queue {
 
   protected override settingsChanged(): void {
     const { settings } = this;
-    this.#life.ages.configure(settings);
+    const { ages } = this.#life;
+    if (!ages.isSet) ages.begin(this.host.nowMs());
+    ages.configure(settings);
     this.#life.leases?.rebuild();
     this.delayed?.setRetention(settings.retentionMs);
     this.#life.parking?.window.setWindow(rewindWindowMs(settings));
-    if (this.#life.ages.isSet) this.#intake.mayExpire = true;
+    if (ages.isSet) this.#intake.mayExpire = true;
     this.#wakeForNext();
     if (settings.overflow === 'drop-head' && this.#limit.isOver) this.#limit.trim();
   }
@@ -452,17 +454,19 @@ export class ClassicQueue extends Queue {
   #endLeases(nowMs: number): void {
     const { leases } = this.#life;
     if (leases === undefined) return;
-    for (let e = leases.takeExpired(nowMs); e !== undefined; e = leases.takeExpired(nowMs)) {
-      this.requeue(e, true);
+    for (let budget = EXPIRIES_PER_TURN; budget > 0; budget -= 1) {
+      const entry = leases.takeExpired(nowMs);
+      if (entry === undefined) return;
+      this.requeue(entry, true);
     }
   }
 
   /** Asks to be woken for whatever is due next besides the heads. */
   #wakeForNext(): void {
-    const { ages, leases, parking, retries } = this.#life;
+    const { leases, nextStrayMs, parking, retries } = this.#life;
     this.wake(this.#line.nextMs);
     this.wake(retries?.nextMs ?? Infinity);
-    this.wake(ages.nextMs);
+    this.wake(nextStrayMs);
     this.wake(leases?.nextMs ?? Infinity);
     this.wake(parking?.nextMs ?? Infinity);
   }

@@ -41,6 +41,8 @@ export class EntryLife {
   unackedCount: number;
   /** Told what happens to each message, while somebody wants to know. */
   tracer: QueueTracer | undefined;
+  /** Strays that are being read. */
+  #strayReadCount: number;
   /** Made by the first lease with a deadline. */
   #leases: Leases | undefined;
   /** Made by the first delivery that is to wait before it is tried again. */
@@ -59,6 +61,7 @@ export class EntryLife {
     this.#wake = wake;
     this.unackedCount = 0;
     this.tracer = undefined;
+    this.#strayReadCount = 0;
     this.#leases = undefined;
     this.#retries = undefined;
     this.#parking = undefined;
@@ -86,7 +89,7 @@ export class EntryLife {
     // A lease that has ended meanwhile too: its end may be the last that is allowed.
     const sequences = recovered.leased.map(({ sequence }) => sequence);
     backlog.restore(recovered, sequences);
-    this.ages.restored(nowMs);
+    this.ages.begin(nowMs);
     for (const { sequence, notBeforeMs } of recovered.delayed) {
       // Whether it was rewound is known when it is read.
       const publishedAtMs = notBeforeMs;
@@ -117,7 +120,7 @@ export class EntryLife {
   ): Entry {
     const { ages } = this;
     const { publishedAtMs } = message;
-    const isStray = ages.isSet && ages.isStray(publishedAtMs, this.#host.nowMs());
+    const isStray = ages.isSet && ages.isStray(publishedAtMs, this.#host.nowMs(), this.#isEmpty);
     if (!isStray && !isRewound) return backlog.push(message, expiresAtMs, isDurable);
     const entry = backlog.push(message, expiresAtMs, isDurable, publishedAtMs);
     if (isRewound) entry.receiveCount = rewoundCount(this.#host, message) ?? 0;
@@ -171,7 +174,11 @@ export class EntryLife {
     const hadHandle = this.#leases?.end(this.levelOf(backlog), entry) === true;
     entry.isRedelivered = true;
     entry.leaseUntilMs = Infinity;
-    if (this.ages.isSet && this.#endByAge(backlog, entry, this.#host.nowMs())) return;
+    if (this.ages.isSet) {
+      if (this.#endByAge(backlog, entry, this.#host.nowMs())) return;
+      // Its time may have been looked at, to no effect, while it was leased.
+      if (entry.notBeforeMs > 0) this.#addStray(backlog, entry);
+    }
     if (hadHandle || this.#queue.settings.countsReceives === true) {
       if (this.#isSpent(entry)) {
         this.die(backlog, entry, 'delivery_limit');
@@ -185,13 +192,20 @@ export class EntryLife {
     else this.#makeReady(backlog, entry);
   }
 
-  /** Makes ready what has waited long enough to be tried again. */
+  /** Makes ready what has waited long enough to be tried again, a turn's share of it. */
   retry(nowMs: number): void {
-    const retries = this.#retries;
-    if (retries === undefined) return;
-    for (let e = retries.takeDue(nowMs); e !== undefined; e = retries.takeDue(nowMs)) {
-      this.#makeReady(this.levels.of(e.message), e);
+    for (let budget = EXPIRIES_PER_TURN; budget > 0; budget -= 1) {
+      const entry = this.#retries?.takeDue(nowMs);
+      if (entry === undefined) return;
+      this.#makeReady(this.levels.of(entry.message), entry);
     }
+  }
+
+  /** Ends what waits to be tried again; returns how many. */
+  clearRetries(): number {
+    const waiting = this.#retries?.clear() ?? [];
+    for (const entry of waiting) this.end(this.levels.of(entry.message), entry);
+    return waiting.length;
   }
 
   /** Settles an entry: consumed. */
@@ -243,35 +257,57 @@ export class EntryLife {
     return nextMs;
   }
 
-  /** Ends what has passed an age limit out of the order of publishing. */
+  /** Wall ms at which strays are to be looked at; not while as many as may be are being read. */
+  get nextStrayMs(): number {
+    return this.#strayReadCount < EXPIRIES_PER_TURN ? this.ages.nextMs : Infinity;
+  }
+
+  /** Ends what has passed an age limit out of the order of publishing, a turn's share of it. */
   endStrays(nowMs: number): void {
-    const { ages } = this;
-    for (let stray = ages.takeDue(nowMs); stray !== undefined; stray = ages.takeDue(nowMs)) {
-      const backlog = this.levels.at(stray.level);
-      const resident = backlog.find(stray.sequence);
-      if (resident !== undefined && this.#isYoung(resident)) {
-        this.#addStray(stray, resident);
-        continue;
-      }
-      // A leased one is not there: its lease, or its return, ends it.
-      backlog.takeOut(stray.sequence, (entry) => {
-        if (this.#queue.isDeleted) return;
-        if (this.#endByAge(backlog, entry, this.#host.nowMs())) return;
-        this.#addStray(stray, entry);
-        this.#makeReady(backlog, entry);
-      });
+    for (let budget = EXPIRIES_PER_TURN; budget > 0; budget -= 1) {
+      const isFull = this.#strayReadCount >= EXPIRIES_PER_TURN;
+      const stray = isFull ? undefined : this.ages.takeDue(nowMs);
+      if (stray === undefined) return;
+      this.#endStray(stray, nowMs);
     }
   }
 
-  #isYoung(entry: Entry): boolean {
-    const isRewound = this.#isRewound(entry);
-    return this.ages.fate(entry.message, isRewound, this.#host.nowMs()) === 'stays';
+  #endStray({ level, sequence }: Stray, nowMs: number): void {
+    const backlog = this.levels.at(level);
+    const resident = backlog.find(sequence);
+    if (resident !== undefined && this.#isYoung(resident, nowMs)) {
+      this.#addStray(backlog, resident);
+      return;
+    }
+    this.#strayReadCount += 1;
+    // A leased one is not there: its lease, or its return, ends it.
+    backlog.takeOut(sequence, (entry) => {
+      this.#strayReadCount -= 1;
+      if (this.#queue.isDeleted) return;
+      if (this.#strayReadCount === EXPIRIES_PER_TURN - 1) this.#wake(this.ages.nextMs);
+      const isGone = entry === undefined || this.#endByAge(backlog, entry, nowMs);
+      if (isGone) return;
+      this.#addStray(backlog, entry);
+      this.#makeReady(backlog, entry);
+    });
+  }
+
+  #isYoung(entry: Entry, nowMs: number): boolean {
+    return this.ages.fate(entry.message, this.#isRewound(entry), nowMs) === 'stays';
   }
 
   /** Remembers a stray again, knowing its entry. */
-  #addStray({ level, sequence, publishedAtMs }: Stray, entry: Entry): void {
-    this.ages.add({ level, sequence, publishedAtMs, isRewound: this.#isRewound(entry) });
+  #addStray(backlog: Backlog, entry: Entry): void {
+    const { publishedAtMs } = entry.message;
+    const isRewound = this.#isRewound(entry);
+    const level = this.levelOf(backlog);
+    this.ages.add({ level, sequence: entry.sequence, publishedAtMs, isRewound });
     this.#wake(this.ages.nextMs);
+  }
+
+  /** True when no message stands before one that is published now. */
+  get #isEmpty(): boolean {
+    return this.levels.count + this.unackedCount + (this.#retries?.count ?? 0) === 0;
   }
 
   /** Dead-letters and removes in one run. The entry has left the backlog already. */
@@ -384,6 +420,7 @@ export class EntryLife {
       if (entry === undefined) {
         this.unackedCount -= 1;
       } else {
+        backlog.uncount(entry);
         entry.state = ENTRY_LEASED;
         entry.isRedelivered = true;
         entry.generation = 1;

@@ -78,7 +78,8 @@ export class Intake {
       if (this.#limit.isFullFor(message)) return this.#refuse(message);
     }
     if (settings.delayMs !== undefined && settings.delayMs > 0) {
-      return this.delay(message, message.publishedAtMs + settings.delayMs);
+      const dueAtMs = message.publishedAtMs + settings.delayMs;
+      return this.delay(message, dueAtMs, settings.countsReceives === true);
     }
     if (settings.heapMax !== undefined && this.#isHeapFull(settings.heapMax)) return REFUSED;
     const taken = this.#append(message, message.publishedAtMs, hasLimit, false);
@@ -86,16 +87,19 @@ export class Intake {
     return taken;
   }
 
-  /** Takes a message that is ready at `dueAtMs`. Its TTL begins then, its age now. */
-  delay(message: Message, dueAtMs: number): number {
+  /**
+   * Takes a message that is ready at `dueAtMs`. Its TTL begins then, its age now.
+   *
+   * @param isNamed it keeps its id when it is ready, in a header
+   */
+  delay(message: Message, dueAtMs: number, isNamed: boolean): number {
     const { settings } = this.#queue;
     if (settings.heapMax !== undefined && this.#isHeapFull(settings.heapMax)) return REFUSED;
     const delays = this.delays();
     this.#lastKind = DELAYED_KIND;
     this.#lastLevel = 0;
     this.#lastSequence = delays.nextSequence;
-    const counts = settings.countsReceives === true;
-    const named = counts ? withId(this.#host, message, this.lastMessageId) : message;
+    const named = isNamed ? withId(this.#host, message, this.lastMessageId) : message;
     this.#life.tracer?.sent(named, this.lastMessageId, dueAtMs);
     return delays.publish(named, dueAtMs, this.#isDurableFor(message));
   }
@@ -177,7 +181,8 @@ export class Intake {
   /** Messages in all states count. */
   #isHeapFull(heapMax: number): boolean {
     const { readyCount, unackedCount } = this.#queue;
-    return readyCount + unackedCount + (this.#delayed?.count ?? 0) >= heapMax;
+    const waiting = (this.#delayed?.count ?? 0) + (this.#life.retries?.count ?? 0);
+    return readyCount + unackedCount + waiting >= heapMax;
   }
 
   #isDurableFor(message: Message): boolean {

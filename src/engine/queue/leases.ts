@@ -15,6 +15,8 @@ import { ENTRY_LEASED } from '../message.ts';
 
 /** Leases from which on stale ones are looked for. */
 const SWEEP_FROM = 1_024;
+/** Body bytes of leases given from which on stale ones are looked for. */
+const SWEEP_FROM_BYTES = 8 * 1024 * 1024;
 /** Sequences stay below 2^44: a level and a sequence make one exact number. */
 const LEVEL_FACTOR = 2 ** 44;
 
@@ -41,6 +43,8 @@ export class Leases {
   readonly #unread: Map<number, (() => void)[]>;
   /** Number of leases at which stale ones are dropped next. */
   #sweepAt: number;
+  /** Body bytes that may be granted before that. */
+  #bytesToSweep: number;
 
   constructor(deadlineOf: (entry: Entry) => number) {
     this.#deadlines = new DeadlineHeap();
@@ -48,6 +52,7 @@ export class Leases {
     this.#byHandle = new Map();
     this.#unread = new Map();
     this.#sweepAt = SWEEP_FROM;
+    this.#bytesToSweep = SWEEP_FROM_BYTES;
   }
 
   /** Leases kept, stale ones included. */
@@ -63,7 +68,8 @@ export class Leases {
   /** Gives the entry's present hand-over until `untilMs`; again to extend or shorten it. */
   grant(entry: Entry, untilMs: number): void {
     entry.leaseUntilMs = untilMs;
-    if (this.#deadlines.length >= this.#sweepAt) this.#sweep();
+    this.#bytesToSweep -= entry.message.bodyBytes;
+    if (this.#deadlines.length >= this.#sweepAt || this.#bytesToSweep < 0) this.#sweep();
     const { generation } = entry;
     this.#deadlines.push(this.#deadlineOf(entry), { entry, generation });
   }
@@ -167,9 +173,13 @@ export class Leases {
   }
 
   #sweep(): void {
-    this.#deadlines.retain(
-      (deadlineMs, lease) => isHeld(lease) && this.#deadlineOf(lease.entry) === deadlineMs,
-    );
+    let heldBytes = 0;
+    this.#deadlines.retain((deadlineMs, lease) => {
+      const isWanted = isHeld(lease) && this.#deadlineOf(lease.entry) === deadlineMs;
+      if (isWanted) heldBytes += lease.entry.message.bodyBytes;
+      return isWanted;
+    });
+    this.#bytesToSweep = Math.max(SWEEP_FROM_BYTES, heldBytes);
     this.#sweepAt = Math.max(SWEEP_FROM, 2 * this.#deadlines.length);
   }
 }

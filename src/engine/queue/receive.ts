@@ -33,34 +33,44 @@ export class Receive {
   readonly visibilityMs: number | undefined;
   readonly untilMs: number;
   readonly isByHandle: boolean;
-  readonly entries: Entry[];
-  readonly #done: (entries: readonly Entry[]) => void;
-  #isOver: boolean;
+  #entries: Entry[];
+  /** Undefined once it is over. */
+  #done: ((entries: readonly Entry[]) => void) | undefined;
 
   constructor(options: ReceiveOptions) {
     this.maxCount = options.maxCount;
     this.visibilityMs = options.visibilityMs;
     this.untilMs = options.untilMs;
     this.isByHandle = options.isByHandle;
-    this.entries = [];
+    this.#entries = [];
     this.#done = options.done;
-    this.#isOver = false;
+  }
+
+  /** What it took; nothing once it is over. */
+  get entries(): readonly Entry[] {
+    return this.#entries;
   }
 
   get isOver(): boolean {
-    return this.#isOver;
+    return this.#done === undefined;
+  }
+
+  take(entry: Entry): void {
+    this.#entries.push(entry);
   }
 
   /** Answers with what there is. */
   finish(): void {
-    if (this.#isOver) return;
-    this.#isOver = true;
-    this.#done(this.entries);
+    const done = this.#done;
+    done?.(this.abandon());
   }
 
-  /** The caller has gone: no answer. */
-  abandon(): void {
-    this.#isOver = true;
+  /** The caller has gone: no answer. Returns what it took; it may lie in a heap yet, without. */
+  abandon(): readonly Entry[] {
+    const entries = this.#entries;
+    this.#entries = [];
+    this.#done = undefined;
+    return entries;
   }
 }
 
@@ -96,6 +106,7 @@ export class ReceiveLine {
       return;
     }
     this.#patient.add(receive);
+    if (receive.untilMs === Infinity) return;
     if (this.#deadlines.length >= this.#sweepAt) this.#sweep();
     this.#deadlines.push(receive.untilMs, receive);
   }
@@ -109,14 +120,14 @@ export class ReceiveLine {
 
   /** Gives an entry; a full receive is answered at once, so that entries leave in their order. */
   give(receive: Receive, entry: Entry): void {
-    receive.entries.push(entry);
+    receive.take(entry);
     if (receive.entries.length >= receive.maxCount) this.#finish(receive);
   }
 
-  /** Its client has gone: it takes nothing. Returns false when it was not in line any more. */
-  cancel(receive: Receive): boolean {
-    receive.abandon();
-    return this.#patient.delete(receive) || this.#impatient.delete(receive);
+  /** Its client has gone: it takes nothing. Returns what it took and was not answered with. */
+  cancel(receive: Receive): readonly Entry[] {
+    if (!this.#patient.delete(receive)) this.#impatient.delete(receive);
+    return receive.abandon();
   }
 
   /** A pass is over: answers who got something, and who does not wait when nothing is left. */

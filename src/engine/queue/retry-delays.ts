@@ -48,11 +48,14 @@ export class RetryDelays {
     return this.#waiting.nextKey <= nowMs ? this.#waiting.pop() : undefined;
   }
 
-  /** The queue is gone. */
-  clear(): void {
+  /** Ends every wait; returns the entries, settled. */
+  clear(): Entry[] {
+    const waiting: Entry[] = [];
     this.#waiting.forEach((_, entry) => {
       entry.state = ENTRY_SETTLED;
+      waiting.push(entry);
     });
     this.#waiting.clear();
+    return waiting;
   }
 }
