@@ -2,8 +2,9 @@
  * The states of entries that differ from a fresh one's: due times, leases, receive counts.
  *
  * There may be a million of them (delayed messages), and each CMQ receive makes one, so they lie in
- * columns of numbers, 69 bytes a state, and are named by their slot. A queue maps sequences to
- * slots. Slots are used again; a slot is good until the next state is removed.
+ * columns, 49 bytes a state, and are named by their slot; all but a due time is in an
+ * object beside, which most do not have. A queue maps sequences to slots. Slots are used again; a
+ * slot is good until the next state is removed.
  *
  * A state is a fact of the row with its newest record, and such states form a list, by ascending
  * row id: what is set goes to its end.
@@ -16,11 +17,20 @@ const FIRST_CAPACITY = 64;
 /** No slot. */
 export const NO_STATE = -1;
 
-const IS_REDELIVERED = 1;
 /** Table `entry_state` has a record for it. */
-const IS_CHECKPOINTED = 2;
+const IS_CHECKPOINTED = 1;
 /** Waits for the next commit. */
-const IS_BUFFERED = 4;
+const IS_BUFFERED = 2;
+
+type OtherFields = Readonly<Omit<StateFields, 'notBeforeMs'>>;
+
+const FRESH: OtherFields = {
+  receiveCount: 0,
+  leaseUntilMs: Infinity,
+  firstReceivedAtMs: 0,
+  expiresAtMs: Infinity,
+  isRedelivered: false,
+};
 
 export class EntryStates {
   readonly #queues: (QueueIndex | undefined)[];
@@ -28,10 +38,8 @@ export class EntryStates {
   /** Row of the newest record; 0 when that is in table `entry_state` only. */
   #rowIds: Float64Array;
   #notBeforeMs: Float64Array;
-  #leaseUntilMs: Float64Array;
-  #firstReceivedAtMs: Float64Array;
-  #expiresAtMs: Float64Array;
-  #receiveCounts: Float64Array;
+  /** Fields besides the due time; undefined when they are a fresh entry's. */
+  readonly #others: (OtherFields | undefined)[];
   #flags: Uint8Array;
   /** Neighbours in the list of facts. */
   #older: Int32Array;
@@ -47,10 +55,7 @@ export class EntryStates {
     this.#sequences = new Float64Array(0);
     this.#rowIds = new Float64Array(0);
     this.#notBeforeMs = new Float64Array(0);
-    this.#leaseUntilMs = new Float64Array(0);
-    this.#firstReceivedAtMs = new Float64Array(0);
-    this.#expiresAtMs = new Float64Array(0);
-    this.#receiveCounts = new Float64Array(0);
+    this.#others = [];
     this.#flags = new Uint8Array(0);
     this.#older = new Int32Array(0);
     this.#newer = new Int32Array(0);
@@ -71,11 +76,7 @@ export class EntryStates {
     if (slot === NO_STATE) slot = this.#add(queue, sequence);
     else this.#unlink(slot);
     this.#notBeforeMs[slot] = fields.notBeforeMs;
-    this.#leaseUntilMs[slot] = fields.leaseUntilMs;
-    this.#firstReceivedAtMs[slot] = fields.firstReceivedAtMs;
-    this.#expiresAtMs[slot] = fields.expiresAtMs;
-    this.#receiveCounts[slot] = fields.receiveCount;
-    this.#setFlag(slot, IS_REDELIVERED, fields.isRedelivered);
+    this.#others[slot] = othersOf(fields);
     this.#rowIds[slot] = rowId;
     if (rowId > 0) this.#append(slot);
     return slot;
@@ -89,6 +90,7 @@ export class EntryStates {
     const isCheckpointed = this.#hasFlag(slot, IS_CHECKPOINTED);
     this.#unlink(slot);
     this.#queues[slot] = undefined;
+    this.#others[slot] = undefined;
     this.#newer[slot] = this.#free;
     this.#free = slot;
     return isCheckpointed;
@@ -101,14 +103,7 @@ export class EntryStates {
   }
 
   fieldsOf(slot: number): StateFields {
-    return {
-      receiveCount: this.#receiveCounts[slot]!,
-      notBeforeMs: this.#notBeforeMs[slot]!,
-      leaseUntilMs: this.#leaseUntilMs[slot]!,
-      firstReceivedAtMs: this.#firstReceivedAtMs[slot]!,
-      expiresAtMs: this.#expiresAtMs[slot]!,
-      isRedelivered: this.#hasFlag(slot, IS_REDELIVERED),
-    };
+    return { notBeforeMs: this.#notBeforeMs[slot]!, ...(this.#others[slot] ?? FRESH) };
   }
 
   /** The entries of a queue that have a due time, as they are when they are asked for. */
@@ -120,7 +115,7 @@ export class EntryStates {
   }
 
   leaseUntilMs(slot: number): number {
-    return this.#leaseUntilMs[slot]!;
+    return (this.#others[slot] ?? FRESH).leaseUntilMs;
   }
 
   queueOf(slot: number): QueueIndex {
@@ -217,10 +212,6 @@ export class EntryStates {
     this.#sequences = grown(this.#sequences);
     this.#rowIds = grown(this.#rowIds);
     this.#notBeforeMs = grown(this.#notBeforeMs);
-    this.#leaseUntilMs = grown(this.#leaseUntilMs);
-    this.#firstReceivedAtMs = grown(this.#firstReceivedAtMs);
-    this.#expiresAtMs = grown(this.#expiresAtMs);
-    this.#receiveCounts = grown(this.#receiveCounts);
     const links = (column: Int32Array): Int32Array => {
       const copy = new Int32Array(capacity);
       copy.set(column);
@@ -237,4 +228,17 @@ export class EntryStates {
       this.#free = slot;
     }
   }
+}
+
+/** The fields besides the due time, when one of them is not a fresh entry's. */
+function othersOf(fields: StateFields): OtherFields | undefined {
+  const { receiveCount, leaseUntilMs, firstReceivedAtMs, expiresAtMs, isRedelivered } = fields;
+  const isFresh =
+    receiveCount === 0 &&
+    leaseUntilMs === Infinity &&
+    firstReceivedAtMs === 0 &&
+    expiresAtMs === Infinity &&
+    !isRedelivered;
+  if (isFresh) return undefined;
+  return { receiveCount, leaseUntilMs, firstReceivedAtMs, expiresAtMs, isRedelivered };
 }
