@@ -84,7 +84,7 @@ function filtersOf(parameters: Parameters): { name: string; values: readonly str
     const values = memberOf(row, 'values') ?? [];
     const isList = Array.isArray(values) && values.every((value) => typeof value === 'string');
     if (!isList) throw parameterFailure('PARAMETER_FORMAT', 'filters');
-    return { name: textOf(row, 'name', 'filters'), values: values as readonly string[] };
+    return { name: textOf(row, 'name', 'filters'), values };
   });
 }
 

@@ -8,19 +8,16 @@ import type {
   SubscriptionProtocol,
 } from '../../src/engine/topic/subscription.ts';
 import type { PushFormat, PushStrategy } from '../../src/engine/topic/push-transport.ts';
+import { endpointProblem, isLocalFunction } from '../../src/engine/topic/push-endpoint.ts';
 import type { Topic } from '../../src/engine/topic/topic.ts';
 import { CmqFailure } from './error-mapper.ts';
 import type { Parameters } from './request-parameters.ts';
-
-/** A function of the directory the gateway was given. */
-const FUNCTION_ENDPOINT = /^(?:local|function):[A-Za-z0-9_][A-Za-z0-9_-]{0,127}$/;
-const WEB_ENDPOINT = /^https?:\/\//i;
 
 /** @throws CmqFailure */
 export function subscriptionOptions(topic: Topic, parameters: Parameters): SubscriptionOptions {
   const protocol = protocolOf(parameters.text('protocol'));
   const endpoint = parameters.text('endpoint');
-  if (protocol !== 'queue') checkEndpoint(protocol, endpoint);
+  checkEndpoint(protocol, endpoint);
   return {
     protocol,
     endpoint,
@@ -90,16 +87,20 @@ function checkFormat({ protocol }: Target, format: PushFormat | undefined): void
 
 /** Only what goes over HTTP has a header for a signature. */
 function checkSignable({ protocol, endpoint }: Target): void {
-  if (protocol === 'queue' || FUNCTION_ENDPOINT.test(endpoint)) {
+  if (protocol === 'queue' || isLocalFunction(endpoint)) {
     throw new CmqFailure('PARAMETERS_WRONG', 'secret is for pushes over HTTP');
   }
 }
 
+const ENDPOINT_ERRORS = {
+  blanks: 'ENDPOINT_BLANKS',
+  format: 'ENDPOINT_FORMAT',
+  illegal: 'ENDPOINT_ILLEGAL',
+} as const;
+
 function checkEndpoint(protocol: SubscriptionProtocol, endpoint: string): void {
-  if (/\s/.test(endpoint)) throw new CmqFailure('ENDPOINT_BLANKS');
-  if (protocol === 'function' && FUNCTION_ENDPOINT.test(endpoint)) return;
-  if (!WEB_ENDPOINT.test(endpoint)) throw new CmqFailure('ENDPOINT_FORMAT');
-  if (!URL.canParse(endpoint)) throw new CmqFailure('ENDPOINT_ILLEGAL');
+  const problem = endpointProblem(protocol, endpoint);
+  if (problem !== undefined) throw new CmqFailure(ENDPOINT_ERRORS[problem]);
 }
 
 /** A filter of the other kind would never be asked: better said at once. */

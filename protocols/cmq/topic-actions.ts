@@ -2,7 +2,7 @@
  * What owners do with topics over CMQ: create, list, look at, change, delete, and publish
  * (reference 2.4). Everything that changes something is answered once it is on disk.
  */
-import type { TopicChanges } from '../../src/engine/topic/topic.ts';
+import { type TopicChanges, TOPIC_RETENTION_RANGE } from '../../src/engine/topic/topic.ts';
 import type { CmqCall, CmqDeps, CmqHandlers } from './dispatcher.ts';
 import { CmqFailure } from './error-mapper.ts';
 import { pageOf } from './queue-description.ts';
@@ -12,9 +12,6 @@ import { describeTopic, topicEntry, topicOf } from './topic-description.ts';
 import { topicFailuresOf } from './topic-failures.ts';
 import { publishBatch, publishOne } from './topic-publish.ts';
 import { REQUEST_BYTES_MAX } from './spec/queue-actions.ts';
-
-/** Seconds an undelivered message lives; the vendor's fixed value. */
-const RETENTION_DEFAULT = 86_400;
 
 /** Handlers of all actions on topics. */
 export function topicHandlers(deps: CmqDeps): CmqHandlers {
@@ -39,7 +36,7 @@ function create(call: CmqCall, { broker, settings }: CmqDeps): void {
     {
       filterType: parameters.optionalInteger('filterType') === 2 ? 2 : 1,
       maxMsgSize: REQUEST_BYTES_MAX,
-      msgRetentionSeconds: RETENTION_DEFAULT,
+      msgRetentionSeconds: TOPIC_RETENTION_RANGE.max,
       trace: false,
       tags: [],
       ...changesOf(parameters),

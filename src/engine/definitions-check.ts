@@ -6,6 +6,7 @@
 import { BrokerError } from '../base/errors.ts';
 import { Permission, TopicPermission } from './access/permission.ts';
 import type { Broker } from './broker.ts';
+import { CmqDefinitionsCheck } from './definitions-cmq-check.ts';
 import { bindingText, policyText } from './definitions-document.ts';
 import type {
   BindingRecord,
@@ -65,6 +66,12 @@ class DefinitionsCheck {
     for (const exchange of document.exchanges) this.#checkExchange(exchange);
     for (const queue of document.queues) this.#checkQueue(queue);
     for (const binding of document.bindings) this.#checkBinding(binding);
+    new CmqDefinitionsCheck(this.#broker, document, {
+      knows: (text, vhost) => this.#knows(text, vhost),
+      unique: (texts) => this.#unique(texts),
+      try: (text, action) => this.#try(text, action),
+      exchange: (vhost, name) => this.#exchange(vhost, name),
+    }).run();
   }
 
   #checkPermissions(): void {

@@ -4,15 +4,21 @@
  * RabbitMQ version adds some; every mistake is one sentence that names its entry.
  */
 import type { FieldTable } from '../base/field-value.ts';
-import { EMPTY_TABLE } from '../base/field-value.ts';
-import { NAME_BYTES_MAX } from '../base/limits.ts';
 import { type AccessKey, keyProblem } from './access/access-key.ts';
 import { isPasswordHash } from './access/password.ts';
 import type { PasswordAlgorithm, PasswordHash } from './access/password.ts';
 import type { PermissionPatterns, TopicPatterns } from './access/permission.ts';
 import type { UserLimits } from './access/user.ts';
+import {
+  type CmqQueueRecord,
+  type CmqSubscriptionRecord,
+  type CmqTopicRecord,
+  readCmqQueue,
+  readCmqSubscription,
+  readCmqTopic,
+} from './definitions-cmq.ts';
+import { EntryReader } from './definitions-entry.ts';
 import { resourceText } from './equivalence.ts';
-import { tableFromPlain } from './plain-json.ts';
 import type { PolicyInput, PolicyKind } from './policy.ts';
 
 export interface UserRecord {
@@ -83,6 +89,10 @@ export interface DefinitionsDocument {
   readonly exchanges: readonly ExchangeRecord[];
   readonly queues: readonly QueueRecord[];
   readonly bindings: readonly BindingRecord[];
+  /** What CMQ adds, which RabbitMQ has not either. */
+  readonly cmqQueues: readonly CmqQueueRecord[];
+  readonly cmqTopics: readonly CmqTopicRecord[];
+  readonly cmqSubscriptions: readonly CmqSubscriptionRecord[];
   /** Mistakes: nothing may be applied. */
   readonly problems: string[];
   /** What has no meaning here and is left out. */
@@ -136,102 +146,12 @@ export function readDefinitionsDocument(json: unknown): DefinitionsDocument {
     exchanges: list('exchanges', 'exchange', readExchange),
     queues: list('queues', 'queue', readQueue),
     bindings: list('bindings', 'binding', readBinding),
+    cmqQueues: list('cmq_queues', 'CMQ queue', readCmqQueue),
+    cmqTopics: list('cmq_topics', 'CMQ topic', readCmqTopic),
+    cmqSubscriptions: list('cmq_subscriptions', 'CMQ subscription', readCmqSubscription),
     problems,
     warnings,
   };
-}
-
-/** Reads the fields of one entry; a mistake is noted and a harmless value returned. */
-class EntryReader {
-  readonly fields: Readonly<Record<string, unknown>>;
-  readonly #label: string;
-  readonly #problems: string[];
-
-  private constructor(
-    fields: Readonly<Record<string, unknown>>,
-    label: string,
-    problems: string[],
-  ) {
-    this.fields = fields;
-    this.#label = label;
-    this.#problems = problems;
-  }
-
-  /** @param place stands for the name of an entry that has none */
-  static of(
-    item: unknown,
-    kind: string,
-    place: string,
-    problems: string[],
-  ): EntryReader | undefined {
-    if (typeof item !== 'object' || item === null || Array.isArray(item)) {
-      problems.push(`${place}: must be an object`);
-      return undefined;
-    }
-    const fields = item as Readonly<Record<string, unknown>>;
-    const name = fields['name'] ?? fields['id'] ?? fields['user'];
-    const vhost = fields['vhost'];
-    const where = typeof vhost === 'string' ? ` in vhost '${vhost}'` : '';
-    const label = typeof name === 'string' ? `${kind} '${name}'${where}` : `${kind} ${place}`;
-    return new EntryReader(fields, label, problems);
-  }
-
-  /** The object in a field, read under the same name. */
-  inner(key: string): EntryReader {
-    const value = this.fields[key];
-    const isObject = typeof value === 'object' && value !== null && !Array.isArray(value);
-    if (!isObject) this.fail(`${key} must be an object`);
-    const fields = (isObject ? value : {}) as Readonly<Record<string, unknown>>;
-    return new EntryReader(fields, this.#label, this.#problems);
-  }
-
-  raw(key: string): unknown {
-    return this.fields[key];
-  }
-
-  fail(text: string): void {
-    this.#problems.push(`${this.#label}: ${text}`);
-  }
-
-  /** A text; without `fallback` it must be there. */
-  text(key: string, fallback?: string): string {
-    const value = this.fields[key] ?? fallback;
-    if (typeof value === 'string') return value;
-    this.fail(value === undefined ? `${key} is missing` : `${key} must be a text`);
-    return '';
-  }
-
-  /** A name that is not empty and fits AMQP. */
-  name(key: string): string {
-    const value = this.text(key);
-    if (value === '' && this.fields[key] === '') this.fail(`${key} must not be empty`);
-    return this.#limited(key, value);
-  }
-
-  /** A name or key that may be empty. */
-  shortText(key: string): string {
-    return this.#limited(key, this.text(key, ''));
-  }
-
-  flag(key: string, fallback: boolean): boolean {
-    const value = this.fields[key] ?? fallback;
-    if (typeof value !== 'boolean') this.fail(`${key} must be true or false`);
-    return value === true;
-  }
-
-  table(key: string): FieldTable {
-    const table = tableFromPlain(this.fields[key] ?? {});
-    if (typeof table !== 'string') return table;
-    this.fail(`${key} ${table}`);
-    return EMPTY_TABLE;
-  }
-
-  #limited(key: string, value: string): string {
-    if (Buffer.byteLength(value) > NAME_BYTES_MAX) {
-      this.fail(`${key} is longer than ${NAME_BYTES_MAX} bytes`);
-    }
-    return value;
-  }
 }
 
 function readVHost(entry: EntryReader, warnings: string[]): string {

@@ -2,14 +2,17 @@
  * The broker's definitions in RabbitMQ's format: users, vhosts, rights, policies, topology, and
  * nothing of messages. Sorted, so that two exports of the same broker are the same text.
  *
- * Left out, as RabbitMQ does: exclusive queues, and exchanges every vhost has. Password hashes are
- * given as they are stored; those of algorithm scrypt mean nothing to RabbitMQ, which has no access
- * keys either and ignores them.
+ * Left out, as RabbitMQ does: exclusive queues, and exchanges every vhost has; and the queues CMQ
+ * makes for itself when it needs them. Password hashes are given as they are stored; those of
+ * algorithm scrypt mean nothing to RabbitMQ, which has no access keys and no CMQ either and ignores
+ * both.
  */
 import { keyToJson } from './access/access-key.ts';
 import { userToJson, type User } from './access/user.ts';
 import type { Broker } from './broker.ts';
+import { isOwnQueueName } from './cmq/own-queues.ts';
 import type { Json } from './definitions.ts';
+import { cmqDefinitionsOf } from './definitions-cmq.ts';
 import type { Binding } from './exchange/exchange.ts';
 import { tableToPlain } from './plain-json.ts';
 import type { PolicyKind } from './policy.ts';
@@ -42,6 +45,7 @@ export function exportDefinitions(broker: Broker): JsonObject {
     queues: vhosts.flatMap(({ topology }) => queuesOf(topology)),
     exchanges: vhosts.flatMap(({ topology }) => exchangesOf(topology)),
     bindings: vhosts.flatMap(({ topology }) => bindingsOf(topology)),
+    ...cmqDefinitionsOf(vhosts),
   };
 }
 
@@ -79,7 +83,7 @@ function policiesOf(broker: Broker, kind: PolicyKind, vhost: string): JsonObject
 
 function queuesOf(topology: Topology): JsonObject[] {
   return [...topology.queues.values()]
-    .filter(({ isExclusive }) => !isExclusive)
+    .filter(({ name, isExclusive }) => !isExclusive && !isOwnQueueName(name))
     .sort(byName)
     .map((queue) => ({
       name: queue.name,

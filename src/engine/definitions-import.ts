@@ -4,8 +4,8 @@
  * 1. The whole document is checked before anything changes.
  * 2. It only adds and changes, it removes nothing. What is there already in the same form is left
  *    alone, so that loading a document at every start costs no write.
- * 3. Users, permissions and policies are given the document's form. Exchanges and queues cannot
- *    change: an inequivalent one is a mistake.
+ * 3. Users, permissions, policies and what CMQ adds are given the document's form. Exchanges and
+ *    queues cannot change: an inequivalent one is a mistake.
  * 4. All changes are made in one run, hence become durable with one commit.
  */
 import { keyToJson, type AccessKey } from './access/access-key.ts';
@@ -66,6 +66,7 @@ export async function importDefinitions(broker: Broker, json: unknown): Promise<
   apply('access_keys', document.accessKeys, (key) => putAccessKey(broker, key));
   apply('policies', document.policies, (policy) => putPolicy(broker, policy));
   applyTopology(broker, document, apply);
+  applyCmq(broker, document, apply);
   return { applied: Object.fromEntries(applied), warnings: document.warnings };
 }
 
@@ -179,6 +180,20 @@ function applyTopology(broker: Broker, document: DefinitionsDocument, apply: App
   // Alternate exchanges by policy, for the exchanges that are new.
   for (const vhost of broker.vhosts()) broker.queuesOf(vhost).applyPolicies();
   apply('bindings', document.bindings, (record) => putBinding(topologyOf(record.vhost), record));
+}
+
+/** Queues and exchanges are there; a subscription's topic is before it. */
+function applyCmq(broker: Broker, document: DefinitionsDocument, apply: Apply): void {
+  apply('cmq_queues', document.cmqQueues, ({ vhost, name, attributes }) =>
+    broker.vhost(vhost)!.cmq.queues.define(name, attributes),
+  );
+  apply('cmq_topics', document.cmqTopics, ({ vhost, name, options }) =>
+    broker.vhost(vhost)!.topics.define(name, options),
+  );
+  apply('cmq_subscriptions', document.cmqSubscriptions, ({ vhost, topic, name, options }) => {
+    const { topics } = broker.vhost(vhost)!;
+    return topics.defineSubscription(topics.find(topic)!, name, options);
+  });
 }
 
 function putBinding(topology: Topology, record: BindingRecord): boolean {

@@ -13,6 +13,7 @@
  * 4. Rights: creating, changing and deleting need configure, sending write, everything that reads
  *    or settles read; a binding needs write on the dead-letter queue, too.
  */
+import { isDeepStrictEqual } from 'node:util';
 import { BrokerError } from '../../base/errors.ts';
 import { EMPTY_TABLE } from '../../base/field-value.ts';
 import type { PermissionKind } from '../access/permission.ts';
@@ -26,6 +27,7 @@ import type { Queue } from '../queue/queue.ts';
 import type { VHost } from '../vhost.ts';
 import type { VHostQueues } from '../vhost-queues.ts';
 import { CmqQueueError } from './cmq-queue-error.ts';
+import { PUSH_PREFIX } from './own-queues.ts';
 import {
   changeAttributes,
   defaultAttributes,
@@ -33,7 +35,12 @@ import {
   settingsFor,
   withDeadLetter,
 } from './queue-attributes.ts';
-import type { AttributeChanges, DeadLetterBinding, QueueAttributes } from './queue-attributes.ts';
+import type {
+  AttributeChanges,
+  DeadLetterBinding,
+  QueueAttributes,
+  WantedAttributes,
+} from './queue-attributes.ts';
 import { QueueCounters } from './queue-counters.ts';
 import { QueueNames } from './queue-names.ts';
 
@@ -60,11 +67,12 @@ export interface DeadLetterRequest {
   readonly maxTimeToLive?: number | undefined;
 }
 
-const NAME_PATTERN = /^[A-Za-z][A-Za-z0-9_-]{0,63}$/;
+/** Of what CMQ names: queues, topics, subscriptions. */
+export const CMQ_NAME_PATTERN = /^[A-Za-z][A-Za-z0-9_-]{0,63}$/;
 /** Queues one dead-letter queue may serve. */
-const SOURCES_MAX = 6;
+export const SOURCES_MAX = 6;
 /** Queues of the gateway's own, which no CMQ client sees. */
-const INTERNAL_PREFIXES = ['amq.', 'cmq.push.', 'mqtt-subscription-', 'mqtt-share-'];
+const INTERNAL_PREFIXES = ['amq.', PUSH_PREFIX, 'mqtt-subscription-', 'mqtt-share-'];
 /** Receives and seconds a binding asks for unless it says so itself. */
 const MAX_RECEIVE_COUNT_DEFAULT = 10;
 const MAX_TIME_TO_LIVE_DEFAULT = 43_200;
@@ -108,7 +116,7 @@ export class CmqQueues {
   /** Makes a queue. @throws BrokerError 403; CmqQueueError */
   create(actor: Actor, name: string, creation: QueueCreation = {}): QueueAndTicket {
     this.#authorize(actor, 'configure', name);
-    if (!NAME_PATTERN.test(name) || isInternal(name))
+    if (!CMQ_NAME_PATTERN.test(name) || isInternal(name))
       throw new CmqQueueError('name', `'${name}' is no queue name`);
     if (this.#names.isTaken(name)) throw new CmqQueueError('exists', `queue '${name}' exists`);
     if (this.count >= (creation.queuesMax ?? Infinity)) {
@@ -196,6 +204,33 @@ export class CmqQueues {
     return [...(this.#sources.get(queue) ?? [])];
   }
 
+  /** Every record, in the order they were made. */
+  records(): Iterable<readonly [Queue, QueueAttributes]> {
+    return this.#records;
+  }
+
+  /**
+   * Gives a queue that is there a record, checked, as definitions have it: nobody's rights are
+   * asked. False when it has it already.
+   */
+  define(name: string, wanted: WantedAttributes): boolean {
+    const queue = this.#vhost.topology.queues.get(name)!;
+    const before = this.#records.get(queue);
+    const nowMs = this.#queues.nowMs();
+    const attributes = {
+      ...wanted,
+      deadLetter: wanted.deadLetter && {
+        ...wanted.deadLetter,
+        boundAtMs: boundAtMs(before?.deadLetter, wanted.deadLetter, nowMs),
+      },
+      createdAtMs: before?.createdAtMs ?? nowMs,
+      modifiedAtMs: before?.modifiedAtMs ?? nowMs,
+    };
+    if (isDeepStrictEqual(attributes, before)) return false;
+    this.#put(queue, { ...attributes, modifiedAtMs: nowMs });
+    return true;
+  }
+
   /** Puts a persisted record back; its queue exists. */
   restore(name: string, value: Json): void {
     const queue = this.#vhost.topology.queues.get(name);
@@ -267,14 +302,13 @@ export class CmqQueues {
       );
     }
     const policy = (request.policy ?? before?.policy ?? 0) === 0 ? 0 : 1;
-    const isSame = before?.queueName === queue.name && before.policy === policy;
+    const wishes = { queueName: queue.name, policy } as const;
     return {
-      queueName: queue.name,
-      policy,
+      ...wishes,
       maxReceiveCount:
         request.maxReceiveCount ?? before?.maxReceiveCount ?? MAX_RECEIVE_COUNT_DEFAULT,
       maxTimeToLive: request.maxTimeToLive ?? before?.maxTimeToLive ?? MAX_TIME_TO_LIVE_DEFAULT,
-      boundAtMs: isSame ? before.boundAtMs : this.#queues.nowMs(),
+      boundAtMs: boundAtMs(before, wishes, this.#queues.nowMs()),
     };
   }
 
@@ -355,12 +389,24 @@ export function queueIdOf(queue: Queue): string {
   return `queue-${queue.id.toString(36)}`;
 }
 
-function isUsable(queue: Queue): queue is ClassicQueue {
+/** A binding to the same queue by the same policy goes on; another begins now. */
+function boundAtMs(
+  before: DeadLetterBinding | undefined,
+  { queueName, policy }: Pick<DeadLetterBinding, 'queueName' | 'policy'>,
+  nowMs: number,
+): number {
+  const isSame = before?.queueName === queueName && before.policy === policy;
+  return isSame ? before.boundAtMs : nowMs;
+}
+
+/** A queue that CMQ may use. */
+export function isUsable(queue: Queue): queue is ClassicQueue {
   if (!(queue instanceof ClassicQueue) || !queue.isDurable || queue.isExclusive) return false;
   return !isInternal(queue.name);
 }
 
-function isInternal(name: string): boolean {
+/** A queue of the gateway's own has such a name. */
+export function isInternal(name: string): boolean {
   return INTERNAL_PREFIXES.some((prefix) => name.startsWith(prefix));
 }
 

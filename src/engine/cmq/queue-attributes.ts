@@ -46,6 +46,14 @@ export interface QueueAttributes {
   readonly modifiedAtMs: number;
 }
 
+/** A record as an owner wishes it: without its times. */
+export type WantedAttributes = Omit<
+  QueueAttributes,
+  'deadLetter' | 'createdAtMs' | 'modifiedAtMs'
+> & {
+  readonly deadLetter: Omit<DeadLetterBinding, 'boundAtMs'> | undefined;
+};
+
 /** Attributes that a number sets. */
 export type NumericAttribute =
   | 'maxMsgHeapNum'

@@ -2,7 +2,7 @@
  * A dead letter on its way home: where it came from, and what it looks like without its death.
  */
 import type { FieldTable } from '../../base/field-value.ts';
-import { Message } from '../message.ts';
+import { FORMAT_AMQP, Message } from '../message.ts';
 import type { MessageFormat } from '../ports.ts';
 
 /** Header with the queue a dead letter came from. */
@@ -48,7 +48,7 @@ export function revive(
   return new Message(
     '',
     queueName,
-    message.format,
+    FORMAT_AMQP,
     bytes,
     0,
     header.length,

@@ -11,12 +11,10 @@ import type { Queue } from '../queue/queue.ts';
 import type { VHost } from '../vhost.ts';
 import type { VHostQueues } from '../vhost-queues.ts';
 import { TRACE_BYTES_MAX, TRACE_MS_MAX, TRACE_SEGMENT_BYTES } from './cmq-limits.ts';
+import { TRACE_PREFIX } from './own-queues.ts';
 import { encodeTraceEvent } from './trace-event.ts';
 import type { TraceEvent } from './trace-event.ts';
 import { TraceQuery } from './trace-query.ts';
-
-/** Reserved: nobody can declare it. */
-const NAME_PREFIX = 'amq.cmq-trace.';
 
 /** A content header without properties (AMQP 0-9-1, 4.2.6.1): class 60, weight, size, flags. */
 const HEADER_BYTES = 14;
@@ -29,7 +27,7 @@ export class TraceLog {
   readonly #queues: VHostQueues;
 
   constructor(queueName: string, vhost: VHost, queues: VHostQueues) {
-    this.name = NAME_PREFIX + queueName;
+    this.name = TRACE_PREFIX + queueName;
     this.#vhost = vhost;
     this.#queues = queues;
   }

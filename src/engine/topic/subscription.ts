@@ -16,6 +16,7 @@ import type { DeathReason, Queue } from '../queue/queue.ts';
 import { REFUSED } from '../queue/queue.ts';
 import type { Destination } from '../exchange/exchange.ts';
 import type { Entry, Message } from '../message.ts';
+import { PUSH_PREFIX } from '../cmq/own-queues.ts';
 import { ClassicQueue } from '../queue/classic-queue.ts';
 import { withOrigin } from '../queue/entry-headers.ts';
 import type { QueueSettings } from '../queue/settings.ts';
@@ -69,11 +70,9 @@ export interface PushFailure {
   readonly atMs: number;
 }
 
-const OWN_QUEUE_PREFIX = 'cmq.push.';
-
 /** Name of a subscription's own queue. No CMQ queue has such a name: it has dots. */
 export function ownQueueName(topicName: string, subscriptionName: string): string {
-  return `${OWN_QUEUE_PREFIX}${topicName}.${subscriptionName}`;
+  return `${PUSH_PREFIX}${topicName}.${subscriptionName}`;
 }
 
 function isOwnable(queue: Queue | undefined): queue is ClassicQueue {

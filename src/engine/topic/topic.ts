@@ -7,6 +7,9 @@ import { TopicCounters } from './topic-counters.ts';
 /** 1: by tags, 2: by routing key. */
 export type FilterType = 1 | 2;
 
+/** Seconds that an undelivered message may live; without a wish, the most. */
+export const TOPIC_RETENTION_RANGE = { min: 60, max: 86_400 } as const;
+
 /** What a caller decides. */
 export interface TopicOptions {
   readonly filterType: FilterType;

@@ -8,6 +8,7 @@
  * 4. Rights: topics and subscriptions are managed with configure on the topic's exchange, published
  *    to with write. Whoever subscribes a queue, or names a dead-letter queue, needs write on it.
  */
+import { isDeepStrictEqual } from 'node:util';
 import { BrokerError } from '../../base/errors.ts';
 import { EMPTY_TABLE, type FieldTable, type FieldValue } from '../../base/field-value.ts';
 import type { Actor } from '../actor.ts';
@@ -186,22 +187,10 @@ export class Topics {
     subscription: Subscription,
     changes: SubscriptionChanges,
   ): Ticket {
-    const { topic, record: previous } = subscription;
+    const { topic } = subscription;
     this.#authorize(actor, 'configure', 'exchange', topic.name);
-    const changed = { ...previous, ...changes, modifiedAtMs: this.#host.nowMs() };
-    const record = this.#resolved(actor, topic, changed);
-    const before = filtersOf(topic, previous);
-    const after = filtersOf(topic, record);
-    for (const filter of before) this.#unbind(subscription, filter);
-    try {
-      for (const filter of after) this.#bind(subscription, filter);
-    } catch (error) {
-      for (const filter of after) this.#unbind(subscription, filter);
-      for (const filter of before) this.#bind(subscription, filter);
-      throw error;
-    }
-    subscription.change(record);
-    this.#persistSubscription(subscription);
+    const changed = { ...subscription.record, ...changes, modifiedAtMs: this.#host.nowMs() };
+    this.#change(subscription, this.#resolved(actor, topic, changed));
     return this.#queues.ticket;
   }
 
@@ -226,6 +215,55 @@ export class Topics {
     topic.subscriptions.clear();
     this.#host.topology.touch();
     this.#queues.store.undefine('cmq_topic', definitionKey(this.#vhost.name, topic.name));
+  }
+
+  /**
+   * Makes or changes a topic as definitions have it, checked; its exchange exists. Nobody's rights
+   * are asked. False when it is so already.
+   */
+  define(name: string, wanted: TopicOptions & Identity & { readonly owner: string }): boolean {
+    const topic = this.find(name);
+    const times = this.#timesOf(topic?.record);
+    const id = wanted.id ?? topic?.record.id ?? this.#newId('topic');
+    const record = { ...wanted, ...times, id };
+    if (topic === undefined) {
+      const exchange = this.#host.topology.exchanges.get(name)!;
+      this.#persistTopic(this.#add(name, exchange, record));
+      return true;
+    }
+    if (isDeepStrictEqual(record, topic.record)) return false;
+    topic.record = { ...record, modifiedAtMs: this.#host.nowMs() };
+    this.#persistTopic(topic);
+    return true;
+  }
+
+  /** The same for a subscription, whose topic exists. */
+  defineSubscription(topic: Topic, name: string, wanted: SubscriptionOptions & Identity): boolean {
+    const subscription = topic.subscription(name);
+    const times = this.#timesOf(subscription?.record);
+    const id = wanted.id ?? subscription?.record.id ?? this.#newId('subsc');
+    const record = { ...wanted, ...times, id };
+    if (subscription === undefined) {
+      const made = this.#attach(topic, name, record);
+      this.#persistSubscription(made);
+      made.restore();
+      made.start();
+      return true;
+    }
+    if (isSameRecord(record, subscription.record)) return false;
+    this.#change(subscription, { ...record, modifiedAtMs: this.#host.nowMs() });
+    return true;
+  }
+
+  #timesOf(before: { createdAtMs: number; modifiedAtMs: number } | undefined): {
+    createdAtMs: number;
+    modifiedAtMs: number;
+  } {
+    const nowMs = this.#host.nowMs();
+    return {
+      createdAtMs: before?.createdAtMs ?? nowMs,
+      modifiedAtMs: before?.modifiedAtMs ?? nowMs,
+    };
   }
 
   /** Puts a persisted topic back; its exchange exists. */
@@ -269,6 +307,23 @@ export class Topics {
     }
     topic.subscriptions.set(name.toLowerCase(), subscription);
     return subscription;
+  }
+
+  /** @throws BrokerError when a filter cannot be; then nothing has changed */
+  #change(subscription: Subscription, record: SubscriptionRecord): void {
+    const { topic, record: previous } = subscription;
+    const before = filtersOf(topic, previous);
+    const after = filtersOf(topic, record);
+    for (const filter of before) this.#unbind(subscription, filter);
+    try {
+      for (const filter of after) this.#bind(subscription, filter);
+    } catch (error) {
+      for (const filter of after) this.#unbind(subscription, filter);
+      for (const filter of before) this.#bind(subscription, filter);
+      throw error;
+    }
+    subscription.change(record);
+    this.#persistSubscription(subscription);
   }
 
   #forget(subscription: Subscription): void {
@@ -344,13 +399,27 @@ export class Topics {
   }
 }
 
+/** An id that definitions give; without one it stays, or is made. */
+interface Identity {
+  readonly id: string | undefined;
+}
+
+/** Members that are undefined are as good as none. */
+function isSameRecord(a: SubscriptionRecord, b: SubscriptionRecord): boolean {
+  const none = { secret: undefined, deadLetterQueue: undefined };
+  return isDeepStrictEqual({ ...none, ...a }, { ...none, ...b });
+}
+
 interface Filter {
   readonly key: string;
   readonly args: FieldTable;
 }
 
 /** The bindings a record amounts to. */
-function filtersOf(topic: Topic, record: SubscriptionRecord): readonly Filter[] {
+export function filtersOf(
+  topic: { readonly record: Pick<TopicOptions, 'filterType'> },
+  record: Pick<SubscriptionOptions, 'filterTags' | 'bindingKeys'>,
+): readonly Filter[] {
   if (topic.record.filterType === 2) {
     return [...new Set(record.bindingKeys)].map((key) => ({ key, args: EMPTY_TABLE }));
   }
