@@ -2,8 +2,8 @@
  * The states of entries that differ from a fresh one's: due times, leases, receive counts.
  *
  * There may be a million of them (delayed messages), and each CMQ receive makes one, so they lie in
- * columns, 49 bytes a state, and are named by their slot; all but a due time is in an
- * object beside, which most do not have. A queue maps sequences to slots. Slots are used again; a
+ * columns, 41 bytes a state, and are named by their slot; all but a due time is in an
+ * object beside. A queue maps sequences to slots. Slots are used again; a
  * slot is good until the next state is removed.
  *
  * A state is a fact of the row with its newest record, and such states form a list, by ascending
@@ -38,8 +38,8 @@ export class EntryStates {
   /** Row of the newest record; 0 when that is in table `entry_state` only. */
   #rowIds: Float64Array;
   #notBeforeMs: Float64Array;
-  /** Fields besides the due time; undefined when they are a fresh entry's. */
-  readonly #others: (OtherFields | undefined)[];
+  /** Fields besides the due time, by slot, unless they are a fresh entry's. */
+  readonly #others: Map<number, OtherFields>;
   #flags: Uint8Array;
   /** Neighbours in the list of facts. */
   #older: Int32Array;
@@ -55,7 +55,7 @@ export class EntryStates {
     this.#sequences = new Float64Array(0);
     this.#rowIds = new Float64Array(0);
     this.#notBeforeMs = new Float64Array(0);
-    this.#others = [];
+    this.#others = new Map();
     this.#flags = new Uint8Array(0);
     this.#older = new Int32Array(0);
     this.#newer = new Int32Array(0);
@@ -76,7 +76,9 @@ export class EntryStates {
     if (slot === NO_STATE) slot = this.#add(queue, sequence);
     else this.#unlink(slot);
     this.#notBeforeMs[slot] = fields.notBeforeMs;
-    this.#others[slot] = othersOf(fields);
+    const others = othersOf(fields);
+    if (others !== undefined) this.#others.set(slot, others);
+    else if (this.#others.size > 0) this.#others.delete(slot);
     this.#rowIds[slot] = rowId;
     if (rowId > 0) this.#append(slot);
     return slot;
@@ -90,7 +92,7 @@ export class EntryStates {
     const isCheckpointed = this.#hasFlag(slot, IS_CHECKPOINTED);
     this.#unlink(slot);
     this.#queues[slot] = undefined;
-    this.#others[slot] = undefined;
+    if (this.#others.size > 0) this.#others.delete(slot);
     this.#newer[slot] = this.#free;
     this.#free = slot;
     return isCheckpointed;
@@ -103,7 +105,7 @@ export class EntryStates {
   }
 
   fieldsOf(slot: number): StateFields {
-    return { notBeforeMs: this.#notBeforeMs[slot]!, ...(this.#others[slot] ?? FRESH) };
+    return { notBeforeMs: this.#notBeforeMs[slot]!, ...(this.#others.get(slot) ?? FRESH) };
   }
 
   /** The entries of a queue that have a due time, as they are when they are asked for. */
@@ -115,7 +117,7 @@ export class EntryStates {
   }
 
   leaseUntilMs(slot: number): number {
-    return (this.#others[slot] ?? FRESH).leaseUntilMs;
+    return (this.#others.get(slot) ?? FRESH).leaseUntilMs;
   }
 
   queueOf(slot: number): QueueIndex {
