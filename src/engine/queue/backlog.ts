@@ -456,8 +456,7 @@ export class Backlog {
 
   /** The oldest in memory, by sequence: at most `maxCount` of each ring. */
   #lookInMemory(maxCount: number): Entry[] {
-    const found: Entry[] = [];
-    this.#returned.forEach((entry) => found.push(entry));
+    const found = this.#returned.oldest(maxCount);
     for (const ring of [this.#head, this.#tail]) {
       let room = maxCount;
       for (let index = 0; index < ring.length && room > 0; index += 1) {

@@ -1,7 +1,7 @@
 /**
  * The way into a queue: limits, delay, the place a message gets.
  */
-import type { Message } from '../message.ts';
+import { FORMAT_AMQP_DEAD, type Message } from '../message.ts';
 import { DelayQueue } from './delay-queue.ts';
 import { idOf, withId, withOrigin } from './entry-headers.ts';
 import type { EntryLife } from './entry-life.ts';
@@ -81,7 +81,7 @@ export class Intake {
       const dueAtMs = message.publishedAtMs + settings.delayMs;
       return this.delay(message, dueAtMs, settings.countsReceives === true);
     }
-    if (settings.heapMax !== undefined && this.#isHeapFull(settings.heapMax)) return REFUSED;
+    if (settings.heapMax !== undefined && this.#isFull(settings.heapMax, message)) return REFUSED;
     const taken = this.#append(message, message.publishedAtMs, hasLimit, false);
     this.#life.tracer?.sent(message, this.lastMessageId, this.#host.nowMs());
     return taken;
@@ -94,7 +94,7 @@ export class Intake {
    */
   delay(message: Message, dueAtMs: number, isNamed: boolean): number {
     const { settings } = this.#queue;
-    if (settings.heapMax !== undefined && this.#isHeapFull(settings.heapMax)) return REFUSED;
+    if (settings.heapMax !== undefined && this.#isFull(settings.heapMax, message)) return REFUSED;
     const delays = this.delays();
     this.#lastKind = DELAYED_KIND;
     this.#lastLevel = 0;
@@ -178,8 +178,9 @@ export class Intake {
     return REFUSED;
   }
 
-  /** Messages in all states count. */
-  #isHeapFull(heapMax: number): boolean {
+  /** Messages in all states count. A dead letter is taken: nobody could be told it was refused. */
+  #isFull(heapMax: number, message: Message): boolean {
+    if (message.format === FORMAT_AMQP_DEAD) return false;
     const { readyCount, unackedCount } = this.#queue;
     const waiting = (this.#delayed?.count ?? 0) + (this.#life.retries?.count ?? 0);
     return readyCount + unackedCount + waiting >= heapMax;

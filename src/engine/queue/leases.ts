@@ -93,6 +93,11 @@ export class Leases {
     this.#unread.set(keyOf(level, sequence), []);
   }
 
+  /** True while entries of before the restart are being read. */
+  get isExpecting(): boolean {
+    return this.#unread.size > 0;
+  }
+
   /** True until an expected entry has come or was cancelled. */
   isExpected(level: number, sequence: number): boolean {
     return this.#unread.has(keyOf(level, sequence));

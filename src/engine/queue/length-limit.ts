@@ -20,8 +20,7 @@ export class LengthLimit {
   }
 
   get isOver(): boolean {
-    const { levels } = this.#life;
-    return isOverLimit(this.#settings(), levels.count, levels.bodyBytes);
+    return isOverLimit(this.#settings(), this.#life.levels.count, this.#bodyBytes);
   }
 
   /** True when one more message is too many although consumers took what they could. */
@@ -43,9 +42,14 @@ export class LengthLimit {
   }
 
   #wouldExceed(message: Message): boolean {
-    const { levels } = this.#life;
-    const bytes = levels.bodyBytes + message.bodyBytes;
-    return isOverLimit(this.#settings(), levels.count + 1, bytes);
+    const bytes = this.#bodyBytes + message.bodyBytes;
+    return isOverLimit(this.#settings(), this.#life.levels.count + 1, bytes);
+  }
+
+  /** Of ready messages, as far as they are known not to be leased since before the restart. */
+  get #bodyBytes(): number {
+    const { leases, levels } = this.#life;
+    return leases?.isExpecting === true ? 0 : levels.bodyBytes;
   }
 
   #drop(): void {

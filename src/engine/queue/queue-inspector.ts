@@ -60,10 +60,20 @@ export class QueueInspector {
   ): void {
     let oldestMs = strayMs;
     for (const entry of leased) oldestMs = Math.min(oldestMs, entry.message.publishedAtMs);
-    this.peek(1, (entries) => {
-      for (const entry of entries) oldestMs = Math.min(oldestMs, entry.message.publishedAtMs);
-      done(oldestMs === Infinity ? undefined : oldestMs);
-    });
+    // Backlogs are made, not removed, while one is looked at.
+    const backlogs = [...this.#queue.backlogs];
+    const next = () => {
+      const backlog = backlogs.pop();
+      if (backlog === undefined) {
+        done(oldestMs === Infinity ? undefined : oldestMs);
+        return;
+      }
+      backlog.look(1, (entries) => {
+        for (const entry of entries) oldestMs = Math.min(oldestMs, entry.message.publishedAtMs);
+        next();
+      });
+    };
+    next();
   }
 
   /** The oldest ready entries, those of higher levels first. */

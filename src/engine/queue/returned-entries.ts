@@ -44,6 +44,18 @@ export class ReturnedEntries {
     });
   }
 
+  /** Those of the lowest sequences that are not settled, at most `maxCount`, rising. */
+  oldest(maxCount: number): Entry[] {
+    const found: Entry[] = [];
+    this.forEach((entry) => {
+      if (found.length === maxCount && found[maxCount - 1]!.sequence < entry.sequence) return;
+      const at = found.findLastIndex((other) => other.sequence < entry.sequence) + 1;
+      found.splice(at, 0, entry);
+      if (found.length > maxCount) found.pop();
+    });
+    return found;
+  }
+
   /** The one with that sequence, unless it is settled. */
   find(sequence: number): Entry | undefined {
     if (this.#entries.length === 0) return undefined;

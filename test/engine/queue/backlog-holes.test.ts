@@ -142,6 +142,42 @@ test('bytes of messages leased over a restart are not among the ready ones', asy
   expect([restored.readyCount, restored.unackedCount, restored.readyBytes]).toEqual([3, 0, 12]);
 });
 
+test('a length limit drops nothing while leases of before the restart are read', async () => {
+  const disk = new MemoryDisk();
+  const clock = new FakeClock();
+  const before = await EngineFixture.open({ disk, clock });
+  const args = { 'x-max-length-bytes': 300 };
+  const queue = before.queue('q', args) as ClassicQueue;
+  const options = { maxCount: 50, visibilityMs: 60_000, isByHandle: true, done: () => {} };
+  for (let n = 0; n < 200; n += 1) {
+    before.publish('', 'q', 'abcd', { persistent: true });
+    if (n % 50 !== 49 || n === 199) continue;
+    queue.receive(new Receive({ ...options, untilMs: clock.wallMs() }));
+    await before.settle();
+  }
+  await before.settle();
+  const after = await EngineFixture.open({ disk, clock });
+  const restored = after.queue('q', args) as ClassicQueue;
+  after.publish('', 'q', 'wxyz', { persistent: true });
+  await after.settle(12);
+  expect([restored.readyCount, restored.unackedCount]).toEqual([51, 150]);
+  expect(restored.readyBytes).toBe(204);
+});
+
+test('the oldest message is found whatever its priority', async () => {
+  const e = await EngineFixture.open();
+  const queue = e.queue('q', { 'x-max-priority': 5 }) as ClassicQueue;
+  const firstMs = e.clock.wallMs();
+  e.publish('', 'q', 'low', { priority: 1 });
+  e.clock.advance(1_000);
+  e.publish('', 'q', 'high', { priority: 5 });
+  let oldestMs: number | undefined;
+  queue.oldest((atMs) => {
+    oldestMs = atMs;
+  });
+  expect(oldestMs).toBe(firstMs);
+});
+
 async function paged(count: number): Promise<{
   bench: Bench;
   backlog: Backlog;
