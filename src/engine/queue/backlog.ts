@@ -132,7 +132,7 @@ export class Backlog {
     this.#pagedFrom = recovered.firstSequence;
     this.#pagedEnd = recovered.nextSequence;
     this.#pagedCount = recovered.liveCount - leased.length;
-    for (const sequence of leased) this.#holes.add(sequence);
+    this.#holes.restore(leased);
     this.#pagedBytes = recovered.liveBodyBytes;
     this.#bodyBytes = recovered.liveBodyBytes;
   }
@@ -217,20 +217,19 @@ export class Backlog {
     this.#pagedCount -= 1;
     if (this.#pagedCount === 0) this.#endPaged();
     this.readOne(sequence, (read) => {
-      const isHere = this.#holes.left(sequence) && read !== undefined;
-      if (isHere) {
-        this.uncount(read);
-        read.state = ENTRY_SETTLED;
-      }
+      const isHere = read !== undefined && this.uncount(read);
+      if (isHere) read.state = ENTRY_SETTLED;
       done(isHere ? read : undefined);
     });
   }
 
-  /** An entry that was read is not one of the paged ready ones: its bytes are not theirs. */
-  uncount(entry: Entry): void {
+  /** An entry that was read is none of the paged ready ones. Returns false after a purge. */
+  uncount(entry: Entry): boolean {
+    if (!this.#holes.left(entry.sequence)) return false;
     const bytes = Math.min(entry.message.bodyBytes, this.#pagedBytes);
     this.#pagedBytes -= bytes;
     this.#bodyBytes -= bytes;
+    return true;
   }
 
   /** The ready entry with that sequence when it is in memory. */
@@ -330,7 +329,7 @@ export class Backlog {
     this.#tail.clear();
     this.#returned.clear();
     this.#tombstoneCount = 0;
-    for (const sequence of this.#holes.takeLeaving()) {
+    for (const sequence of this.#holes.purge()) {
       store.settleRange(this.id, sequence, sequence + 1);
     }
     if (this.#pagedCount > 0) this.#settlePaged();

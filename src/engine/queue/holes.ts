@@ -4,10 +4,14 @@
  */
 export class Holes {
   readonly #sequences: Set<number>;
+  /** Leased before the restart, not read yet: their bytes are among those of the range. */
+  readonly #leased: Set<number>;
+  /** Taken out and being read: so are theirs. */
   readonly #leaving: Set<number>;
 
   constructor() {
     this.#sequences = new Set();
+    this.#leased = new Set();
     this.#leaving = new Set();
   }
 
@@ -19,8 +23,12 @@ export class Holes {
     return this.#sequences.size > 0 && this.#sequences.has(sequence);
   }
 
-  add(sequence: number): void {
-    this.#sequences.add(sequence);
+  /** Notes what was leased before the restart. */
+  restore(leased: readonly number[]): void {
+    for (const sequence of leased) {
+      this.#sequences.add(sequence);
+      this.#leased.add(sequence);
+    }
   }
 
   /** Notes one that is taken out and being read. */
@@ -29,15 +37,16 @@ export class Holes {
     this.#leaving.add(sequence);
   }
 
-  /** What was taken out has been read. Returns false when it was purged meanwhile. */
+  /** One was read. Returns false when the range was purged meanwhile. */
   left(sequence: number): boolean {
-    return this.#leaving.delete(sequence);
+    return this.#leaving.delete(sequence) || this.#leased.delete(sequence);
   }
 
-  /** Those that are being read, which `left` knows no more; the caller settles them. */
-  takeLeaving(): number[] {
+  /** The range is purged: returns what was taken out of it and not read; the caller settles it. */
+  purge(): number[] {
     const leaving = [...this.#leaving];
     this.#leaving.clear();
+    this.#leased.clear();
     return leaving;
   }
 
@@ -58,5 +67,6 @@ export class Holes {
   clear(): void {
     this.#sequences.clear();
     this.#leaving.clear();
+    this.#leased.clear();
   }
 }

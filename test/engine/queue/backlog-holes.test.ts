@@ -164,6 +164,24 @@ test('a length limit drops nothing while leases of before the restart are read',
   expect(restored.readyBytes).toBe(204);
 });
 
+test('a purge while leases of before the restart are read leaves the counters exact', async () => {
+  const bench = new Bench();
+  bench.push(2);
+  await bench.settle();
+  const after = new Backlog(ID, bench.host, () => {});
+  const recovered = { nextSequence: 3, liveCount: 2, liveBodyBytes: 8, firstSequence: 1 };
+  after.restore({ ...recovered, deliveredBelow: 3, delayed: [], leased: [] }, [1]);
+  expect(after.purge()).toBe(1);
+  after.push(MESSAGE, Infinity, true);
+  await bench.settle();
+  after.maintain();
+  const [leased] = await new Promise<Entry[]>((resolve) => {
+    bench.store.read(ID, 1, 1, 1_000, (entries) => resolve(entries));
+  });
+  after.uncount(leased!);
+  expect([after.count, after.bodyBytes]).toEqual([1, 4]);
+});
+
 test('the oldest message is found whatever its priority', async () => {
   const e = await EngineFixture.open();
   const queue = e.queue('q', { 'x-max-priority': 5 }) as ClassicQueue;
