@@ -2,8 +2,10 @@
  * Looking without touching: PeekMessage, DescribeMessage, QueryTrace. Additions to CMQ; a look
  * changes no count, no order and no lease.
  */
+import type { Clock } from '../../src/base/clock.ts';
 import type { PermissionKind } from '../../src/engine/access/permission.ts';
 import type { TraceEvent, TraceKind } from '../../src/engine/cmq/trace-event.ts';
+import type { TraceQueryOptions } from '../../src/engine/cmq/trace-query.ts';
 import { handleText } from '../../src/engine/cmq/receipt-handle.ts';
 import type { ClassicQueue } from '../../src/engine/queue/classic-queue.ts';
 import type { FoundEntry } from '../../src/engine/queue/queue-inspector.ts';
@@ -110,9 +112,18 @@ function stateFields(
   };
 }
 
-/** Oldest first, of one message or of all, within a time. */
 function queryTrace(call: CmqCall, { clock }: CmqDeps): void {
   const queue = queueOf(call, 'configure');
+  const { traces } = call.vhost.cmq;
+  answerTrace(call, clock, (options, done) => traces.query(queue, options, done));
+}
+
+/** Oldest first, of one message or of all, within a time. @param query returns what ends it */
+export function answerTrace(
+  call: CmqCall,
+  clock: Clock,
+  query: (options: TraceQueryOptions, done: (events: readonly TraceEvent[]) => void) => () => void,
+): void {
   const { parameters } = call;
   const start = parameters.optionalInteger('startTime') ?? 0;
   const end = parameters.optionalInteger('endTime');
@@ -123,7 +134,7 @@ function queryTrace(call: CmqCall, { clock }: CmqDeps): void {
     // The whole of its last second.
     toMs: end === undefined ? clock.wallMs() : end * 1_000 + 999,
   };
-  call.onGone = call.vhost.cmq.traces.query(queue, options, (events) => {
+  call.onGone = query(options, (events) => {
     const eventList = events.slice(0, limit).map(eventFields);
     call.reply({ totalCount: events.length, eventList });
   });
@@ -132,6 +143,7 @@ function queryTrace(call: CmqCall, { clock }: CmqDeps): void {
 /** Times in ms: the order within a second matters here. */
 function eventFields(event: TraceEvent): Fields {
   const { kind, atMs, msgId, handle, by, untilMs, count, queue, reason } = event;
+  const { subscription, attempt } = event;
   return {
     event: kind,
     timeMs: atMs,
@@ -141,6 +153,8 @@ function eventFields(event: TraceEvent): Fields {
     ...(untilMs !== undefined && { untilMs }),
     ...(count !== undefined && { count }),
     ...(queue !== undefined && { queueName: queue }),
+    ...(subscription !== undefined && { subscriptionName: subscription }),
+    ...(attempt !== undefined && { attempt }),
     ...(reason !== undefined && { reason }),
   };
 }

@@ -5,6 +5,7 @@
 import { type TopicChanges, TOPIC_RETENTION_RANGE } from '../../src/engine/topic/topic.ts';
 import type { CmqCall, CmqDeps, CmqHandlers } from './dispatcher.ts';
 import { CmqFailure } from './error-mapper.ts';
+import { answerTrace } from './inspect-actions.ts';
 import { pageOf } from './queue-description.ts';
 import type { Parameters } from './request-parameters.ts';
 import { resourceFilter, resourceTagsOf } from './resource-tags.ts';
@@ -22,6 +23,7 @@ export function topicHandlers(deps: CmqDeps): CmqHandlers {
       ListTopic: (call) => list(call),
       GetTopicAttributes: (call) => call.reply(describeTopic(topicOf(call))),
       DeleteTopic: (call) => remove(call, deps),
+      QueryTopicTrace: (call) => queryTrace(call, deps),
       PublishMessage: (call) => publishOne(call, deps),
       BatchPublishMessage: (call) => publishBatch(call, deps),
     }),
@@ -87,4 +89,10 @@ function list(call: CmqCall): void {
 function remove(call: CmqCall, { broker }: CmqDeps): void {
   const ticket = call.vhost.topics.delete(call.actor, topicOf(call));
   broker.hold(ticket, () => call.reply({}));
+}
+
+/** What became of the topic's messages, up to their delivery to each subscription. */
+function queryTrace(call: CmqCall, { clock }: CmqDeps): void {
+  const { trace } = topicOf(call);
+  answerTrace(call, clock, (options, done) => trace.query(options, done));
 }

@@ -70,6 +70,7 @@ function publish(call: CmqCall, deps: CmqDeps, texts: readonly string[]): Publis
   vhost.cmq.traces.as(whoCalls(call), () => {
     for (const [at, body] of bodies.entries()) {
       const route = vhost.resolveRoute(call.actor, topic.name, routingKey);
+      topic.trace.write('published', { msgId: ids[at]! });
       const message = makeMessage(deps, topic, routingKey, body, ids[at]!, tags);
       const result = vhost.publish(route, message);
       if ((result & PUBLISH_REJECTED) !== 0) isRejected = true;

@@ -1,6 +1,6 @@
 /**
- * Whether the CMQ rows of a definitions document fit what there is and will be: what each refers to,
- * what can never change, and the rules of dead-letter bindings (docs/CMQ.md, "Dead letters").
+ * Whether the CMQ rows of a definitions document fit what there is and will be: what each refers
+ * to, what can never change, and the rules of dead-letter bindings (docs/CMQ.md, "Dead letters").
  */
 import type { Broker } from './broker.ts';
 import { isInternal, isUsable, SOURCES_MAX } from './cmq/cmq-queues.ts';

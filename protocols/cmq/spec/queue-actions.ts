@@ -100,6 +100,13 @@ const MESSAGE_ID = required(text('msgId', 1, 20, { pattern: DIGITS_PATTERN }));
 
 /** A page of a list; offset 0 and limit 20 without them. */
 export const PAGE = [integer('offset', 0, 1_000_000_000), integer('limit', 1, 50)];
+/** Events of one message or of all, from and to Unix seconds. */
+export const TRACE_QUERY = [
+  text('msgId', 1, 20, { pattern: DIGITS_PATTERN }),
+  integer('startTime', 0, 99_999_999_999),
+  integer('endTime', 0, 99_999_999_999),
+  integer('limit', 1, 10_000),
+];
 /** Part of a name, in any case. */
 const SEARCH_WORD = text('searchWord', 0, ANY_NAME_BYTES_MAX, { v3: 'QueueName' });
 const NAME_LIST = list('queueNameList', 0, 1_000, {
@@ -300,14 +307,7 @@ const EXTENSIONS: readonly ActionSpec[] = [
     ...QUEUE,
     ...extension('QueryTrace'),
     right: 'configure',
-    // Events of one message or of all, from and to Unix seconds.
-    parameters: [
-      QUEUE_NAME,
-      text('msgId', 1, 20, { pattern: DIGITS_PATTERN }),
-      integer('startTime', 0, 99_999_999_999),
-      integer('endTime', 0, 99_999_999_999),
-      integer('limit', 1, 10_000),
-    ],
+    parameters: [QUEUE_NAME, ...TRACE_QUERY],
   },
   {
     ...QUEUE,

@@ -6,11 +6,13 @@ import {
   BODY,
   BODY_ENCODING,
   both,
+  extension,
   NAME_PATTERN,
   PAGE,
   REQUEST_BYTES_MAX,
   RESOURCE_FILTERS,
   RESOURCE_TAGS,
+  TRACE_QUERY,
 } from './queue-actions.ts';
 
 /** Tags of a message or a filter, and keys of a binding. */
@@ -131,6 +133,12 @@ const TOPICS: readonly ActionSpec[] = [
     parameters: [TOPIC_NAME, BODIES, MESSAGE_TAGS, ROUTING_KEY, BODY_ENCODING],
     v3: [],
     failure: 'SEND_FAILED',
+  },
+  {
+    ...TOPIC,
+    ...extension('QueryTopicTrace'),
+    right: 'configure',
+    parameters: [TOPIC_NAME, ...TRACE_QUERY],
   },
   {
     ...TOPIC,

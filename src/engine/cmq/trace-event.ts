@@ -1,5 +1,5 @@
 /**
- * What can happen to a message in a traced queue, and its form in the trace: one line of JSON.
+ * What can happen to a message in a traced queue or topic, and its form in the trace: one line of JSON.
  */
 
 /** CMQ's trace names producer, deliveries, consumer and deletion; these name every transition. */
@@ -16,7 +16,11 @@ export type TraceKind =
   | 'dead-lettered'
   | 'rewound'
   | 'redriven'
-  | 'cleared';
+  | 'cleared'
+  | TopicTraceKind;
+
+/** In the trace of a topic; `dead-lettered` as well. */
+export type TopicTraceKind = 'published' | 'matched' | 'delivered' | 'failed' | 'abandoned';
 
 export interface TraceEvent {
   readonly kind: TraceKind;
@@ -34,7 +38,11 @@ export interface TraceEvent {
   readonly count?: number | undefined;
   /** Queue it was moved to. */
   readonly queue?: string | undefined;
-  /** Why it died. */
+  /** Subscription of the topic whose copy it is. */
+  readonly subscription?: string | undefined;
+  /** Attempt to deliver the copy, from 1 on. */
+  readonly attempt?: number | undefined;
+  /** Why it died, or an attempt failed. */
   readonly reason?: string | undefined;
 }
 

@@ -1,5 +1,5 @@
 /**
- * The trace of one queue: an internal stream that keeps three days of events.
+ * The trace of one queue or topic: an internal stream that keeps three days of events.
  *
  * Being a stream it is as durable as the messages, bounded in bytes and age, costs one append per
  * event and no memory but its window; and an operator can read it over AMQP like any other. An
@@ -11,10 +11,9 @@ import type { Queue } from '../queue/queue.ts';
 import type { VHost } from '../vhost.ts';
 import type { VHostQueues } from '../vhost-queues.ts';
 import { TRACE_BYTES_MAX, TRACE_MS_MAX, TRACE_SEGMENT_BYTES } from './cmq-limits.ts';
-import { TRACE_PREFIX } from './own-queues.ts';
 import { encodeTraceEvent } from './trace-event.ts';
 import type { TraceEvent } from './trace-event.ts';
-import { TraceQuery } from './trace-query.ts';
+import { TraceQuery, type TraceQueryOptions } from './trace-query.ts';
 
 /** A content header without properties (AMQP 0-9-1, 4.2.6.1): class 60, weight, size, flags. */
 const HEADER_BYTES = 14;
@@ -26,8 +25,9 @@ export class TraceLog {
   readonly #vhost: VHost;
   readonly #queues: VHostQueues;
 
-  constructor(queueName: string, vhost: VHost, queues: VHostQueues) {
-    this.name = TRACE_PREFIX + queueName;
+  /** @param name of the stream, which is reserved */
+  constructor(name: string, vhost: VHost, queues: VHostQueues) {
+    this.name = name;
     this.#vhost = vhost;
     this.#queues = queues;
   }
@@ -42,14 +42,7 @@ export class TraceLog {
    * Finds events of the last three days, oldest first.
    * @returns a call that ends it without an answer
    */
-  query(
-    options: {
-      readonly msgId?: string | undefined;
-      readonly fromMs: number;
-      readonly toMs: number;
-    },
-    done: (events: readonly TraceEvent[]) => void,
-  ): () => void {
+  query(options: TraceQueryOptions, done: (events: readonly TraceEvent[]) => void): () => void {
     const stream = this.#stream();
     if (stream === undefined) {
       done([]);
@@ -61,7 +54,7 @@ export class TraceLog {
     return () => query.stop();
   }
 
-  /** The traced queue is gone: so is its trace. */
+  /** What was traced is gone: so is its trace. */
   drop(): void {
     const stream = this.#stream();
     if (stream !== undefined) this.#queues.remove(stream);

@@ -10,12 +10,14 @@ import { carriedId } from '../queue/message-id.ts';
 import type { Queue } from '../queue/queue.ts';
 import type { VHost } from '../vhost.ts';
 import type { VHostQueues } from '../vhost-queues.ts';
+import { TRACE_PREFIX } from './own-queues.ts';
 import type { QueueAttributes } from './queue-attributes.ts';
 import { QueueTrace } from './queue-trace.ts';
 import type { WriteEvent } from './queue-trace.ts';
 import { handleText } from './receipt-handle.ts';
 import type { TraceEvent, TraceKind } from './trace-event.ts';
 import { TraceLog } from './trace-log.ts';
+import type { TraceQueryOptions } from './trace-query.ts';
 
 export class Traces {
   readonly #vhost: VHost;
@@ -52,6 +54,11 @@ export class Traces {
 
   isTraced(queue: Queue): boolean {
     return this.#logs.has(queue);
+  }
+
+  /** Who causes what happens in this run, as far as is known. */
+  get by(): string | undefined {
+    return this.#by;
   }
 
   /** Runs an operation on queues on behalf of `by`. */
@@ -95,11 +102,7 @@ export class Traces {
    */
   query(
     queue: Queue,
-    options: {
-      readonly msgId?: string | undefined;
-      readonly fromMs: number;
-      readonly toMs: number;
-    },
+    options: TraceQueryOptions,
     done: (events: readonly TraceEvent[]) => void,
   ): () => void {
     return (this.#logs.get(queue) ?? this.#log(queue)).query(options, done);
@@ -110,6 +113,6 @@ export class Traces {
   }
 
   #log(queue: Queue): TraceLog {
-    return new TraceLog(queue.name, this.#vhost, this.#queues);
+    return new TraceLog(TRACE_PREFIX + queue.name, this.#vhost, this.#queues);
   }
 }

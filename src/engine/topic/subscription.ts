@@ -17,6 +17,7 @@ import { REFUSED } from '../queue/queue.ts';
 import type { Destination } from '../exchange/exchange.ts';
 import type { Entry, Message } from '../message.ts';
 import { PUSH_PREFIX } from '../cmq/own-queues.ts';
+import type { TraceEvent, TraceKind } from '../cmq/trace-event.ts';
 import { ClassicQueue } from '../queue/classic-queue.ts';
 import { withOrigin } from '../queue/entry-headers.ts';
 import type { QueueSettings } from '../queue/settings.ts';
@@ -138,11 +139,13 @@ export class Subscription implements Destination {
   publish(message: Message): number {
     this.counters.matchedMessages += 1;
     const stamped = this.#host.stamp.stamp(message);
+    this.#trace('matched', stamped);
     if (this.#record.protocol === 'queue' && this.pendingCount === 0) {
       const kept = this.#forward(stamped);
       if (kept !== REFUSED) {
         this.counters.attempts += 1;
         this.counters.deliveredMessages += 1;
+        this.#trace('delivered', stamped, { queue: this.#record.endpoint });
         return kept;
       }
     }
@@ -250,7 +253,7 @@ export class Subscription implements Destination {
     this.counters.attempts += 1;
     if (this.#record.protocol === 'queue') {
       const isKept = this.#forward(entry.message) !== REFUSED;
-      if (!isKept) this.#noteFailure(`queue ${this.#record.endpoint} is full or does not exist`);
+      this.#attempted(entry, isKept, `queue ${this.#record.endpoint} is full or does not exist`);
       done(isKept ? 'ok' : 'failed');
       return undefined;
     }
@@ -268,14 +271,19 @@ export class Subscription implements Destination {
     };
     return this.#host.transport?.send({ subscription: target, message }, (outcome, detail) => {
       if (this.#isEnded) return;
-      if (outcome === 'failed') this.#noteFailure(detail);
+      this.#attempted(entry, outcome === 'ok', detail);
       done(outcome);
     });
   }
 
   #abandon(queue: ClassicQueue, entry: Entry, reason: DeathReason): void {
     this.counters.abandonedMessages += 1;
-    if (this.#record.deadLetterQueue === undefined) return;
+    const { deadLetterQueue } = this.#record;
+    if (deadLetterQueue === undefined) {
+      this.#trace('abandoned', entry.message, { reason });
+      return;
+    }
+    this.#trace('dead-lettered', entry.message, { reason, queue: deadLetterQueue });
     this.counters.deadLetteredMessages += 1;
     const { stamp, publisher } = this.#host;
     const { msgId } = stamp.read(entry.message);
@@ -284,8 +292,20 @@ export class Subscription implements Destination {
     publisher.deadLetter(queue, dead, reason);
   }
 
-  #noteFailure(detail: string): void {
-    this.#lastFailure = { detail, atMs: this.#host.nowMs() };
+  #attempted({ message, receiveCount }: Entry, isOk: boolean, detail: string): void {
+    const attempt = receiveCount;
+    if (isOk) this.#trace('delivered', message, { attempt });
+    else {
+      this.#lastFailure = { detail, atMs: this.#host.nowMs() };
+      this.#trace('failed', message, { attempt, reason: detail });
+    }
+  }
+
+  #trace(kind: TraceKind, message: Message, details: Partial<TraceEvent> = {}): void {
+    const { trace } = this.topic;
+    if (!trace.isOn) return;
+    const { msgId } = this.#host.stamp.read(message);
+    trace.write(kind, { msgId, subscription: this.subscriptionName, ...details });
   }
 
   #makeTarget(): PushTarget {

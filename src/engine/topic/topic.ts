@@ -3,6 +3,7 @@ import type { Exchange } from '../exchange/exchange.ts';
 import type { ResourceTag } from '../cmq/resource-tags.ts';
 import type { Subscription } from './subscription.ts';
 import { TopicCounters } from './topic-counters.ts';
+import type { TopicTrace } from './topic-trace.ts';
 
 /** 1: by tags, 2: by routing key. */
 export type FilterType = 1 | 2;
@@ -40,14 +41,26 @@ export class Topic {
   /** By name in lower case. */
   readonly subscriptions: Map<string, Subscription>;
   readonly counters: TopicCounters;
-  record: TopicRecord;
+  readonly trace: TopicTrace;
+  #record: TopicRecord;
 
-  constructor(name: string, exchange: Exchange, record: TopicRecord) {
+  constructor(name: string, exchange: Exchange, record: TopicRecord, trace: TopicTrace) {
     this.name = name;
     this.exchange = exchange;
     this.subscriptions = new Map();
     this.counters = new TopicCounters();
-    this.record = record;
+    this.trace = trace;
+    trace.isOn = record.trace;
+    this.#record = record;
+  }
+
+  get record(): TopicRecord {
+    return this.#record;
+  }
+
+  set record(record: TopicRecord) {
+    this.#record = record;
+    this.trace.isOn = record.trace;
   }
 
   /** Whatever its case. */

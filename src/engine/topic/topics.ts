@@ -30,6 +30,7 @@ import type { TopicChanges, TopicOptions, TopicRecord } from './topic.ts';
 import { TopicBridge } from './topic-bridge.ts';
 import { TopicError } from './topic-error.ts';
 import { TopicStamp } from './topic-message.ts';
+import { TopicTrace } from './topic-trace.ts';
 import type { TopicsHost, TopicsPort } from './topics-host.ts';
 
 const ID_RANDOM_BYTES = 5;
@@ -213,6 +214,7 @@ export class Topics {
     this.#bridges.delete(topic);
     for (const subscription of topic.subscriptions.values()) this.#forget(subscription);
     topic.subscriptions.clear();
+    topic.trace.drop();
     this.#host.topology.touch();
     this.#queues.store.undefine('cmq_topic', definitionKey(this.#vhost.name, topic.name));
   }
@@ -288,7 +290,8 @@ export class Topics {
   }
 
   #add(name: string, exchange: Exchange, record: TopicRecord): Topic {
-    const topic = new Topic(name, exchange, record);
+    const trace = new TopicTrace(name, this.#vhost, this.#queues);
+    const topic = new Topic(name, exchange, record, trace);
     this.#topics.set(name.toLowerCase(), topic);
     const devices = this.#host.topology.exchanges.get(this.#vhost.sessions.exchangeName);
     if (devices !== undefined)

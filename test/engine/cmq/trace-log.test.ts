@@ -6,7 +6,7 @@ import { MemoryDisk } from '../../../src/store/memory-disk.ts';
 import { EngineFixture } from '../../support/engine-fixture.ts';
 
 function logOf(engine: EngineFixture): TraceLog {
-  return new TraceLog('q', engine.vhost, engine.broker.queuesOf(engine.vhost));
+  return new TraceLog('amq.cmq-trace.q', engine.vhost, engine.broker.queuesOf(engine.vhost));
 }
 
 async function query(engine: EngineFixture, log: TraceLog, msgId?: string): Promise<TraceEvent[]> {

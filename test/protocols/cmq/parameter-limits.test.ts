@@ -277,14 +277,14 @@ const ROWS: readonly Row[] = [
     ],
   },
   {
-    actions: ['DescribeMessage', 'RescheduleMessage', 'CancelScheduledMessage', 'QueryTrace'],
+    actions: ['DescribeMessage', 'RescheduleMessage', 'CancelScheduledMessage', 'QueryTrace', 'QueryTopicTrace'],
     parameter: 'msgId',
     good: ['0', '18446744073709551615'],
     bad: ['', '-1', 'x', long(21, '1')].map((value) => [value, RANGE]),
   },
-  integers(['QueryTrace'], 'startTime', 0, 99_999_999_999),
-  integers(['QueryTrace'], 'endTime', 0, 99_999_999_999),
-  integers(['QueryTrace'], 'limit', 1, 10_000),
+  integers(['QueryTrace', 'QueryTopicTrace'], 'startTime', 0, 99_999_999_999),
+  integers(['QueryTrace', 'QueryTopicTrace'], 'endTime', 0, 99_999_999_999),
+  integers(['QueryTrace', 'QueryTopicTrace'], 'limit', 1, 10_000),
   integers(['StartRedrive'], 'messagesPerSecond', 1, 100_000),
   {
     actions: ['StartRedrive'],

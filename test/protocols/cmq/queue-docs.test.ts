@@ -23,6 +23,11 @@ const TRACE_KINDS: Readonly<Record<TraceKind, true>> = {
   rewound: true,
   redriven: true,
   cleared: true,
+  published: true,
+  matched: true,
+  delivered: true,
+  failed: true,
+  abandoned: true,
 };
 
 describe('docs/CMQ.md', () => {
