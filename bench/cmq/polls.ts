@@ -69,6 +69,7 @@ async function wakeOne(port: number, count: number, sends: number): Promise<bool
     parkOn(first.link);
   }
   isOver = true;
+  await sender!.ok('DeleteQueue', [['queueName', queue]]);
   for (const link of [sender!, ...links]) link.close();
   const isQuick = slowestMs <= WAKE_MS_MAX;
   console.log(
