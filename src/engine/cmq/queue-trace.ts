@@ -1,5 +1,6 @@
 import type { Entry, Message } from '../message.ts';
 import type { ClassicQueue } from '../queue/classic-queue.ts';
+import type { Consumer } from '../queue/consumer.ts';
 import type { DeathReason } from '../queue/queue.ts';
 import type { QueueTracer } from '../queue/queue-tracer.ts';
 import type { TraceEvent, TraceKind } from './trace-event.ts';
@@ -32,11 +33,15 @@ export class QueueTrace implements QueueTracer {
   }
 
   /** A lease by handle is told by the one who knows for whom it is (`Traces.received`). */
-  received(entry: Entry, msgId: string, isByHandle: boolean): void {
+  received(entry: Entry, msgId: string, isByHandle: boolean, consumer: Consumer | undefined): void {
     if (isByHandle) return;
     const { leaseUntilMs } = entry;
     const isTimed = leaseUntilMs !== Infinity;
-    this.#write('received', { msgId, by: 'consumer', ...(isTimed && { untilMs: leaseUntilMs }) });
+    this.#write('received', {
+      msgId,
+      by: nameOf(consumer),
+      ...(isTimed && { untilMs: leaseUntilMs }),
+    });
   }
 
   released(_entry: Entry, msgId: string): void {
@@ -60,4 +65,11 @@ export class QueueTrace implements QueueTracer {
   rewound(message: Message): void {
     this.#write('rewound', { msgId: this.#carriedId(message) });
   }
+}
+
+/** User and number of the connection, as in the log. */
+function nameOf(consumer: Consumer | undefined): string {
+  if (consumer === undefined) return 'get';
+  const { user, connectionId } = consumer.actor;
+  return `${user.name}#${connectionId}`;
 }

@@ -395,7 +395,7 @@ export class ClassicQueue extends Queue {
   }
 
   #handTo(consumer: Consumer, backlog: Backlog, entry: Entry): void {
-    this.#life.stamp(backlog, entry, undefined, false);
+    this.#life.stamp(backlog, entry, undefined, false, consumer);
     if (consumer.noAck) {
       entry.state = ENTRY_SETTLED;
       consumer.deliver(this, entry);

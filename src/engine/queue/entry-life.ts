@@ -25,6 +25,7 @@ import { Parking } from './parking.ts';
 import { PriorityLevels } from './priority-levels.ts';
 import type { DeathReason, Queue, QueueHost } from './queue.ts';
 import { entryId } from './queue-inspector.ts';
+import type { Consumer } from './consumer.ts';
 import type { QueueTracer } from './queue-tracer.ts';
 import { readLeased } from './restored-leases.ts';
 import { RetryDelays, retryDelayMs } from './retry-delays.ts';
@@ -136,12 +137,13 @@ export class EntryLife {
     entry: Entry,
     visibilityMs: number | undefined,
     isByHandle: boolean,
+    consumer?: Consumer,
   ): void {
     const { settings } = this.#queue;
     backlog.mark.note(entry.sequence);
     entry.generation += 1;
     const isCounted = isByHandle || settings.countsReceives === true;
-    if (isCounted) this.#countReceive(backlog, entry, isByHandle);
+    if (isCounted) this.#countReceive(backlog, entry, isByHandle, consumer);
     else if (entry.isRedelivered && this.#isQuorum) {
       entry.message = withAcquiredCount(this.#host, entry);
     } else if (entry.receiveCount > 0) entry.message = withFailureCount(this.#host, entry);
@@ -365,12 +367,17 @@ export class EntryLife {
     this.#wake(this.#retries.nextMs);
   }
 
-  #countReceive(backlog: Backlog, entry: Entry, isByHandle: boolean): void {
+  #countReceive(
+    backlog: Backlog,
+    entry: Entry,
+    isByHandle: boolean,
+    consumer: Consumer | undefined,
+  ): void {
     entry.receiveCount += 1;
     if (entry.firstReceivedAtMs === 0) entry.firstReceivedAtMs = this.#host.nowMs();
     const id = this.idOf(backlog, entry);
     if (!isByHandle) entry.message = withReceipt(this.#host, entry, id);
-    this.tracer?.received(entry, id, isByHandle);
+    this.tracer?.received(entry, id, isByHandle, consumer);
   }
 
   /** True when the hand-over that just ended was the last that the delivery limit allows. */

@@ -151,6 +151,26 @@ describe('a trace', () => {
     expect(await ends(expired!)).toEqual(['expired', ['sent', 'expired']]);
   });
 
+  test('names the connection that consumes, and a get', async () => {
+    const harness = await withQueue({ trace: 1 });
+    const consumer = harness.engine.consume('q');
+    const [msgId] = await harness.send('q', 'x');
+    await harness.settle();
+    const received = async (): Promise<unknown[]> => {
+      const reply = await harness.ok('QueryTrace', { queueName: 'q', msgId: msgId! });
+      const events = reply['eventList'] as { event: string; by: string }[];
+      return events.filter(({ event }) => event === 'received').map(({ by }) => by);
+    };
+    const name = `guest#${harness.actor.connectionId}`;
+    expect(await received()).toEqual([name]);
+    const queue = harness.queue('q');
+    queue.removeConsumer(consumer);
+    queue.requeue(consumer.deliveries[0]!.entry, false);
+    queue.get(() => {});
+    await harness.settle();
+    expect(await received()).toEqual([name, 'get']);
+  });
+
   test('sees other protocols', async () => {
     const harness = await withQueue({ trace: 1 });
     harness.engine.publish('', 'q', 'x', { persistent: true });
