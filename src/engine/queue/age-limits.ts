@@ -113,7 +113,7 @@ export class AgeLimits {
    * @param isAlone no message stands before it
    */
   isStray(publishedAtMs: number, nowMs: number, isAlone: boolean): boolean {
-    if (isAlone) this.#mayHaveExempt = false;
+    if (isAlone) this.#startOver();
     if (publishedAtMs < this.#ageLimitFromMs) this.#mayHaveExempt = true;
     if (publishedAtMs < this.#newestMs) return true;
     this.#newestMs = publishedAtMs;
@@ -164,6 +164,12 @@ export class AgeLimits {
     this.#strays.clear();
     this.#lastingCount = 0;
     this.#deadlines.clear();
+  }
+
+  /** The queue is empty: whatever is remembered of it is stale. */
+  #startOver(): void {
+    this.#mayHaveExempt = false;
+    if (this.#strays.size > 0) this.clear();
   }
 
   #ageEndMs(publishedAtMs: number, isRewound: boolean): number {

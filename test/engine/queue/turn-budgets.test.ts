@@ -91,6 +91,10 @@ describe('memory', () => {
     expect(ages.isStray(150, 150, false)).toBe(true);
     expect(ages.isStray(160, 160, true)).toBe(false);
     expect(ages.isStray(170, 170, false)).toBe(false);
+    ages.add({ level: 0, sequence: 1, publishedAtMs: 170, isRewound: true });
+    expect(ages.isStray(175, 175, false)).toBe(true);
+    expect(ages.isStray(177, 177, true)).toBe(false);
+    expect(ages.strayCount).toBe(0);
     ages.isStray(90, 180, true);
     expect(ages.isStray(190, 190, false)).toBe(true);
   });
