@@ -1,4 +1,5 @@
 import { BrokerError, type ErrorCode } from '../../src/base/errors.ts';
+import type { CmqHandler } from './dispatcher.ts';
 import type { ActionSpec } from './spec/actions.ts';
 import { type CmqErrorName, errorText } from './spec/errors.ts';
 
@@ -20,6 +21,25 @@ export class CmqFailure extends Error {
 /** A parameter's value cannot be. */
 export function parameterFailure(error: CmqErrorName, parameter: string): CmqFailure {
   return new CmqFailure(error, errorText(error, parameter));
+}
+
+/** Handlers by action, with what the engine refuses (`nameOf`) in CMQ's terms. */
+export function withRefusals(
+  handlers: Readonly<Record<string, CmqHandler>>,
+  nameOf: (error: Error) => { readonly name: CmqErrorName; readonly text?: string } | undefined,
+): [string, CmqHandler][] {
+  return Object.entries(handlers).map(([action, handler]) => [
+    action,
+    (call) => {
+      try {
+        handler(call);
+      } catch (error) {
+        const refusal = nameOf(error as Error);
+        if (refusal === undefined) throw error;
+        throw new CmqFailure(refusal.name, refusal.text);
+      }
+    },
+  ]);
 }
 
 type Row = Pick<ActionSpec, 'resource' | 'failure'>;

@@ -6,7 +6,8 @@
  */
 import { isUtf8 } from 'node:buffer';
 import { FORMAT_AMQP, Message } from '../../src/engine/message.ts';
-import { parameterFailure } from './error-mapper.ts';
+import { CmqFailure, parameterFailure } from './error-mapper.ts';
+import { REQUEST_BYTES_MAX } from './spec/queue-actions.ts';
 
 const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
 
@@ -20,6 +21,18 @@ export function bodyFrom(text: string, encoding: string | undefined): Buffer {
   if (encoding !== 'base64') return Buffer.from(text, 'utf8');
   if (!BASE64.test(text)) throw parameterFailure('PARAMETER_FORMAT', 'msgBody');
   return Buffer.from(text, 'base64');
+}
+
+/** Returns the bytes of all bodies of a call. @throws CmqFailure */
+export function checkSizes(bodies: readonly Buffer[], maxBytes: number): number {
+  let total = 0;
+  for (const { length } of bodies) {
+    if (length === 0) throw new CmqFailure('BODY_EMPTY');
+    if (length > maxBytes) throw new CmqFailure('MESSAGE_TOO_LARGE');
+    total += length;
+  }
+  if (total > REQUEST_BYTES_MAX) throw new CmqFailure('BATCH_TOO_LARGE');
+  return total;
 }
 
 /** The reply's fields of a message's body. */

@@ -6,10 +6,9 @@ import { REFUSED } from '../../src/engine/queue/queue.ts';
 import type { ClassicQueue } from '../../src/engine/queue/classic-queue.ts';
 import type { CmqCall, CmqDeps } from './dispatcher.ts';
 import { CmqFailure } from './error-mapper.ts';
-import { bodyFrom, messageTo } from './message-body.ts';
+import { bodyFrom, checkSizes, messageTo } from './message-body.ts';
 import { whoCalls } from './queue-description.ts';
 import type { QueueRate } from './queue-rate.ts';
-import { REQUEST_BYTES_MAX } from './spec/queue-actions.ts';
 
 export function sendOne(call: CmqCall, deps: CmqDeps, rate: QueueRate): void {
   const [msgId] = send(call, deps, rate, [call.parameters.text('msgBody')]);
@@ -48,16 +47,6 @@ function send(call: CmqCall, deps: CmqDeps, rate: QueueRate, texts: readonly str
       return queue.lastMessageId;
     }),
   );
-}
-
-function checkSizes(bodies: readonly Buffer[], maxBytes: number): void {
-  let total = 0;
-  for (const { length } of bodies) {
-    if (length === 0) throw new CmqFailure('BODY_EMPTY');
-    if (length > maxBytes) throw new CmqFailure('MESSAGE_TOO_LARGE');
-    total += length;
-  }
-  if (total > REQUEST_BYTES_MAX) throw new CmqFailure('BATCH_TOO_LARGE');
 }
 
 function checkRoom(

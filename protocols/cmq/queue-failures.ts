@@ -1,6 +1,6 @@
 import { type CmqRefusal, CmqQueueError } from '../../src/engine/cmq/cmq-queue-error.ts';
-import type { CmqCall, CmqHandler } from './dispatcher.ts';
-import { CmqFailure } from './error-mapper.ts';
+import type { CmqHandler } from './dispatcher.ts';
+import { withRefusals } from './error-mapper.ts';
 import type { CmqErrorName } from './spec/errors.ts';
 
 const NAMES: Readonly<Record<CmqRefusal, CmqErrorName>> = {
@@ -19,15 +19,7 @@ const NAMES: Readonly<Record<CmqRefusal, CmqErrorName>> = {
 export function queueFailuresOf(
   handlers: Readonly<Record<string, CmqHandler>>,
 ): [string, CmqHandler][] {
-  return Object.entries(handlers).map(([name, handler]) => [
-    name,
-    (call: CmqCall) => {
-      try {
-        handler(call);
-      } catch (error) {
-        if (!(error instanceof CmqQueueError)) throw error;
-        throw new CmqFailure(NAMES[error.reason], error.message);
-      }
-    },
-  ]);
+  return withRefusals(handlers, (error) =>
+    error instanceof CmqQueueError ? { name: NAMES[error.reason], text: error.message } : undefined,
+  );
 }

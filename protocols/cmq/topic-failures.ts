@@ -1,6 +1,6 @@
 import { TopicError, type TopicRefusal } from '../../src/engine/topic/topic-error.ts';
-import type { CmqCall, CmqHandler } from './dispatcher.ts';
-import { CmqFailure } from './error-mapper.ts';
+import type { CmqHandler } from './dispatcher.ts';
+import { withRefusals } from './error-mapper.ts';
 import type { CmqErrorName } from './spec/errors.ts';
 
 const NAMES: Readonly<Record<TopicRefusal, CmqErrorName>> = {
@@ -17,15 +17,7 @@ const NAMES: Readonly<Record<TopicRefusal, CmqErrorName>> = {
 export function topicFailuresOf(
   handlers: Readonly<Record<string, CmqHandler>>,
 ): [string, CmqHandler][] {
-  return Object.entries(handlers).map(([name, handler]) => [
-    name,
-    (call: CmqCall) => {
-      try {
-        handler(call);
-      } catch (error) {
-        if (!(error instanceof TopicError)) throw error;
-        throw new CmqFailure(NAMES[error.reason]);
-      }
-    },
-  ]);
+  return withRefusals(handlers, (error) =>
+    error instanceof TopicError ? { name: NAMES[error.reason] } : undefined,
+  );
 }

@@ -14,9 +14,8 @@ import { MESSAGE_TAGS } from '../../src/engine/exchange/tags-exchange.ts';
 import type { Topic } from '../../src/engine/topic/topic.ts';
 import type { CmqCall, CmqDeps } from './dispatcher.ts';
 import { CmqFailure } from './error-mapper.ts';
-import { bodyFrom, messageTo } from './message-body.ts';
+import { bodyFrom, checkSizes, messageTo } from './message-body.ts';
 import { whoCalls } from './queue-description.ts';
-import { REQUEST_BYTES_MAX } from './spec/queue-actions.ts';
 import { topicOf } from './topic-description.ts';
 
 /** Header of a message without properties; the body is not in it. */
@@ -86,18 +85,6 @@ function publish(call: CmqCall, deps: CmqDeps, texts: readonly string[]): Publis
 function checkUnrouted(topic: Topic, { settings }: CmqDeps): void {
   if (!topic.hasSubscribers) throw new CmqFailure('NO_SUBSCRIPTION');
   if (topic.record.filterType === 2 || settings.failsUnmatched) throw new CmqFailure('NO_MATCH');
-}
-
-/** Returns the bytes of all. @throws CmqFailure */
-function checkSizes(bodies: readonly Buffer[], maxBytes: number): number {
-  let total = 0;
-  for (const { length } of bodies) {
-    if (length === 0) throw new CmqFailure('BODY_EMPTY');
-    if (length > maxBytes) throw new CmqFailure('MESSAGE_TOO_LARGE');
-    total += length;
-  }
-  if (total > REQUEST_BYTES_MAX) throw new CmqFailure('BATCH_TOO_LARGE');
-  return total;
 }
 
 function makeMessage(

@@ -1,5 +1,6 @@
 /**
- * What can happen to a message in a traced queue or topic, and its form in the trace: one line of JSON.
+ * What can happen to a message in a traced queue or topic, and its form in the trace: one line of
+ * JSON.
  */
 
 /** CMQ's trace names producer, deliveries, consumer and deletion; these name every transition. */

@@ -277,7 +277,13 @@ const ROWS: readonly Row[] = [
     ],
   },
   {
-    actions: ['DescribeMessage', 'RescheduleMessage', 'CancelScheduledMessage', 'QueryTrace', 'QueryTopicTrace'],
+    actions: [
+      'DescribeMessage',
+      'RescheduleMessage',
+      'CancelScheduledMessage',
+      'QueryTrace',
+      'QueryTopicTrace',
+    ],
     parameter: 'msgId',
     good: ['0', '18446744073709551615'],
     bad: ['', '-1', 'x', long(21, '1')].map((value) => [value, RANGE]),
