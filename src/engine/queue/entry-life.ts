@@ -143,7 +143,7 @@ export class EntryLife {
     backlog.mark.note(entry.sequence);
     entry.generation += 1;
     const isCounted = isByHandle || settings.countsReceives === true;
-    if (isCounted) this.#countReceive(backlog, entry, isByHandle, consumer);
+    if (isCounted) this.#countReceive(backlog, entry, isByHandle);
     else if (entry.isRedelivered && this.#isQuorum) {
       entry.message = withAcquiredCount(this.#host, entry);
     } else if (entry.receiveCount > 0) entry.message = withFailureCount(this.#host, entry);
@@ -155,7 +155,9 @@ export class EntryLife {
       if (isByHandle) leases.name(this.levelOf(backlog), entry);
       this.#wake(leases.nextMs);
     }
-    if (isCounted) this.record(backlog, entry);
+    if (!isCounted) return;
+    this.record(backlog, entry);
+    this.tracer?.received(entry, this.idOf(backlog, entry), isByHandle, consumer);
   }
 
   /** Gives a leased entry until `untilMs`, which is to come. */
@@ -367,17 +369,11 @@ export class EntryLife {
     this.#wake(this.#retries.nextMs);
   }
 
-  #countReceive(
-    backlog: Backlog,
-    entry: Entry,
-    isByHandle: boolean,
-    consumer: Consumer | undefined,
-  ): void {
+  #countReceive(backlog: Backlog, entry: Entry, isByHandle: boolean): void {
     entry.receiveCount += 1;
     if (entry.firstReceivedAtMs === 0) entry.firstReceivedAtMs = this.#host.nowMs();
-    const id = this.idOf(backlog, entry);
-    if (!isByHandle) entry.message = withReceipt(this.#host, entry, id);
-    this.tracer?.received(entry, id, isByHandle, consumer);
+    if (isByHandle) return;
+    entry.message = withReceipt(this.#host, entry, this.idOf(backlog, entry));
   }
 
   /** True when the hand-over that just ended was the last that the delivery limit allows. */
