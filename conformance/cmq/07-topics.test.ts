@@ -284,9 +284,11 @@ describe('subscriptions', () => {
       ...place,
       notifyStrategy: 'BACKOFF_RETRY',
       filterTag,
-      endpoint: 'elsewhere',
-      protocol: 'http',
     });
+    for (const other of [{ endpoint: 'elsewhere' }, { protocol: 'http' }]) {
+      const refused = await cmq.call('SetSubscriptionAttributes', { ...place, ...other });
+      expectCode(refused, 4000, 10110);
+    }
     expect(await cmq.ok('GetSubscriptionAttributes', place)).toMatchObject({
       notifyStrategy: 'BACKOFF_RETRY',
       filterTags: filterTag,
