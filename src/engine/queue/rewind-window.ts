@@ -26,6 +26,9 @@ export const REWIND_ID_OFFSET = 257;
 
 const RESIDENT_LIMITS = { entries: REWIND_RESIDENT_ENTRIES, bytes: REWIND_RESIDENT_BYTES };
 
+/** Pages kept while later messages of theirs are wanted: parked out of the order of publishing. */
+const PAGES_KEPT_MAX = 16;
+
 /** What a rewind window needs from its queue. */
 export interface RewindHost {
   readonly store: Store;
@@ -48,6 +51,10 @@ export class RewindWindow {
   #windowMs: number;
   /** The first is under way. */
   readonly #takings: Taking[];
+  /** Read and not handed out yet, by sequence. */
+  readonly #ahead: Map<number, Entry>;
+  /** Pages that are in it. */
+  #pageCount: number;
 
   /** @param id store id of the window: that of the queue + REWIND_ID_OFFSET */
   constructor(id: QueueId, host: RewindHost, rewindMs: number) {
@@ -56,6 +63,8 @@ export class RewindWindow {
     this.#entries = new TimedEntries(id, host.store, RESIDENT_LIMITS);
     this.#windowMs = rewindMs;
     this.#takings = [];
+    this.#ahead = new Map();
+    this.#pageCount = 0;
   }
 
   /** Messages that can be had back, exactly, those being read included. */
@@ -114,7 +123,7 @@ export class RewindWindow {
     const insideMs = this.#host.nowMs() - this.#windowMs + 1;
     const sequences = this.#entries.takeFrom(Math.max(fromMs, insideMs));
     this.#takings.push({ sequences, onMessage, done, position: 0, count: 0 });
-    if (this.#takings.length === 1) this.#proceed(new Map());
+    if (this.#takings.length === 1) this.#proceed();
   }
 
   /** The entry of a parked message, read when need be; undefined when it is not here. */
@@ -132,8 +141,8 @@ export class RewindWindow {
     this.#entries.drop();
   }
 
-  /** Goes on until a message must be read that is not in `page`. */
-  #proceed(page: ReadonlyMap<number, Entry>): void {
+  /** Goes on until a message must be read. */
+  #proceed(): void {
     let taking = this.#takings[0];
     while (taking !== undefined) {
       const sequence = taking.sequences[taking.position];
@@ -146,25 +155,37 @@ export class RewindWindow {
       }
       // What was cleared or dropped meanwhile is not taken any more.
       if (this.#entries.isTaken(sequence)) {
-        const entry = this.#entries.inMemory(sequence) ?? page.get(sequence);
+        const entry = this.#entries.inMemory(sequence) ?? this.#ahead.get(sequence);
         if (entry === undefined) {
           this.#readPage(sequence);
           return;
         }
+        this.#ahead.delete(sequence);
         taking.onMessage(entry.message);
         this.#entries.end(sequence);
         taking.count += 1;
       }
       taking.position += 1;
     }
+    this.#forgetPages();
+  }
+
+  #forgetPages(): void {
+    this.#ahead.clear();
+    this.#pageCount = 0;
   }
 
   #readPage(sequence: number): void {
     this.#entries.readPage(sequence, (entries) => {
-      const page = new Map(entries.map((entry) => [entry.sequence, entry]));
+      if (this.#ahead.size === 0 || this.#pageCount === PAGES_KEPT_MAX) this.#forgetPages();
+      this.#pageCount += 1;
+      for (const entry of entries) {
+        if (this.#entries.isTaken(entry.sequence)) this.#ahead.set(entry.sequence, entry);
+      }
       // A damaged row was set aside by the store: the message is lost.
-      if (!page.has(sequence) && this.#entries.isTaken(sequence)) this.#entries.end(sequence);
-      this.#proceed(page);
+      const isLost = !this.#ahead.has(sequence) && this.#entries.isTaken(sequence);
+      if (isLost) this.#entries.end(sequence);
+      this.#proceed();
     });
   }
 }

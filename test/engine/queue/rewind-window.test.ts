@@ -61,6 +61,23 @@ describe.each(RESTARTABLE_STORES)('rewind window on the %s store', (_name, make)
     expect(window.count).toBe(0);
   });
 
+  test('reads each page once although messages were settled out of their order', async () => {
+    const count = 2_048;
+    // Two workers, one of which is behind the other by half of all.
+    const order = Array.from({ length: count }, (_, n) => 2 * (n % (count / 2)));
+    for (const [n, even] of order.entries()) park(`${n}`, n < count / 2 ? even : even + 1);
+    await commit(store);
+    await restart();
+    let reads = 0;
+    const read = store.read.bind(store);
+    store.read = (...args) => {
+      reads += 1;
+      read(...args);
+    };
+    expect(await take(0)).toHaveLength(count);
+    expect(reads).toBeLessThanOrEqual(10);
+  });
+
   test('keeps messages whole over a restart, and gives each back once', async () => {
     const message = makeMessage({
       body: 'kept',
