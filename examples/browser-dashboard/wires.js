@@ -24,7 +24,7 @@ function openAmqp(url, login, on) {
       isLost = true;
       channel = undefined;
       on.state('connecting');
-      setTimeout(connect, RETRY_MS);
+      setTimeout(() => void connect(), RETRY_MS);
     };
     client.onerror = () => {};
     client.ondisconnect = lost;
