@@ -9,6 +9,7 @@
  * A state is a fact of the row with its newest record, and such states form a list, by ascending
  * row id: what is set goes to its end.
  */
+import { NumberMap } from '../../base/number-map.ts';
 import type { QueueIndex } from './queue-index.ts';
 import type { StateFields } from './row-index.ts';
 
@@ -169,7 +170,7 @@ export class EntryStates {
     this.#sequences[slot] = sequence;
     this.#rowIds[slot] = 0;
     this.#flags[slot] = 0;
-    queue.states ??= new Map();
+    queue.states ??= new NumberMap();
     queue.states.set(sequence, slot);
     return slot;
   }

@@ -4,6 +4,7 @@
  * Settling hits the first run nearly always; otherwise the run is found by binary search. Empty
  * runs leave at the head at once and elsewhere when they are half of the list.
  */
+import type { NumberMap } from '../../base/number-map.ts';
 import type { QueueId } from '../../engine/ports.ts';
 import type { Run } from './journal-row.ts';
 
@@ -22,7 +23,7 @@ export class QueueIndex {
   markRowId: number;
   isDropped: boolean;
   /** Slots of entry states (entry-states.ts) by sequence. */
-  states: Map<number, number> | undefined;
+  states: NumberMap | undefined;
 
   /** Buffered settlements as pairs [first, end), in call order. */
   settled: number[];

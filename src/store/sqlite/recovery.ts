@@ -241,13 +241,16 @@ export class JournalRecovery {
 
   /** Checkpointed states of entries that are gone: ignored, and deleted some time. */
   #dropStaleStates(): void {
+    const { states, staleStates } = this.#index;
     for (const queue of this.#index.queues.values()) {
+      const stale: number[] = [];
       for (const sequence of queue.states?.keys() ?? []) {
         const run = queue.find(sequence);
-        if (run !== undefined && !run.row.isSettled(run.slotBase + (sequence - run.first))) {
-          continue;
-        }
-        const { states, staleStates } = this.#index;
+        const isLive =
+          run !== undefined && !run.row.isSettled(run.slotBase + (sequence - run.first));
+        if (!isLive) stale.push(sequence);
+      }
+      for (const sequence of stale) {
         if (states.remove(queue, sequence)) staleStates.push(queue.id, sequence);
       }
     }
