@@ -1,7 +1,7 @@
 /**
- * A map from integers of 0 and above to 32-bit integers that lies outside the JavaScript heap: 12 bytes a
- * place, at most two thirds of them taken. A `Map` of a million costs the collector's time and
- * makes it let the heap grow.
+ * A map from integers of 0 and above to 32-bit integers that lies outside the JavaScript heap: 12
+ * bytes a place, at most two thirds of them taken. A `Map` of a million costs the collector's time
+ * and makes it let the heap grow.
  *
  * Open addressing with linear probing. Removal shifts back what stands behind, so there are no
  * tombstones; what is removed during an iteration may hide others from it.
