@@ -40,12 +40,13 @@ import { Publisher, withHeader } from './publish.ts';
 import type { PublishHost } from './publish.ts';
 import { DelayQueue } from './queue/delay-queue.ts';
 import type { DeathReason, Queue, QueueHost } from './queue/queue.ts';
+import { ID_EPOCH_FACTOR, IDS_PER_QUEUE } from './queue/store-ids.ts';
 import { ReplyTargets } from './reply-target.ts';
 import { RetainedMessages } from './session/retained.ts';
 import { PushPort } from './topic/push-port.ts';
 import { Topology } from './topology.ts';
 import { VHost } from './vhost.ts';
-import { IDS_PER_QUEUE, VHostQueues } from './vhost-queues.ts';
+import { VHostQueues } from './vhost-queues.ts';
 import type { WakeTarget } from './wake-target.ts';
 
 export interface BrokerSettings {
@@ -85,9 +86,6 @@ interface CommitWaiter {
 
 /** Wake-ups from which on stale ones are looked for. */
 const SWEEP_WAKE_UPS_FROM = 1_024;
-
-/** A queue id holds the epoch above 32 bits of counter. */
-const ID_EPOCH_FACTOR = 2 ** 32;
 
 export class Broker {
   readonly access: Access;

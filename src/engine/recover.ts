@@ -13,7 +13,7 @@ import type { BrokerDeps } from './broker.ts';
 import { definitionNames } from './definitions.ts';
 import type { Json } from './definitions.ts';
 import type { Definition, QueueId, Recovery } from './ports.ts';
-import { IDS_PER_QUEUE } from './vhost-queues.ts';
+import { IDS_PER_QUEUE } from './queue/store-ids.ts';
 
 /** Kinds in the order in which they can be restored. */
 const KINDS = [

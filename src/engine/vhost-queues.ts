@@ -28,9 +28,6 @@ import type { WakeAt } from './wake-target.ts';
 
 const SERVER_NAME_RANDOM_BYTES = 16;
 
-/** Store ids a queue may use: one per priority level (0 to 255), the delayed, the rewindable. */
-export const IDS_PER_QUEUE = 512;
-
 /** Priority levels a queue can have. */
 const LEVELS_MAX = 256;
 

@@ -11,10 +11,10 @@ import type { QueueSettings } from '../../src/engine/queue/settings.ts';
 import { recoverBroker } from '../../src/engine/recover.ts';
 import type { MemoryDisk } from '../../src/store/memory-disk.ts';
 import { MemoryStore } from '../../src/store/memory-store.ts';
-import type { Scheduler } from '../../src/store/scheduler.ts';
 import { encodeHeader } from '../../protocols/amqp/content-header.ts';
 import { AmqpMessageFormat } from '../../protocols/amqp/amqp-message-format.ts';
 import type { FakeClock } from '../support/fake-clock.ts';
+import { IMMEDIATE_SCHEDULER } from '../support/immediate-scheduler.ts';
 import type { SeededRandom } from '../support/seeded-random.ts';
 
 export const FORMAT = new AmqpMessageFormat();
@@ -25,16 +25,6 @@ const HEADER = encodeHeader({ deliveryMode: 2 }, BODY_BYTES);
 
 /** Rounds after which a broker that still wants turns is broken. */
 const ROUNDS_MAX = 1_000;
-
-const SCHEDULER: Scheduler = {
-  after: (_delayMs, task) => {
-    setImmediate(task);
-    return () => {};
-  },
-  soon: (task) => void setImmediate(task),
-  // Time flies: no commit waits for company.
-  nowMs: () => Infinity,
-};
 
 export class CmqProcess {
   readonly queue: ClassicQueue;
@@ -66,7 +56,7 @@ export class CmqProcess {
     clock: FakeClock,
     random: SeededRandom,
   ): Promise<CmqProcess> {
-    const store = new MemoryStore({ clock, disk, scheduler: SCHEDULER });
+    const store = new MemoryStore({ clock, disk, scheduler: IMMEDIATE_SCHEDULER });
     const activity: Activity = { isTurnWanted: true, readsUnderWay: 0 };
     countReads(store, activity);
     const requestTurn = (): void => {

@@ -15,13 +15,13 @@
 import { DeadlineHeap } from '../../base/deadline-heap.ts';
 import type { Entry, Message } from '../message.ts';
 import type { QueueSettings } from './settings.ts';
+import { placeKey } from './store-ids.ts';
 
 /** What an age limit does to a message: nothing yet, end it silently, or dead-letter it. */
 export type Fate = 'stays' | 'drop' | 'dead-letter';
 
 /** Strays from which on gone ones are dropped from the heap. */
 const SWEEP_FROM = 1_024;
-const LEVEL_FACTOR = 2 ** 44;
 
 export interface Stray {
   readonly level: number;
@@ -129,7 +129,7 @@ export class AgeLimits {
 
   /** Remembers a stray. */
   add(stray: Stray): void {
-    const key = keyOf(stray.level, stray.sequence);
+    const key = placeKey(stray.level, stray.sequence);
     this.#remove(key);
     this.#strays.set(key, stray);
     if (mayLast(stray)) this.#lastingCount += 1;
@@ -139,7 +139,7 @@ export class AgeLimits {
 
   /** The entry is gone for good. */
   forget(level: number, entry: Entry): void {
-    if (entry.notBeforeMs > 0) this.#remove(keyOf(level, entry.sequence));
+    if (entry.notBeforeMs > 0) this.#remove(placeKey(level, entry.sequence));
   }
 
   /** Every ready entry is gone; the leased ones are not. */
@@ -155,7 +155,7 @@ export class AgeLimits {
   takeDue(nowMs: number): Stray | undefined {
     while (this.#deadlines.nextKey <= nowMs) {
       const stray = this.#deadlines.pop()!;
-      if (this.#strays.get(keyOf(stray.level, stray.sequence)) === stray) return stray;
+      if (this.#strays.get(placeKey(stray.level, stray.sequence)) === stray) return stray;
     }
     return undefined;
   }
@@ -198,8 +198,4 @@ export class AgeLimits {
 
 function mayLast({ isRewound, isUnread }: Stray): boolean {
   return isRewound || isUnread === true;
-}
-
-function keyOf(level: number, sequence: number): number {
-  return level * LEVEL_FACTOR + sequence;
 }

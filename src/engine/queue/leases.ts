@@ -12,13 +12,12 @@
 import { DeadlineHeap } from '../../base/deadline-heap.ts';
 import type { Entry } from '../message.ts';
 import { ENTRY_LEASED } from '../message.ts';
+import { LEVEL_FACTOR, placeKey } from './store-ids.ts';
 
 /** Leases from which on stale ones are looked for. */
 const SWEEP_FROM = 1_024;
 /** Body bytes of leases given from which on stale ones are looked for. */
 const SWEEP_FROM_BYTES = 8 * 1024 * 1024;
-/** Sequences stay below 2^44: a level and a sequence make one exact number. */
-const LEVEL_FACTOR = 2 ** 44;
 
 /** Names one hand-over of one entry. */
 export interface LeaseHandle {
@@ -76,21 +75,21 @@ export class Leases {
 
   /** The lease has a handle from now on. */
   name(level: number, entry: Entry): void {
-    this.#byHandle.set(keyOf(level, entry.sequence), entry);
+    this.#byHandle.set(placeKey(level, entry.sequence), entry);
   }
 
   /** The hand-over is over. Returns true when it had a handle. */
   end(level: number, entry: Entry): boolean {
-    return this.#byHandle.delete(keyOf(level, entry.sequence));
+    return this.#byHandle.delete(placeKey(level, entry.sequence));
   }
 
   hasHandle(level: number, entry: Entry): boolean {
-    return this.#byHandle.get(keyOf(level, entry.sequence)) === entry;
+    return this.#byHandle.get(placeKey(level, entry.sequence)) === entry;
   }
 
   /** Announces a lease of before the restart, whose entry is being read. */
   expect(level: number, sequence: number): void {
-    this.#unread.set(keyOf(level, sequence), []);
+    this.#unread.set(placeKey(level, sequence), []);
   }
 
   /** True while entries of before the restart are being read. */
@@ -100,7 +99,7 @@ export class Leases {
 
   /** True until an expected entry has come or was cancelled. */
   isExpected(level: number, sequence: number): boolean {
-    return this.#unread.has(keyOf(level, sequence));
+    return this.#unread.has(placeKey(level, sequence));
   }
 
   /** Ends every lease whose entry is not read yet, telling which; returns how many. */
@@ -116,7 +115,7 @@ export class Leases {
 
   /** An expected entry has come, or is found gone: whoever asked for it can ask again. */
   arrived(level: number, sequence: number): void {
-    const key = keyOf(level, sequence);
+    const key = placeKey(level, sequence);
     const waiting = this.#unread.get(key);
     this.#unread.delete(key);
     for (const ask of waiting ?? []) ask();
@@ -124,7 +123,7 @@ export class Leases {
 
   /** The entry if that very lease is alive; `done` runs later while it is being read. */
   find(handle: LeaseHandle, done: (entry: Entry | undefined) => void): void {
-    const key = keyOf(handle.level, handle.sequence);
+    const key = placeKey(handle.level, handle.sequence);
     const waiting = this.#unread.get(key);
     if (waiting !== undefined) {
       waiting.push(() => this.find(handle, done));
@@ -137,7 +136,7 @@ export class Leases {
 
   /** The entry that is leased by handle there. */
   heldAt(level: number, sequence: number): Entry | undefined {
-    const entry = this.#byHandle.get(keyOf(level, sequence));
+    const entry = this.#byHandle.get(placeKey(level, sequence));
     return entry?.state === ENTRY_LEASED ? entry : undefined;
   }
 
@@ -191,8 +190,4 @@ export class Leases {
 
 function isHeld({ entry, generation }: Lease): boolean {
   return entry.state === ENTRY_LEASED && entry.generation === generation;
-}
-
-function keyOf(level: number, sequence: number): number {
-  return level * LEVEL_FACTOR + sequence;
 }

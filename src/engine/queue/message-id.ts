@@ -12,6 +12,7 @@
  */
 import type { FieldTable } from '../../base/field-value.ts';
 import type { QueueId } from '../ports.ts';
+import { ID_EPOCH_FACTOR, IDS_PER_QUEUE } from './store-ids.ts';
 
 /** The header that carries a message's id when it is not told by its place. */
 export const MESSAGE_ID_HEADER = 'x-msg-id';
@@ -20,8 +21,6 @@ export const READY_KIND = 0;
 export const DELAYED_KIND = 1;
 export const TOPIC_KIND = 2;
 
-const EPOCH_FACTOR = 2 ** 32;
-const IDS_PER_QUEUE = 512;
 const SEQUENCE_MODULUS = 2 ** 32;
 const ID = /^\d{1,20}$/;
 
@@ -35,8 +34,8 @@ export interface MessagePlace {
 
 /** The id of the entry that lies, or lay first, at that place of a queue. */
 export function placeId(queueId: QueueId, kind: number, level: number, sequence: number): string {
-  const epoch = Math.floor(queueId / EPOCH_FACTOR) & 0x3ff;
-  const counter = Math.floor((queueId % EPOCH_FACTOR) / IDS_PER_QUEUE) & 0xfff;
+  const epoch = Math.floor(queueId / ID_EPOCH_FACTOR) & 0x3ff;
+  const counter = Math.floor((queueId % ID_EPOCH_FACTOR) / IDS_PER_QUEUE) & 0xfff;
   const high = (epoch * 0x1000 + counter) * 0x100 + level;
   const low = BigInt(sequence % SEQUENCE_MODULUS) * 4n + BigInt(kind);
   return ((BigInt(high) << 34n) | low).toString();
@@ -44,7 +43,7 @@ export function placeId(queueId: QueueId, kind: number, level: number, sequence:
 
 /** The id of a message published to a topic: number `counter` of boot `epoch`. */
 export function topicMessageId(epoch: number, counter: number): string {
-  return placeId((epoch & 0x3ff) * EPOCH_FACTOR, TOPIC_KIND, 0, counter);
+  return placeId((epoch & 0x3ff) * ID_EPOCH_FACTOR, TOPIC_KIND, 0, counter);
 }
 
 /** The place an id tells when it is of this queue; undefined when it is another's or no id. */

@@ -3,7 +3,7 @@ import { definitionNames } from '../../engine/definitions.ts';
 import type { Message } from '../../engine/message.ts';
 import { tableToPlain } from '../../engine/plain-json.ts';
 import type { Definition, MessageFormat, QueueId } from '../../engine/ports.ts';
-import { IDS_PER_QUEUE } from '../../engine/vhost-queues.ts';
+import { IDS_PER_QUEUE } from '../../engine/queue/store-ids.ts';
 import { checkDataFile, type CheckReport } from '../../store/sqlite/check.ts';
 import { type DumpedMessage, dumpMessages } from '../../store/sqlite/dump.ts';
 import { createMessageFormats } from '../message-formats.ts';

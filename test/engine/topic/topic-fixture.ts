@@ -10,22 +10,12 @@ import type { FilterType, Topic, TopicOptions } from '../../../src/engine/topic/
 import type { Topics } from '../../../src/engine/topic/topics.ts';
 import { MemoryDisk } from '../../../src/store/memory-disk.ts';
 import { MemoryStore } from '../../../src/store/memory-store.ts';
-import type { Scheduler } from '../../../src/store/scheduler.ts';
 import { bodyOf, EngineFixture, type PublishOptions } from '../../support/engine-fixture.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
+import { IMMEDIATE_SCHEDULER } from '../../support/immediate-scheduler.ts';
 
 /** Turns after which commits and reads have come back. */
 const TURNS_TO_SETTLE = 5;
-
-/** No commit waits for company: what is due now is done after a few turns of the event loop. */
-const SCHEDULER: Scheduler = {
-  after: (_delayMs, task) => {
-    setImmediate(task);
-    return () => {};
-  },
-  soon: (task) => void setImmediate(task),
-  nowMs: () => Infinity,
-};
 
 /** One attempt as it was made. */
 export interface Made {
@@ -107,7 +97,7 @@ export class TopicFixture {
     clock = new FakeClock(),
     transport = new ScriptedTransport(clock),
   ): Promise<TopicFixture> {
-    const store = new MemoryStore({ clock, disk, scheduler: SCHEDULER });
+    const store = new MemoryStore({ clock, disk, scheduler: IMMEDIATE_SCHEDULER });
     return new TopicFixture(await EngineFixture.open({ store, clock }), disk, transport);
   }
 
