@@ -466,6 +466,7 @@ export class Broker {
     return {
       store: this.store,
       vhostName,
+      epoch: this.#epoch,
       get isMemoryTight(): boolean {
         return isTight();
       },

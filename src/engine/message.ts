@@ -99,7 +99,7 @@ export class Entry {
   generation: number;
   /**
    * Wall-clock ms at which the present lease ends; Infinity without deadline. On disk: only of a
-   * lease by handle, which lasts over a restart.
+   * lease by handle, which lasts over a restart, as lease-record.ts has it.
    */
   leaseUntilMs: number;
   /** Wall-clock ms of the first hand-over; 0 before it. */

@@ -33,7 +33,7 @@ export interface RecoveredQueue {
    * may be a million: to be walked once, before anything in the queue changes.
    */
   readonly delayed: Iterable<{ readonly sequence: number; readonly notBeforeMs: number }>;
-  /** Entries leased by handle until that time (wall ms), past ones included, by sequence. */
+  /** Entries leased by handle, by sequence, with what was recorded as `Entry.leaseUntilMs`. */
   readonly leased: readonly { readonly sequence: number; readonly leaseUntilMs: number }[];
 }
 

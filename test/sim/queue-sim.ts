@@ -90,6 +90,7 @@ export class QueueSimulation {
     return {
       store: this.#store,
       vhostName: '/',
+      epoch: 1,
       isMemoryTight: this.#random.below(2) === 0,
       windowBytes: WINDOW_BYTES,
       nowMs: () => this.#fixture.clock.wallMs(),

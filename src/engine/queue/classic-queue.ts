@@ -162,8 +162,9 @@ export class ClassicQueue extends Queue {
 
   /** Names the present lease of an entry. */
   handleOf(entry: Entry): LeaseHandle {
-    const level = this.#levelOf(entry);
-    return { level, sequence: entry.sequence, receiveCount: entry.receiveCount };
+    const { sequence, receiveCount } = entry;
+    const epoch = this.#life.epochOf(entry);
+    return { level: this.#levelOf(entry), sequence, receiveCount, epoch };
   }
 
   /** The entry if that very lease is alive, else undefined; later when it is being read. */

@@ -20,6 +20,7 @@ import {
   withOrigin,
   withReceipt,
 } from './entry-headers.ts';
+import { decodeLease, encodeLease, leaseEpoch } from './lease-record.ts';
 import { Leases } from './leases.ts';
 import { Parking } from './parking.ts';
 import { PriorityLevels } from './priority-levels.ts';
@@ -71,6 +72,11 @@ export class EntryLife {
   /** Leases with a deadline, when there ever were any. */
   get leases(): Leases | undefined {
     return this.#leases;
+  }
+
+  /** Start of the gateway that gave the entry's lease. */
+  epochOf(entry: Entry): number {
+    return this.#leases?.epochOf(entry) ?? leaseEpoch(this.#host.epoch);
   }
 
   /** Returned deliveries that wait, when there ever were any. */
@@ -351,8 +357,11 @@ export class EntryLife {
   record(backlog: Backlog, entry: Entry): void {
     if (entry.storeState === STORE_NONE) return;
     const { leaseUntilMs } = entry;
-    const lasts = this.#leases?.hasHandle(this.levelOf(backlog), entry) === true;
-    if (!lasts) entry.leaseUntilMs = Infinity;
+    const leases = this.#leases;
+    const lasts = leases?.hasHandle(this.levelOf(backlog), entry) === true;
+    entry.leaseUntilMs = lasts
+      ? encodeLease({ untilMs: leaseUntilMs, epoch: leases.epochOf(entry) })
+      : Infinity;
     this.#host.store.update(backlog.id, entry);
     entry.leaseUntilMs = leaseUntilMs;
   }
@@ -427,8 +436,9 @@ export class EntryLife {
         entry.state = ENTRY_LEASED;
         entry.isRedelivered = true;
         entry.generation = 1;
-        leases.grant(entry, entry.leaseUntilMs);
-        leases.name(level, entry);
+        const { untilMs, epoch } = decodeLease(entry.leaseUntilMs);
+        leases.grant(entry, untilMs);
+        leases.nameOlder(level, entry, epoch);
         this.#wake(leases.nextMs);
       }
       leases.arrived(level, sequence);
@@ -436,7 +446,7 @@ export class EntryLife {
   }
 
   #makeLeases(): Leases {
-    this.#leases ??= new Leases((entry) =>
+    this.#leases ??= new Leases(leaseEpoch(this.#host.epoch), (entry) =>
       Math.min(entry.leaseUntilMs, this.ages.retentionEndMs(entry.message.publishedAtMs)),
     );
     return this.#leases;

@@ -26,6 +26,8 @@ export interface LeaseHandle {
   readonly sequence: number;
   /** Count of hand-overs this one makes: an older handle is stale. */
   readonly receiveCount: number;
+  /** Start of the gateway that gave it: the count of one that died may be lost. */
+  readonly epoch: number;
 }
 
 interface Lease {
@@ -38,6 +40,10 @@ export class Leases {
   /** When an entry's present lease ends: its retention may be less than what was granted. */
   readonly #deadlineOf: (entry: Entry) => number;
   readonly #byHandle: Map<number, Entry>;
+  /** Start of the gateway, as far as leases know it. */
+  readonly #epoch: number;
+  /** Starts that gave the leases of before the restart. */
+  readonly #olderEpochs: Map<Entry, number>;
   /** Leased before the restart and not read yet: what to do once they are. */
   readonly #unread: Map<number, (() => void)[]>;
   /** Number of leases at which stale ones are dropped next. */
@@ -45,10 +51,13 @@ export class Leases {
   /** Body bytes that may be granted before that. */
   #bytesToSweep: number;
 
-  constructor(deadlineOf: (entry: Entry) => number) {
+  /** @param epoch of the leases given from now on */
+  constructor(epoch: number, deadlineOf: (entry: Entry) => number) {
     this.#deadlines = new DeadlineHeap();
     this.#deadlineOf = deadlineOf;
     this.#byHandle = new Map();
+    this.#epoch = epoch;
+    this.#olderEpochs = new Map();
     this.#unread = new Map();
     this.#sweepAt = SWEEP_FROM;
     this.#bytesToSweep = SWEEP_FROM_BYTES;
@@ -78,8 +87,21 @@ export class Leases {
     this.#byHandle.set(placeKey(level, entry.sequence), entry);
   }
 
+  /** The same of a lease that another start of the gateway gave. */
+  nameOlder(level: number, entry: Entry, epoch: number): void {
+    this.name(level, entry);
+    this.#olderEpochs.set(entry, epoch);
+  }
+
+  /** Start of the gateway that gave the entry's lease. */
+  epochOf(entry: Entry): number {
+    if (this.#olderEpochs.size === 0) return this.#epoch;
+    return this.#olderEpochs.get(entry) ?? this.#epoch;
+  }
+
   /** The hand-over is over. Returns true when it had a handle. */
   end(level: number, entry: Entry): boolean {
+    if (this.#olderEpochs.size > 0) this.#olderEpochs.delete(entry);
     return this.#byHandle.delete(placeKey(level, entry.sequence));
   }
 
@@ -130,8 +152,7 @@ export class Leases {
       return;
     }
     const entry = this.#byHandle.get(key);
-    const isAlive = entry?.state === ENTRY_LEASED && entry.receiveCount === handle.receiveCount;
-    done(isAlive ? entry : undefined);
+    done(entry !== undefined && this.#isNamed(entry, handle) ? entry : undefined);
   }
 
   /** The entry that is leased by handle there. */
@@ -171,9 +192,16 @@ export class Leases {
   clear(): void {
     this.#deadlines.clear();
     this.#byHandle.clear();
+    this.#olderEpochs.clear();
     const waiting = [...this.#unread.values()].flat();
     this.#unread.clear();
     for (const ask of waiting) ask();
+  }
+
+  /** True when the entry's present lease is that of the handle. */
+  #isNamed(entry: Entry, { receiveCount, epoch }: LeaseHandle): boolean {
+    if (entry.state !== ENTRY_LEASED || entry.receiveCount !== receiveCount) return false;
+    return this.epochOf(entry) === epoch;
   }
 
   #sweep(): void {

@@ -28,6 +28,8 @@ export const ENQUEUED_DURABLE = 4;
 /** What a queue needs from its vhost and broker. */
 export interface QueueHost extends BacklogHost, DelayHost {
   readonly vhostName: string;
+  /** Number of this start of the gateway: leases tell by it who gave them. */
+  readonly epoch: number;
   nowMs(): number;
   /** Decoded application headers. */
   headersOf(message: Message): FieldTable | undefined;

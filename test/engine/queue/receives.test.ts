@@ -141,6 +141,30 @@ describe('leases by handle', () => {
     expect(bodies(rest)).toEqual(['2', '3']);
     expect(rest.answer!.map((entry) => entry.receiveCount)).toEqual([2, 1]);
   });
+
+  it('a crash that lost a lease made its handle stale, also after the next one', async () => {
+    const disk = new MemoryDisk();
+    const first = await EngineFixture.open({ disk });
+    first.queue('q');
+    first.publish('', 'q', 'm', { persistent: true });
+    await first.settle();
+    const lost = await receiveHandle(first);
+    // Answered, but the commit that holds the lease never came.
+    const second = await EngineFixture.open({ disk, clock: first.clock });
+    const kept = await receiveHandle(second);
+    expect(await foundLater(second, lost)).toBeUndefined();
+    expect(await foundLater(second, kept)).toBeDefined();
+    const third = await EngineFixture.open({ disk, clock: first.clock });
+    expect(await foundLater(third, lost)).toBeUndefined();
+    const entry = await foundLater(third, kept);
+    queueOf(third).lease(entry!, third.clock.wallMs() + 90_000);
+    await third.settle();
+    const fourth = await EngineFixture.open({ disk, clock: first.clock });
+    fourth.clock.advance(60_000);
+    await fourth.settle();
+    expect(await foundLater(fourth, lost)).toBeUndefined();
+    expect(await foundLater(fourth, kept)).toBeDefined();
+  });
 });
 
 describe('rewind window', () => {
@@ -260,5 +284,27 @@ function found(queue: ClassicQueue, handle: ReturnType<ClassicQueue['handleOf']>
   queue.withLease(handle, (one) => {
     entry = one;
   });
+  return entry;
+}
+
+const queueOf = (e: EngineFixture) => e.vhost.topology.queues.get('q') as ClassicQueue;
+
+/** Receives a message; what was leased is on disk only with the next commit. */
+async function receiveHandle(e: EngineFixture) {
+  const queue = queueOf(e);
+  const asked = ask(e, queue, { visibilityMs: 60_000, waitMs: 1 });
+  while (asked.answer === undefined) {
+    e.turn();
+    if (asked.answer === undefined) await e.settle();
+  }
+  return queue.handleOf(asked.answer[0]!);
+}
+
+async function foundLater(e: EngineFixture, handle: ReturnType<ClassicQueue['handleOf']>) {
+  let entry: Entry | undefined;
+  queueOf(e).withLease(handle, (one) => {
+    entry = one;
+  });
+  await e.settle();
   return entry;
 }

@@ -69,7 +69,7 @@ describe('memory', () => {
   });
 
   test('leases that are over hold few large messages, and not for their time', () => {
-    const leases = new Leases(({ leaseUntilMs }) => leaseUntilMs);
+    const leases = new Leases(1, ({ leaseUntilMs }) => leaseUntilMs);
     for (let sequence = 1; sequence <= 100; sequence += 1) {
       const entry = new Entry(messageOf(1024 * 1024), sequence, Infinity);
       leases.grant(entry, 43_200_000);

@@ -1,0 +1,44 @@
+/**
+ * What the disk holds of a lease by handle, in the one number it has for it: when it ends, and
+ * which start of the gateway gave it.
+ *
+ *      52  51                                   9            0
+ *     +---+--------------------------------------+-------------+
+ *     | 1 | wall ms at which it ends             | start       |
+ *     +---+--------------------------------------+-------------+
+ *
+ * The start is part of the handle: a receive is answered before its lease is on disk, and when the
+ * gateway dies in between the next receiver of the message is the n-th once more. Records without
+ * bit 52 are of builds before this: the end alone.
+ */
+
+/** Starts are told apart modulo this. */
+const EPOCHS = 1_024;
+const MARK = 2 ** 52;
+
+/** Start of a lease of which the disk does not tell it. */
+export const UNKNOWN_EPOCH = -1;
+
+export interface LeaseRecord {
+  /** Wall ms. */
+  readonly untilMs: number;
+  /** Modulo 1,024, or UNKNOWN_EPOCH. */
+  readonly epoch: number;
+}
+
+/** A start of the gateway as leases know it. */
+export function leaseEpoch(startCount: number): number {
+  return startCount % EPOCHS;
+}
+
+/** The number for the disk. */
+export function encodeLease({ untilMs, epoch }: LeaseRecord): number {
+  return epoch === UNKNOWN_EPOCH ? untilMs : MARK + Math.ceil(untilMs) * EPOCHS + epoch;
+}
+
+/** The reverse. */
+export function decodeLease(recorded: number): LeaseRecord {
+  if (recorded < MARK) return { untilMs: recorded, epoch: UNKNOWN_EPOCH };
+  const epoch = recorded % EPOCHS;
+  return { untilMs: (recorded - MARK - epoch) / EPOCHS, epoch };
+}
