@@ -166,8 +166,10 @@ export class Deliveries {
     const entry = this.#unreceived.get(packetId);
     if (entry === undefined || !this.#host.view.aim(entry.message)) return;
     if (this.#write(entry, undefined, 2, packetId)) return;
+    const wasFull = !this.hasRoom;
     this.#unreceived.delete(packetId);
     this.#queueOf(packetId).acknowledge(entry);
+    if (wasFull) this.#host.wakeConsumers();
   }
 
   /** After a reconnect: PUBREL for what the client has already [MQTT-4.4.0-1]. */
@@ -228,7 +230,8 @@ export class Deliveries {
     const { isPersistent } = this.#session;
     if (shared !== undefined && isPersistent) {
       const { qos, identifier } = shared;
-      const replay = { qos, isRetained: false, identifier };
+      const isRetained = this.#host.view.isRetain && shared.retainAsPublished;
+      const replay = { qos, isRetained, identifier };
       this.#session.queue.publish(replayOf(this.#host.broker.formats, entry.message, replay, true));
       queue.acknowledge(entry);
       return;
@@ -282,7 +285,8 @@ export class Deliveries {
     const packet = this.#packet;
     packet.qos = qos;
     packet.packetId = packetId;
-    packet.isDup = entry.isRedelivered;
+    // Another member of the group may have had it: from here it goes out for the first time.
+    packet.isDup = entry.isRedelivered && shared === undefined;
     packet.topic = view.topic.bytes;
     packet.topicStart = 0;
     packet.topicEnd = view.topic.bytes.length;

@@ -125,5 +125,8 @@ export const STREAM_SEGMENT_BYTES_DEFAULT = 500_000_000;
 /** Retained messages per vhost: bounds memory and start-up. */
 export const RETAINED_MESSAGES_MAX = 1_000_000;
 
+/** Levels of their topics per vhost, each some 300 bytes: a topic has up to 65,536. */
+export const RETAINED_LEVELS_MAX = 4_000_000;
+
 /** Bytes of retained messages per vhost; they live in memory. */
 export const RETAINED_BYTES_MAX = 256 * 1024 * 1024;

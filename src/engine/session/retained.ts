@@ -3,16 +3,36 @@
  *
  * A tree by topic level, so that a filter costs what it matches: `a/+/c` looks at the children of
  * `a` only. Each is one persisted definition; expired ones are dropped when they are met.
+ *
+ * A topic has up to 65,536 levels: the tree is walked without recursion, and the levels are bounded
+ * besides the messages.
  */
-import { RETAINED_BYTES_MAX, RETAINED_MESSAGES_MAX } from '../../base/limits.ts';
+import {
+  RETAINED_BYTES_MAX,
+  RETAINED_LEVELS_MAX,
+  RETAINED_MESSAGES_MAX,
+} from '../../base/limits.ts';
 import { definitionKey } from '../definitions.ts';
 import type { Json } from '../definitions.ts';
 import { Message } from '../message.ts';
 import type { Store } from '../ports.ts';
 
 interface Level {
-  readonly children: Map<string, Level>;
+  /** Made with the first level below. */
+  children: Map<string, Level> | undefined;
+  /** What the topic that ends here retains. */
   message: Message | undefined;
+  /** That topic; '' while nothing is retained. */
+  topic: string;
+}
+
+/** A level still to be looked at. */
+interface Step {
+  readonly level: Level;
+  /** Words of the filter, or levels below a `#`, that led here. */
+  readonly depth: number;
+  /** Below a `#`: everything matches. */
+  readonly isAny: boolean;
 }
 
 interface RetainedRow {
@@ -32,13 +52,15 @@ export class RetainedMessages {
   readonly #root: Level;
   #count: number;
   #bytes: number;
+  #levelCount: number;
 
   constructor(vhostName: string, store: Store) {
     this.#vhostName = vhostName;
     this.#store = store;
-    this.#root = { children: new Map(), message: undefined };
+    this.#root = newLevel();
     this.#count = 0;
     this.#bytes = 0;
+    this.#levelCount = 0;
   }
 
   get count(): number {
@@ -55,12 +77,14 @@ export class RetainedMessages {
     const size = message.headerBytes + message.bodyBytes;
     const level = this.#level(topic);
     const oldSize = sizeOf(level.message);
-    const isFull = level.message === undefined && this.#count >= RETAINED_MESSAGES_MAX;
+    const isFull =
+      level.message === undefined &&
+      (this.#count >= RETAINED_MESSAGES_MAX || this.#levelCount > RETAINED_LEVELS_MAX);
     if (isFull || this.#bytes - oldSize + size > RETAINED_BYTES_MAX) {
       this.#prune(topic);
       return false;
     }
-    this.#put(level, message);
+    this.#put(level, topic, message);
     this.#store.define('retained', this.#key(topic), JSON.stringify(toRow(message)));
     return true;
   }
@@ -72,40 +96,43 @@ export class RetainedMessages {
     this.#count -= 1;
     this.#bytes -= sizeOf(level.message);
     level.message = undefined;
+    level.topic = '';
     this.#prune(topic);
     this.#store.undefine('retained', this.#key(topic));
   }
 
   /** Puts a persisted one back. */
   restore(topic: string, value: Json): void {
-    this.#put(this.#level(topic), fromRow(value as unknown as RetainedRow));
+    this.#put(this.#level(topic), topic, fromRow(value as unknown as RetainedRow));
   }
 
   /** Topics and messages a filter matches and that have not expired, in no particular order. */
   match(topicFilter: string, nowMs: number): [topic: string, message: Message][] {
-    const found: [string, Message][] = [];
-    walk(this.#root, topicFilter.split('/'), 0, '', found);
     const live: [string, Message][] = [];
-    for (const pair of found) {
-      if (isExpired(pair[1], nowMs)) this.clear(pair[0]);
-      else live.push(pair);
+    for (const { topic, message } of matching(this.#root, topicFilter.split('/'))) {
+      if (message === undefined) continue;
+      if (isExpired(message, nowMs)) this.clear(topic);
+      else live.push([topic, message]);
     }
     return live;
   }
 
-  #put(level: Level, message: Message): void {
+  #put(level: Level, topic: string, message: Message): void {
     if (level.message === undefined) this.#count += 1;
     this.#bytes += sizeOf(message) - sizeOf(level.message);
     level.message = message;
+    level.topic = topic;
   }
 
   #level(topic: string): Level {
     let level = this.#root;
     for (const word of topic.split('/')) {
-      let child = level.children.get(word);
+      const children = (level.children ??= new Map());
+      let child = children.get(word);
       if (child === undefined) {
-        child = { children: new Map(), message: undefined };
-        level.children.set(word, child);
+        child = newLevel();
+        children.set(word, child);
+        this.#levelCount += 1;
       }
       level = child;
     }
@@ -114,7 +141,7 @@ export class RetainedMessages {
 
   #find(topic: string): Level | undefined {
     let level: Level | undefined = this.#root;
-    for (const word of topic.split('/')) level = level?.children.get(word);
+    for (const word of topic.split('/')) level = level?.children?.get(word);
     return level;
   }
 
@@ -125,13 +152,16 @@ export class RetainedMessages {
     for (const word of topic.split('/')) {
       if (level === undefined) return;
       path.push([level, word]);
-      level = level.children.get(word);
+      level = level.children?.get(word);
     }
     for (let index = path.length - 1; index >= 0; index -= 1) {
       const [parent, word] = path[index]!;
-      const child = parent.children.get(word);
-      if (child === undefined || child.message !== undefined || child.children.size > 0) return;
-      parent.children.delete(word);
+      const child = parent.children?.get(word);
+      if (child === undefined || child.message !== undefined || child.children !== undefined)
+        return;
+      parent.children?.delete(word);
+      if (parent.children?.size === 0) parent.children = undefined;
+      this.#levelCount -= 1;
     }
   }
 
@@ -140,40 +170,32 @@ export class RetainedMessages {
   }
 }
 
-function walk(
-  level: Level,
-  words: readonly string[],
-  index: number,
-  topic: string,
-  found: [string, Message][],
-): void {
-  if (index === words.length) {
-    if (level.message !== undefined) found.push([topic.slice(1), level.message]);
-    return;
-  }
-  const word = words[index]!;
-  if (word === '#') {
-    collect(level, index, topic, found);
-    return;
-  }
-  if (word !== '+') {
-    const child = level.children.get(word);
-    if (child !== undefined) walk(child, words, index + 1, `${topic}/${word}`, found);
-    return;
-  }
-  for (const [name, child] of level.children) {
-    if (index === 0 && name.startsWith('$')) continue;
-    walk(child, words, index + 1, `${topic}/${name}`, found);
-  }
+function newLevel(): Level {
+  return { children: undefined, message: undefined, topic: '' };
 }
 
-/** Everything at and below `level`; `a/#` matches `a` too. */
-function collect(level: Level, depth: number, topic: string, found: [string, Message][]): void {
-  if (level.message !== undefined) found.push([topic.slice(1), level.message]);
-  for (const [name, child] of level.children) {
-    if (depth === 0 && name.startsWith('$')) continue;
-    collect(child, depth + 1, `${topic}/${name}`, found);
+/** The levels a filter ends at. One that begins with a wildcard meets no `$` topic. */
+function matching(root: Level, words: readonly string[]): Level[] {
+  const found: Level[] = [];
+  const pending: Step[] = [{ level: root, depth: 0, isAny: false }];
+  for (let step = pending.pop(); step !== undefined; step = pending.pop()) {
+    const { level, depth } = step;
+    const word = words[depth];
+    // `a/#` matches `a` too.
+    const isAny = step.isAny || word === '#';
+    if (isAny || word === undefined) found.push(level);
+    if (isAny || word === '+') {
+      // The last one pushed is looked at first: topics come in the order they were first seen.
+      for (const [name, child] of [...(level.children ?? [])].reverse()) {
+        if (depth === 0 && name.startsWith('$')) continue;
+        pending.push({ level: child, depth: depth + 1, isAny });
+      }
+    } else if (word !== undefined) {
+      const child = level.children?.get(word);
+      if (child !== undefined) pending.push({ level: child, depth: depth + 1, isAny });
+    }
   }
+  return found;
 }
 
 function sizeOf(message: Message | undefined): number {

@@ -11,7 +11,7 @@
  *    session goes with it, whoever deletes it.
  * 2. Any other session has an exclusive queue of its connection, from its first subscription on,
  *    and goes with it.
- * 3. A shared subscription is a queue `mqtt-share-GROUP-FILTER` of which every member is a
+ * 3. A shared subscription is a queue `mqtt-share-GROUP/FILTER` of which every member is a
  *    consumer; it goes with its last member.
  * 4. Rights are those of the public operations used: configure, write and read on the session's
  *    queue, read on the topic exchange and on the topic.
@@ -199,12 +199,12 @@ export class Sessions {
     const { clientId } = session;
     const index = this.#vhost.subscriptionsFor(actor, this.exchangeName, bindingKey, clientId);
     if (!session.hasQueue) this.#declareQueue(actor, session);
-    const previous = session.put(subscription);
     if (subscription.group === undefined) {
       index.add(subscription.topicFilter, session.queue);
     } else {
       this.#join(actor, session, subscription, subscription.group);
     }
+    const previous = session.put(subscription);
     this.#vhost.topology.touch();
     this.#persist(session);
     return previous === undefined;
@@ -292,8 +292,9 @@ export class Sessions {
     const index = this.#index();
     for (const subscription of row.subscriptions) {
       session.put(subscription);
-      if (subscription.group === undefined) index?.add(subscription.topicFilter, queue);
-      else this.#rejoin(session, subscription);
+      const { group, topicFilter } = subscription;
+      if (group === undefined) index?.add(topicFilter, queue);
+      else this.#rejoin(session, subscription, group);
     }
     this.#applyExpiry(session);
   }
@@ -302,9 +303,9 @@ export class Sessions {
   exchangeAdded(exchange: Exchange): void {
     if (exchange.name !== this.exchangeName || !(exchange instanceof TopicExchange)) return;
     const index = exchange.subscriptions;
-    for (const { subscriptions, queue } of this.#byClient.values()) {
-      for (const { group, topicFilter } of subscriptions.values()) {
-        if (group === undefined) index.add(topicFilter, queue);
+    for (const session of this.#byClient.values()) {
+      for (const { group, topicFilter } of session.subscriptions.values()) {
+        if (group === undefined) index.add(topicFilter, session.queue);
       }
     }
     for (const { topicFilter, queue } of this.#shares.values()) index.add(topicFilter, queue);
@@ -370,7 +371,7 @@ export class Sessions {
       share.members.add(session);
       return;
     }
-    const name = `${SHARE_PREFIX}${group}-${subscription.topicFilter}`;
+    const name = shareQueueName(group, subscription.topicFilter);
     this.#vhost.declareQueue(actor, name, {
       passive: false,
       durable: true,
@@ -381,13 +382,10 @@ export class Sessions {
     this.#addShare(session, subscription, name);
   }
 
-  #rejoin(session: Session, subscription: Subscription): void {
+  #rejoin(session: Session, subscription: Subscription, group: string): void {
     const share = this.#shares.get(subscription.filter);
     if (share !== undefined) share.members.add(session);
-    else {
-      const name = `${SHARE_PREFIX}${subscription.group}-${subscription.topicFilter}`;
-      this.#addShare(session, subscription, name);
-    }
+    else this.#addShare(session, subscription, shareQueueName(group, subscription.topicFilter));
   }
 
   #addShare(session: Session, subscription: Subscription, queueName: string): void {
@@ -440,4 +438,9 @@ export class Sessions {
   #key(session: Session, ...rest: string[]): string {
     return definitionKey(this.#vhost.name, session.clientId, ...rest);
   }
+}
+
+/** A group has no slash in its name, so each has its own queue for each of its filters. */
+function shareQueueName(group: string, topicFilter: string): string {
+  return `${SHARE_PREFIX}${group}/${topicFilter}`;
 }

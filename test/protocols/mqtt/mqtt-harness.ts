@@ -187,12 +187,13 @@ export class Harness extends AcceptorHarness {
   }
 
   /** A persistent session of 5.0. */
-  resume(clientId: string, connect: Partial<IConnectPacket> = {}): Promise<TestClient> {
-    return this.connect(clientId, {
-      clean: false,
-      ...connect,
-      properties: { sessionExpiryInterval: 3600, ...connect.properties },
-    });
+  resume(
+    clientId: string,
+    connect: Partial<IConnectPacket> = {},
+    peer: Partial<PeerInfo> = {},
+  ): Promise<TestClient> {
+    const properties = { sessionExpiryInterval: 3600, ...connect.properties };
+    return this.connect(clientId, { clean: false, ...connect, properties }, peer);
   }
 
   advance(byMs: number): void {

@@ -167,6 +167,24 @@ describe('retained messages', () => {
     expect(await late.messages()).toEqual(['new']);
   });
 
+  test('of the deepest topic there can be come by any filter, beside all others', async () => {
+    const harness = await prepared();
+    const publisher = await harness.connect('p');
+    const topic = '/'.repeat(65_535);
+    publisher.publish(topic, 'deep', { retain: true, qos: 1 });
+    for (const filter of ['#', `${'+/'.repeat(32_767)}#`, topic]) {
+      const client = await harness.connect('a');
+      await client.subscribe(filter);
+      const got = await client.publishes();
+      expect(got.filter((one) => one.topic === topic)).toHaveLength(1);
+      expect(got).toHaveLength(filter === '#' ? 3 : 1);
+    }
+    publisher.publish(topic, '', { retain: true, qos: 1 });
+    const late = await harness.connect('b');
+    await late.subscribe('#');
+    expect(await late.messages()).toHaveLength(2);
+  });
+
   test('do not come to shared subscriptions', async () => {
     const harness = await prepared();
     const client = await harness.connect('a');
@@ -332,7 +350,34 @@ describe('shared subscriptions', () => {
     await second.subscribe('$share/g/x', { qos: 1 });
     await first.lose();
     const [got] = await second.publishes();
-    expect(got).toMatchObject({ dup: true });
+    // Not sent to this client before [MQTT-3.3.1-3].
+    expect(got).toMatchObject({ payload: Buffer.from('m'), dup: false });
+  });
+
+  test('of different groups never share a queue, whatever their names', async () => {
+    const harness = await Harness.open();
+    const first = await harness.connect('a');
+    const second = await harness.connect('b');
+    expect(await first.subscribe('$share/g/x-y', { qos: 1 })).toEqual([1]);
+    expect(await second.subscribe('$share/g-x/y', { qos: 1 })).toEqual([1]);
+    const publisher = await harness.connect('p');
+    for (const body of ['1', '2', '3', '4']) publisher.publish('y', body);
+    expect([await first.messages(), await second.messages()]).toEqual([[], ['1', '2', '3', '4']]);
+    await first.disconnect();
+    publisher.publish('y', '5');
+    expect(await second.messages()).toEqual(['5']);
+  });
+
+  test('keep the publisher’s RETAIN when they ask for it, with every QoS', async () => {
+    const harness = await Harness.open();
+    const publisher = await harness.connect('p');
+    for (const qos of [0, 1, 2]) {
+      const member = await harness.resume(`m${qos}`);
+      await member.subscribe(`$share/g${qos}/x`, { qos, rap: true });
+      publisher.publish('x', 'm', { qos: 2, retain: true, messageId: qos + 1 });
+      expect(await member.publishes()).toMatchObject([{ qos, retain: true }]);
+      await member.disconnect(0, { sessionExpiryInterval: 0 });
+    }
   });
 
   test('QoS 2 stays with the session that got it [MQTT-4.8.2-4]', async () => {
@@ -416,6 +461,18 @@ describe('limits', () => {
   });
 });
 
+test('a QoS 2 message too large for its client gives its place to the next', async () => {
+  const harness = await Harness.open();
+  const properties = { receiveMaximum: 1, maximumPacketSize: 60 };
+  const client = await harness.resume('a', { properties });
+  await client.subscribe('x', { qos: 2 });
+  const publisher = await harness.connect('p');
+  publisher.publish('x', 'y'.repeat(100), { qos: 2, messageId: 1 });
+  publisher.publish('x', 'short', { qos: 2, messageId: 2 });
+  await harness.settle();
+  expect(await client.messages()).toEqual(['short']);
+});
+
 describe('rights', () => {
   async function limited(settings = {}): Promise<Harness> {
     const harness = await Harness.open(settings);
@@ -444,6 +501,16 @@ describe('rights', () => {
     expect(await client.messages()).toEqual(['m']);
     client.publish('c2/x', 'm');
     expect(await client.next('disconnect')).toMatchObject({ reasonCode: 0x87 });
+  });
+
+  test('a shared subscription that is refused leaves nothing in the session', async () => {
+    const harness = await limited();
+    const { access } = harness.fixture.broker;
+    access.setPermission('bob', '/', { configure: '^mqtt-sub', write: '.*', read: '.*' });
+    const client = await harness.resume('c1', {}, bob);
+    expect(await client.subscribe('$share/g/public/x', { qos: 1 })).toEqual([0x87]);
+    const session = harness.fixture.vhost.sessions.find('c1')!;
+    expect([session.subscriptions.size, session.highestQos]).toEqual([0, 0]);
   });
 
   test('a refused 3.1.1 client is closed or acknowledged, as configured', async () => {

@@ -154,6 +154,8 @@ describe('the topic exchange', () => {
     const harness = await Harness.open({}, { settings });
     const { topology } = harness.fixture.vhost;
     const client = await harness.resume('c');
+    // Who is there and has not subscribed to anything yet is no hindrance.
+    await harness.connect('idle');
     expect(await client.subscribe('a', { qos: 1 })).toEqual([0x83]);
     client.publish('a', 'm', { qos: 1 });
     expect((await client.next('puback')).reasonCode).toBe(0x83);
