@@ -166,8 +166,8 @@ export class FunctionProcess {
 
   #listen(): void {
     const child = this.#child;
-    child.on('error', ({ message }) => {
-      this.#cause ??= message;
+    child.on('error', (error) => {
+      this.#cause ??= startFailure(error);
       // A process that never was does not exit.
       if (child.pid === undefined) this.#onExit();
     });
@@ -270,6 +270,11 @@ export class FunctionProcess {
       return 0;
     }
   }
+}
+
+/** What a tenant is told when there is no process: the system's code, without paths of ours. */
+export function startFailure({ code }: NodeJS.ErrnoException): string {
+  return `cannot be started (${code ?? 'no code'})`;
 }
 
 function lowerPriority(pid: number): void {

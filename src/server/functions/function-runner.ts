@@ -3,7 +3,12 @@ import type { Logger } from '../../base/logger.ts';
 import { type Place, SlotGate } from '../../net/push/slot-gate.ts';
 import { systemTimers, type Timers } from '../../net/push/timers.ts';
 import { type FunctionFile, findFunction } from './function-directory.ts';
-import { type CallResult, type FunctionLimits, FunctionProcess } from './function-process.ts';
+import {
+  type CallResult,
+  type FunctionLimits,
+  FunctionProcess,
+  startFailure,
+} from './function-process.ts';
 
 /** Ms an idle process is kept for the next call. */
 const IDLE_MS = 30_000;
@@ -118,7 +123,14 @@ export class FunctionRunner {
       done({ isOk: false, detail: 'no such function' });
       return undefined;
     }
-    const process = this.#takeIdle(file) ?? this.#start(file);
+    let process: FunctionProcess;
+    try {
+      process = this.#takeIdle(file) ?? this.#start(file);
+    } catch (error) {
+      // Some refusals of the system are thrown (no memory), others come as an event (no processes).
+      done({ isOk: false, detail: startFailure(error as Error) });
+      return undefined;
+    }
     const context = JSON.stringify({
       request_id: call.requestId,
       function_name: call.name,

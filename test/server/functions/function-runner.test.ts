@@ -7,6 +7,7 @@ import {
   FunctionRunner,
   type FunctionRunnerOptions,
 } from '../../../src/server/functions/function-runner.ts';
+import { FakeTimers } from '../../net/push/fake-timers.ts';
 
 const EVENT = JSON.stringify({ Records: [{ CMQ: { msgBody: 'a\nb\u2028c\u2029d', msgId: '1' } }] });
 
@@ -27,7 +28,7 @@ afterEach(async () => {
 function createRunner(options: Partial<FunctionRunnerOptions> = {}): FunctionRunner {
   const runner = new FunctionRunner({
     directory,
-    limits: { timeoutMs: 10_000, memoryBytes: 32 * 1024 * 1024 },
+    limits: { timeoutMs: 900_000, memoryBytes: 32 * 1024 * 1024 },
     concurrencyMax: 4,
     logger: { info: (fields) => logged.push(fields) },
     ...options,
@@ -72,7 +73,7 @@ describe('a function', () => {
       context: {
         request_id: 'r1',
         function_name: 'record',
-        time_limit_in_ms: 10_000,
+        time_limit_in_ms: 900_000,
         memory_limit_in_mb: 32,
       },
       env: {},
@@ -179,12 +180,17 @@ describe('a function gone wrong', () => {
     ['never resolves', 'await new Promise((resolve) => setInterval(() => undefined, 1000));'],
     ['waits in the system', `(await import('node:child_process')).execSync('sleep 1000');`],
   ])('that %s ends at the time limit, and all it started', async (_what, body) => {
-    write({ slow: body, good: '' });
-    const limits = { timeoutMs: 700, memoryBytes: 64 * 1024 * 1024 };
-    const runner = createRunner({ limits });
+    const file = join(directory, 'started');
+    const mark = `(await import('node:fs')).writeFileSync(${JSON.stringify(file)}, '');`;
+    write({ slow: mark + body, good: '' });
+    const timers = new FakeTimers();
+    const runner = createRunner({ timers });
     const late = invoke(runner, 'slow');
     expect(await invoke(runner, 'good')).toEqual(OK);
-    expect(await late).toEqual({ isOk: false, detail: 'no result within 0.7 s' });
+    while (!existsSync(file)) await new Promise((resolve) => setImmediate(resolve));
+    timers.advance(900_000);
+    expect(await late).toEqual({ isOk: false, detail: 'no result within 900 s' });
+    expect(await invoke(runner, 'good')).toEqual(OK);
   });
 
   test.each([
@@ -209,6 +215,24 @@ describe('a function gone wrong', () => {
     expect(await invoke(runner, 'good')).toEqual(OK);
   });
 
+  test.each([
+    ['is not there', '/nonexistent/node', 'ENOENT'],
+    ['may not run', tmpdir(), 'EACCES'],
+    // The system's other refusals, such as want of memory, are thrown.
+    ['is refused', 'a\0b', 'ERR_INVALID_ARG_VALUE'],
+  ])('whose program %s fails, and the next call is another try', async (_what, program, code) => {
+    write({ good: '' });
+    const runner = createRunner();
+    const { execPath } = process;
+    process.execPath = program;
+    const results = await Promise.all(['good', 'good', 'good'].map((n) => invoke(runner, n)));
+    process.execPath = execPath;
+    const failed = { isOk: false, detail: `cannot be started (${code})` };
+    expect(results).toEqual([failed, failed, failed]);
+    expect(runner.processCount).toBe(0);
+    expect(await invoke(runner, 'good')).toEqual(OK);
+  });
+
   test('that answers for others, or without end, is ended', async () => {
     const answer = (text: string) =>
       `const fs = await import('node:fs'); fs.writeSync(3, ${text}); await new Promise(() => 0);`;
@@ -227,7 +251,7 @@ describe('a function gone wrong', () => {
 
 describe('bounds', () => {
   test('one function has half of the calls at a time, and others the rest', async () => {
-    write({ slow: 'await new Promise((resolve) => setTimeout(resolve, 9000));', good: '' });
+    write({ slow: 'await new Promise((resolve) => setTimeout(resolve, 900_000));', good: '' });
     const runner = createRunner();
     const results: CallResult[] = [];
     const call = { name: 'slow', makeEvent: () => EVENT, requestId: 'r' };
