@@ -2,7 +2,7 @@
 import type { Subscription } from '../../src/engine/topic/subscription.ts';
 import type { Topic } from '../../src/engine/topic/topic.ts';
 import type { CmqCall, CmqDeps, CmqHandlers } from './dispatcher.ts';
-import { parameterFailure } from './error-mapper.ts';
+import { CmqFailure, parameterFailure } from './error-mapper.ts';
 import { pageOf } from './queue-description.ts';
 import {
   checkUnchanged,
@@ -11,6 +11,7 @@ import {
 } from './subscription-options.ts';
 import {
   describeSubscription,
+  describeSubscriptionV3,
   subscriptionEntry,
   subscriptionOf,
   topicOf,
@@ -52,10 +53,14 @@ function setAttributes(call: CmqCall, { broker }: CmqDeps): void {
   broker.hold(ticket, () => call.reply({}));
 }
 
-/** A subscription without tags gets everything; one by binding keys has none to clear. */
+/** A subscription without tags gets everything; one by binding keys would go on as before. */
 function clearFilterTags(call: CmqCall, { broker }: CmqDeps): void {
+  const subscription = subscriptionOf(call);
+  if (subscription.topic.record.filterType === 2) {
+    throw new CmqFailure('PARAMETERS_WRONG', 'filterTag is for topics of filterType 1');
+  }
   const changes = { filterTags: [] };
-  const ticket = call.vhost.topics.changeSubscription(call.actor, subscriptionOf(call), changes);
+  const ticket = call.vhost.topics.changeSubscription(call.actor, subscription, changes);
   broker.hold(ticket, () => call.reply({}));
 }
 
@@ -74,7 +79,7 @@ function list(call: CmqCall): void {
   const page = pageOf(parameters, found);
   call.reply({
     totalCount: found.length,
-    subscriptionList: page.map(call.api === 2 ? subscriptionEntry : describeSubscription),
+    subscriptionList: page.map(call.api === 2 ? subscriptionEntry : describeSubscriptionV3),
   });
 }
 

@@ -59,6 +59,18 @@ export function subscriptionEntry({ subscriptionName, record }: Subscription): F
   return { subscriptionId: id, subscriptionName, protocol, endpoint };
 }
 
+/**
+ * A subscription as API 3.0 lists it. The owner is an account's number there, and its typed clients
+ * read no text: a user whose name is no number is 0.
+ */
+export function describeSubscriptionV3(subscription: Subscription): Fields {
+  return { ...describeSubscription(subscription), topicOwner: accountNumber(subscription) };
+}
+
+function accountNumber({ topic }: Subscription): number {
+  return /^\d{1,15}$/.test(topic.record.owner) ? Number(topic.record.owner) : 0;
+}
+
 /** Everything about a subscription, but not its secret. */
 export function describeSubscription(subscription: Subscription): Fields {
   const { topic, record, counters, lastFailure, nextAttemptMs } = subscription;

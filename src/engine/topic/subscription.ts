@@ -107,7 +107,8 @@ export class Subscription implements Destination {
 
   /** Name of the queue its messages are put into: by it dead-lettering tells cycles. */
   get name(): string {
-    return this.#record.protocol === 'queue' ? this.#record.endpoint : this.ownQueueName;
+    const { protocol, endpoint } = this.#record;
+    return protocol === 'queue' ? this.#queueName(endpoint) : this.ownQueueName;
   }
 
   get ownQueueName(): string {
@@ -186,10 +187,14 @@ export class Subscription implements Destination {
     this.#host.queues.remove(schedule.queue);
   }
 
+  /** The present name of a queue: it may have been deleted and made again in another case. */
+  #queueName(name: string): string {
+    return this.#host.queueNames.find(name)?.name ?? name;
+  }
+
   /** Puts a copy into the target queue. Returns REFUSED when it is full or gone. */
   #forward(stamped: Message): number {
-    const { endpoint } = this.#record;
-    const target: Queue | undefined = this.#host.topology.queues.get(endpoint);
+    const target: Queue | undefined = this.#host.queueNames.find(this.#record.endpoint);
     if (target === undefined) return REFUSED;
     const origin = `${this.topic.name}/${this.subscriptionName}`;
     return target.publish(this.#host.stamp.edit(stamped, [[SUBSCRIPTION_HEADER, origin]]));
@@ -244,7 +249,7 @@ export class Subscription implements Destination {
       expiresMs: Infinity,
       ...(deadLetterQueue !== undefined && {
         deadLetterExchange: '',
-        deadLetterRoutingKey: deadLetterQueue,
+        deadLetterRoutingKey: this.#queueName(deadLetterQueue),
       }),
     };
   }
@@ -285,7 +290,10 @@ export class Subscription implements Destination {
     }
     this.#trace('dead-lettered', entry.message, { reason, queue: deadLetterQueue });
     this.counters.deadLetteredMessages += 1;
-    const { stamp, publisher } = this.#host;
+    const { stamp, publisher, queues } = this.#host;
+    if (queue.settings.deadLetterRoutingKey !== this.#queueName(deadLetterQueue)) {
+      queues.override(queue, this.#queueSettings());
+    }
     const { msgId } = stamp.read(entry.message);
     const { name } = queue;
     const dead = withOrigin(stamp, entry.message, msgId, name, entry.receiveCount);

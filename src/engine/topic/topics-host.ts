@@ -1,4 +1,5 @@
 import type { RandomSource } from '../../base/random.ts';
+import type { QueueNames } from '../cmq/queue-names.ts';
 import type { Publisher } from '../publish.ts';
 import type { Topology } from '../topology.ts';
 import type { VHostQueues } from '../vhost-queues.ts';
@@ -21,6 +22,8 @@ export interface TopicsPort {
 export interface TopicsHost {
   readonly topology: Topology;
   readonly queues: VHostQueues;
+  /** Finds queues as CMQ does: whatever their case. */
+  readonly queueNames: QueueNames;
   readonly publisher: Publisher;
   readonly stamp: TopicStamp;
   readonly random: RandomSource;

@@ -14,6 +14,7 @@ import { EMPTY_TABLE, type FieldTable, type FieldValue } from '../../base/field-
 import type { Actor } from '../actor.ts';
 import { definitionKey } from '../definitions.ts';
 import type { Json } from '../definitions.ts';
+import { QueueNames } from '../cmq/queue-names.ts';
 import type { Exchange } from '../exchange/exchange.ts';
 import { BINDING_TAGS } from '../exchange/tags-exchange.ts';
 import type { Ticket } from '../ports.ts';
@@ -55,6 +56,7 @@ export class Topics {
     this.#host = {
       topology,
       queues,
+      queueNames: new QueueNames(topology),
       publisher,
       stamp: new TopicStamp(publisher.host.formats, () => port.nextMessageId()),
       random: port.random,
@@ -272,7 +274,7 @@ export class Topics {
   restoreTopic(name: string, value: Json): void {
     const exchange = this.#host.topology.exchanges.get(name);
     if (exchange === undefined) return;
-    this.#add(name, exchange, value as unknown as TopicRecord);
+    this.#add(name, exchange, { tags: [], ...(value as unknown as StoredTopic) });
   }
 
   /** Puts a persisted subscription back; topic and queues exist. */
@@ -401,6 +403,9 @@ export class Topics {
     return `${prefix}-${hex(this.#port.random.bytes(ID_RANDOM_BYTES))}`;
   }
 }
+
+/** A record on disk: the first ones had no labels. */
+type StoredTopic = Omit<TopicRecord, 'tags'> & Partial<Pick<TopicRecord, 'tags'>>;
 
 /** An id that definitions give; without one it stays, or is made. */
 interface Identity {

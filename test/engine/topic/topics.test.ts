@@ -190,6 +190,26 @@ describe('a queue subscription', () => {
     expect(await fixture.drainLater('q')).toEqual(['1', '2']);
   });
 
+  it('finds the queue again that was deleted and made in another case', async () => {
+    const fixture = await TopicFixture.open();
+    const { engine } = fixture;
+    for (const name of ['Q', 'Dead']) engine.queue(name);
+    const topic = fixture.topic('T');
+    fixture.subscribe(topic, 'S', { endpoint: 'Q' });
+    const strategy = 'BACKOFF_RETRY';
+    fixture.push(topic, 'P', { deadLetterQueue: 'Dead', strategy });
+    fixture.transport.answer = () => 'failed';
+    for (const name of ['Q', 'Dead']) engine.vhost.deleteQueue(engine.actor, name, false, false);
+    fixture.publish('T', '', '1');
+    await fixture.runUntil(engine.clock.wallMs() + 500);
+    for (const name of ['q', 'dead']) engine.queue(name);
+    await fixture.runUntil(engine.clock.wallMs() + 100_000);
+    expect(fixture.drain('q')).toEqual(['1']);
+    expect(fixture.drain('dead')).toEqual(['1']);
+    fixture.publish('T', '', '2');
+    expect(fixture.drain('q')).toEqual(['2']);
+  });
+
   it('outlives its own queue, which somebody deletes', async () => {
     const fixture = await TopicFixture.open();
     const { engine } = fixture;

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { definitionKey } from '../../../src/engine/definitions.ts';
 import { TopicHarness } from './topic-harness.ts';
 
 const NAME_64 = 'n'.repeat(64);
@@ -108,6 +109,18 @@ describe('topic attributes', () => {
       expect(await harness.codeOf(action, { topicName: 'none' })).toBe('4440/10600');
     },
   );
+
+  it('are shown of a topic that was made before there were labels', async () => {
+    let harness = await TopicHarness.open();
+    await harness.ok('CreateTopic', { topicName: 'T' });
+    const { broker, vhost } = harness.fixture.engine;
+    const { tags: _, ...record } = vhost.topics.find('T')!.record;
+    broker.store.define('cmq_topic', definitionKey('/', 'T'), JSON.stringify(record));
+    harness = await harness.restart();
+    expect(await harness.ok('GetTopicAttributes', { topicName: 'T' })).toMatchObject({ tags: [] });
+    const page = await harness.ok('ListTopic', { tagKey: 'k' });
+    expect(page).toMatchObject({ totalCount: 0 });
+  });
 
   it('lists topics by name, in pages, by part of the name', async () => {
     const harness = await TopicHarness.open();
@@ -371,6 +384,8 @@ describe('API 3.0', () => {
           BindingKey: [],
           NotifyStrategy: 'EXPONENTIAL_DECAY_RETRY',
           NotifyContentFormat: 'SIMPLIFIED',
+          // An unsigned integer to the clients of Go and Java.
+          TopicOwner: 0,
         },
       ],
     });

@@ -200,6 +200,14 @@ describe('subscription attributes', () => {
     expect(await harness.codeOf('ClearSubscriptionFilterTags', none)).toBe('4440/10600');
   });
 
+  it('have no tags to let go of where filters are keys', async () => {
+    const harness = await withTopic(2);
+    await harness.ok('Subscribe', { ...NAMES, ...QUEUE, bindingKey: ['a'] });
+    expect(await harness.codeOf('ClearSubscriptionFilterTags', NAMES)).toBe('4000/10110');
+    const attributes = await harness.ok('GetSubscriptionAttributes', NAMES);
+    expect(attributes).toMatchObject({ bindingKey: ['a'], filterTags: [] });
+  });
+
   it('count what is pending and what there was in all', async () => {
     const harness = await withTopic();
     await harness.ok('Subscribe', { ...NAMES, ...QUEUE });
