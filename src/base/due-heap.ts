@@ -52,12 +52,13 @@ export class DueHeap {
   /** Items in their order until `visit` returns false; costs what it visits, not the length. */
   visitInOrder(visit: (time: number, number: number) => boolean): void {
     const items = this.#items;
-    /** Indexes whose parents were visited, the next item last. */
-    const frontier = this.#length > 0 ? [0] : [];
-    for (let index = frontier.pop(); index !== undefined; index = frontier.pop()) {
+    /** Indexes whose parents were visited: a heap like this one. */
+    const frontier: number[] = [];
+    for (let index = 0; index < this.#length; ) {
       if (!visit(items[2 * index]!, items[2 * index + 1]!)) return;
       this.#enter(frontier, 2 * index + 1);
       this.#enter(frontier, 2 * index + 2);
+      index = this.#leave(frontier) ?? this.#length;
     }
   }
 
@@ -86,19 +87,42 @@ export class DueHeap {
     this.#items = grown;
   }
 
-  /** Inserts an index into `frontier`, which is sorted, latest item first. */
+  /** Adds an index to the heap `frontier`, when there is an item. */
   #enter(frontier: number[], index: number): void {
     if (index >= this.#length) return;
-    const time = this.#items[2 * index]!;
-    const number = this.#items[2 * index + 1]!;
-    let low = 0;
-    let high = frontier.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if (this.#isAbove(time, number, frontier[middle]!)) low = middle + 1;
-      else high = middle;
+    let at = frontier.length;
+    frontier.push(index);
+    while (at > 0) {
+      const parent = (at - 1) >> 1;
+      if (!this.#isFirst(index, frontier[parent]!)) break;
+      frontier[at] = frontier[parent]!;
+      at = parent;
     }
-    frontier.splice(low, 0, index);
+    frontier[at] = index;
+  }
+
+  /** Takes the index of the smallest item out of the heap `frontier`. */
+  #leave(frontier: number[]): number | undefined {
+    const first = frontier[0];
+    const last = frontier.pop();
+    const { length } = frontier;
+    if (last === undefined || length === 0) return first;
+    let at = 0;
+    for (;;) {
+      let child = 2 * at + 1;
+      if (child >= length) break;
+      if (child + 1 < length && this.#isFirst(frontier[child + 1]!, frontier[child]!)) child += 1;
+      if (this.#isFirst(last, frontier[child]!)) break;
+      frontier[at] = frontier[child]!;
+      at = child;
+    }
+    frontier[at] = last;
+    return first;
+  }
+
+  /** True when the item at `index` comes before the one at `other`. */
+  #isFirst(index: number, other: number): boolean {
+    return this.#isAbove(this.#items[2 * index]!, this.#items[2 * index + 1]!, other);
   }
 
   #rise(from: number, time: number, number: number): void {

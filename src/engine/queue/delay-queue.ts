@@ -22,8 +22,8 @@ import {
 } from '../../base/limits.ts';
 import type { Entry, Message } from '../message.ts';
 import type { QueueId, RecoveredQueue, Store } from '../ports.ts';
-import { DueBatch } from './due-batch.ts';
 import { ENQUEUED, ENQUEUED_DURABLE } from './queue.ts';
+import { ReadAhead } from './read-ahead.ts';
 import { TimedEntries } from './timed-entries.ts';
 
 const RESIDENT_LIMITS = { entries: DELAYED_RESIDENT_ENTRIES, bytes: DELAYED_RESIDENT_BYTES };
@@ -54,8 +54,8 @@ export class DelayQueue {
   readonly #release: (message: Message) => void;
   readonly #dropped: ((message: Message) => void) | undefined;
   readonly #entries: TimedEntries;
-  /** What is due and must be read. */
-  readonly #batch: DueBatch;
+  /** What is on disk and due soon. */
+  readonly #ahead: ReadAhead;
   /** Ms after publishing at which a message is dropped; Infinity: never. */
   #retentionMs: number;
   /** Wall ms before which nothing is old enough to be dropped. */
@@ -77,7 +77,7 @@ export class DelayQueue {
     this.#release = release;
     this.#dropped = options.dropped;
     this.#entries = new TimedEntries(id, host.store, RESIDENT_LIMITS);
-    this.#batch = new DueBatch(this.#entries);
+    this.#ahead = new ReadAhead(this.#entries);
     this.#retentionMs = Infinity;
     this.#expiresAtMs = Infinity;
     this.#isExpiring = false;
@@ -131,12 +131,10 @@ export class DelayQueue {
     if (this.#isDropped) return;
     this.#nowMs = nowMs;
     this.#expire();
-    if (this.#batch.isReading) return;
     for (let budget = DELAYED_RELEASES_PER_TURN; budget > 0; budget -= 1) {
-      const entry = this.#batch.next() ?? this.#nextInMemory();
-      if (entry === undefined) break;
-      this.#releaseEntry(entry);
+      if (!this.#releaseNext()) break;
     }
+    this.#readOn();
     this.#wakeForNext();
   }
 
@@ -189,27 +187,59 @@ export class DelayQueue {
 
   /** Removes what waits; returns how many. */
   clear(): number {
+    this.#ahead.clear();
     return this.#entries.clear();
   }
 
   /** The exchange or queue was deleted: what waits is lost, as with RabbitMQ's plugin. */
   drop(): void {
     this.#isDropped = true;
+    this.#ahead.clear();
     this.#entries.drop();
   }
 
-  /** Wall ms at which something is to be done. */
+  /** Wall ms at which something is to be done, but for reads that are under way. */
   #nextMs(): number {
-    let dueMs = this.#entries.nextMs;
-    if (this.#batch.isReading) dueMs = Infinity;
-    else if (!this.#batch.isEmpty) dueMs = this.#nowMs;
-    return this.#isExpiring ? dueMs : Math.min(dueMs, this.#expiresAtMs);
+    const ahead = this.#ahead;
+    let nextMs = this.#isNextMissing() ? Infinity : this.#entries.nextMs;
+    if (!ahead.isReading) nextMs = Math.min(this.#entries.nextMs, ahead.nextFillMs);
+    return this.#isExpiring ? nextMs : Math.min(nextMs, this.#expiresAtMs);
   }
 
   /** While messages are being read the next wake-up is asked for when they have come. */
   #wakeForNext(): void {
     const nextMs = this.#nextMs();
     if (nextMs !== Infinity) this.#host.wakeDelayAt(this, nextMs);
+  }
+
+  /** The next message must be read first. */
+  #isNextMissing(): boolean {
+    const next = this.#entries.nextInOrder;
+    return next >= 0 && this.#ahead.find(next) === undefined && !this.#ahead.isLost(next);
+  }
+
+  /** Takes the next message when it is due and in memory; false when there is none. */
+  #releaseNext(): boolean {
+    if (this.#entries.nextMs > this.#nowMs || this.#isNextMissing()) return false;
+    const sequence = this.#entries.take();
+    const entry = this.#ahead.find(sequence);
+    this.#ahead.forget(sequence);
+    // The store set a damaged row aside: what was in it is lost.
+    if (entry === undefined) this.#entries.end(sequence);
+    else this.#releaseEntry(entry);
+    return true;
+  }
+
+  /** Begins to read what is due and not in memory, or else what soon will be. */
+  #readOn(): void {
+    const ahead = this.#ahead;
+    if (ahead.isReading) return;
+    const done = (): void => {
+      if (!this.#isDropped) this.tick(this.#nowMs);
+    };
+    if (this.#entries.nextMs <= this.#nowMs && this.#isNextMissing()) {
+      ahead.fillWithDue(this.#nowMs, done);
+    } else if (ahead.nextFillMs <= this.#nowMs) ahead.fill(this.#nowMs, done);
   }
 
   #releaseEntry(entry: Entry): void {
@@ -219,20 +249,6 @@ export class DelayQueue {
     }
     this.#release(entry.message);
     this.#entries.end(entry.sequence);
-  }
-
-  /** Takes the next message that is due; undefined when there is none, or reading has begun. */
-  #nextInMemory(): Entry | undefined {
-    if (this.#entries.nextMs > this.#nowMs) return undefined;
-    const entry = this.#entries.inMemory(this.#entries.nextInOrder);
-    if (entry !== undefined) {
-      this.#entries.take();
-      return entry;
-    }
-    this.#batch.fill(this.#nowMs, () => {
-      if (!this.#isDropped) this.tick(this.#nowMs);
-    });
-    return undefined;
   }
 
   /** The age of the oldest message is unknown: finds out in the next tick. */

@@ -229,17 +229,24 @@ export class TimedEntries {
   list(offset: number, limit: number): TimedEntry[] {
     const found: TimedEntry[] = [];
     let left = offset;
-    let last = -1;
     if (limit <= 0) return found;
-    this.#order.visitInOrder((atMs, sequence) => {
-      // Two items of one entry and one time come one after the other.
-      if (sequence === last || !this.#isValid(atMs, sequence)) return true;
-      last = sequence;
+    this.visitInOrder((sequence, atMs) => {
       if (left > 0) left -= 1;
       else found.push({ sequence, atMs });
       return found.length < limit;
     });
     return found;
+  }
+
+  /** Entries in order from the earliest on, until `visit` returns false. */
+  visitInOrder(visit: (sequence: number, atMs: number) => boolean): void {
+    let last = -1;
+    this.#order.visitInOrder((atMs, sequence) => {
+      // Two items of one entry and one time come one after the other.
+      if (sequence === last || !this.#isValid(atMs, sequence)) return true;
+      last = sequence;
+      return visit(sequence, atMs);
+    });
   }
 
   /** Entries in order with a time >= `fromMs`, taken out of it, the earliest first. */

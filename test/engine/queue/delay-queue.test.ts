@@ -19,6 +19,7 @@ describe.each(RESTARTABLE_STORES)('delay queue on the %s store', (_name, make) =
   let released: string[];
   let dropped: string[];
   let wakeUps: number[];
+  let readsUnderWay: number;
 
   beforeEach(async () => {
     restartable = make();
@@ -30,6 +31,15 @@ describe.each(RESTARTABLE_STORES)('delay queue on the %s store', (_name, make) =
   async function restart(): Promise<void> {
     const { store: opened, recovery } = await restartable.open();
     store = opened;
+    readsUnderWay = 0;
+    const doRead = store.read.bind(store);
+    store.read = (queueId, from, maxCount, maxBytes, done) => {
+      readsUnderWay += 1;
+      doRead(queueId, from, maxCount, maxBytes, (entries, end) => {
+        readsUnderWay -= 1;
+        done(entries, end);
+      });
+    };
     released = [];
     dropped = [];
     wakeUps = [];
@@ -49,10 +59,11 @@ describe.each(RESTARTABLE_STORES)('delay queue on the %s store', (_name, make) =
 
   /** Ticks at `afterMs` until reads have come back. */
   async function tick(afterMs: number): Promise<void> {
-    for (let n = 0; n < 20; n += 1) {
+    do {
       queue.tick(START_MS + afterMs);
       await new Promise((resolve) => setTimeout(resolve, 1));
-    }
+    } while (readsUnderWay > 0);
+    queue.tick(START_MS + afterMs);
   }
 
   function read(sequence: number): Promise<Entry | undefined> {
@@ -121,6 +132,9 @@ describe.each(RESTARTABLE_STORES)('delay queue on the %s store', (_name, make) =
     expect(queue.retime(early, START_MS + 2_000)).toBe(true);
     await letGo();
     expect(queue.retime(late, START_MS + 20)).toBe(true);
+    // At once, to look ahead.
+    expect(wakeUps.at(-1)).toBe(0);
+    await tick(0);
     expect(wakeUps.at(-1)).toBe(START_MS + 20);
     expect(dueTimes()).toEqual([
       [late, 20],
@@ -274,5 +288,36 @@ describe.each(RESTARTABLE_STORES)('delay queue on the %s store', (_name, make) =
     expect(bodyOf((await cancel(2))!)).toBe('2');
     await tick(13);
     expect([released, queue.count]).toEqual([['1', '3'], count - 3]);
+  });
+
+  test('reads ahead what is due within a minute, and leaves the rest alone', async () => {
+    const hourMs = 3_600_000;
+    for (let n = 1; n <= 300; n += 1) publish(`${n}`, hourMs - n * 10);
+    const last = publish('last', 2 * hourMs);
+    await letGo();
+    await tick(0);
+    // Looked, read nothing, and asked to be woken a minute before the first.
+    expect(wakeUps.at(-1)).toBe(START_MS + hourMs - 3_000 - 60_000);
+    await tick(hourMs - 10_000);
+    await tick(hourMs - 5_000);
+    expect([released, queue.count]).toEqual([[], 301]);
+    const cancelled = await cancel(300);
+    expect(bodyOf(cancelled!)).toBe('300');
+    expect(queue.retime(299, START_MS + hourMs)).toBe(true);
+    expect(queue.retime(last, START_MS + hourMs - 1)).toBe(true);
+    await tick(hourMs - 2_000);
+    let reads = 0;
+    const read = store.read.bind(store);
+    store.read = (...args) => {
+      reads += 1;
+      read(...args);
+    };
+    queue.tick(START_MS + hourMs - 1_000);
+    expect([reads, released.length]).toEqual([0, 199]);
+    await tick(hourMs);
+    expect(released.length).toBe(300);
+    expect(released.slice(0, 2)).toEqual(['298', '297']);
+    expect(released.slice(-2)).toEqual(['last', '299']);
+    expect(queue.count).toBe(0);
   });
 });
