@@ -12,8 +12,10 @@ export default defineConfig({
       (suite) => `conformance/${suite}/**/*.test.ts`,
     ),
     globalSetup: ['conformance/support/target.ts'],
-    testTimeout: 20_000,
-    hookTimeout: 30_000,
+    // Generous: a busy machine is no fault, and nothing waits that long unless something is broken.
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
+    expect: { poll: { timeout: 30_000 } },
     maxWorkers: 2,
     reporters: ['default'],
   },

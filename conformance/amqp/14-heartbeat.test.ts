@@ -6,10 +6,10 @@ const { specTest } = useBroker();
 specTest(
   { section: 'heartbeat', rule: 'the server sends them when idle for half the interval' },
   async (t) => {
-    const connection = await t.connect({ heartbeat: 1 });
+    const connection = await t.connect({ heartbeat: 2 });
     const timer = setInterval(() => connection.sendHeartbeat(), 400);
     try {
-      await pause(2_300);
+      await pause(4_500);
     } finally {
       clearInterval(timer);
     }
@@ -21,17 +21,18 @@ specTest(
 specTest({ section: 'heartbeat', rule: 'a silent client is closed' }, async (t) => {
   const connection = await t.connect({ heartbeat: 1 });
   const startedAt = Date.now();
-  await connection.ended(10_000);
+  await connection.ended();
   const elapsedMs = Date.now() - startedAt;
   expect(elapsedMs).toBeGreaterThan(900);
-  expect(elapsedMs).toBeLessThan(8_000);
+  // Early is wrong; a busy machine may be late.
+  expect(elapsedMs).toBeLessThan(20_000);
 });
 
 specTest({ section: 'heartbeat', rule: 'any traffic counts' }, async (t) => {
-  const channel = await t.channel({ heartbeat: 1 });
+  const channel = await t.channel({ heartbeat: 2 });
   for (let round = 0; round < 8; round += 1) {
     await channel.sync();
-    await pause(400);
+    await pause(750);
   }
   await channel.sync();
 });
@@ -50,7 +51,7 @@ specTest({ section: 'heartbeat', rule: "the client's value is used as it is" }, 
 });
 
 specTest({ section: 'heartbeat', rule: 'comes between deliveries without harm' }, async (t) => {
-  const channel = await t.channel({ heartbeat: 1 });
+  const channel = await t.channel({ heartbeat: 2 });
   const queue = await channel.queue('', { exclusive: true });
   await channel.consume(queue, { noAck: true });
   for (let index = 0; index < 20; index += 1) {

@@ -255,9 +255,8 @@ specTest(
       publisher.publish('', queue, `${index}`.padEnd(1_000), { deliveryMode: 2 });
     }
     await publisher.confirmed(100);
-    await pause(300);
-    const [first] = await read(channel, queue, 'first', 1);
-    expect(Number(first)).toBeGreaterThan(50);
+    const first = async (): Promise<number> => Number((await read(channel, queue, 'first', 1))[0]);
+    await expect.poll(first).toBeGreaterThan(50);
     await channel.call('queue.delete', { queue });
   },
 );

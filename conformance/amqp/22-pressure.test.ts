@@ -124,5 +124,5 @@ describe.skipIf(isExternal || !isUsable())('an alarm that comes and goes', () =>
       await server.dispose();
       fs.rmSync(dataDir, { recursive: true, force: true });
     }
-  }, 90_000);
+  });
 });

@@ -91,7 +91,7 @@ describe.skipIf(isExternal)('settings', () => {
   test('a mechanism that is not offered is refused', async () => {
     const connection = await dial();
     await connection.authenticate({ mechanism: 'AMQPLAIN', response: '' });
-    const error = await connection.outcome(20_000);
+    const error = await connection.outcome();
     expect([0, 403, 503]).toContain(error.code);
-  }, 30_000);
+  });
 });

@@ -158,16 +158,16 @@ describe.skipIf(isExternal)('tokens', () => {
   });
 
   test('end the connection when they expire', async () => {
-    const connection = await connect(await issue(key, { lifeSeconds: 1.5 }));
+    const connection = await connect(await issue(key, { lifeSeconds: 4 }));
     const startedAt = performance.now();
     // To amqplib a forced close is no error.
     const [error] = (await once(connection, 'close')) as [Error];
     expect(error.message).toMatch(/320 .*CONNECTION_FORCED - credential expired/);
-    expect(performance.now() - startedAt).toBeLessThan(3_000);
+    expect(performance.now() - startedAt).toBeLessThan(20_000);
   });
 
   test('are renewed by update-secret', async () => {
-    const connection = await connect(await issue(key, { lifeSeconds: 1.5 }));
+    const connection = await connect(await issue(key, { lifeSeconds: 5 }));
     const channel = await connection.createChannel();
     const { queue } = await channel.assertQueue('', { exclusive: true });
     const isCancelled = new Promise<boolean>((resolve) => {
@@ -178,7 +178,8 @@ describe.skipIf(isExternal)('tokens', () => {
     const narrow = await issue(key, { scopes: ['configure:*/*'], lifeSeconds: 30 });
     await connection.updateSecret(Buffer.from(narrow), 'renewed');
     expect(await isCancelled).toBe(true);
-    await sleep(2_000);
+    // The first token is over by then.
+    await sleep(5_500);
     await channel.checkQueue(queue);
   });
 
@@ -192,7 +193,7 @@ describe.skipIf(isExternal)('tokens', () => {
   });
 
   test('log in over MQTT, and end that connection too', async () => {
-    const password = await issue(key, { lifeSeconds: 2 });
+    const password = await issue(key, { lifeSeconds: 5 });
     const client = await mqtt.connectAsync(`mqtt://127.0.0.1:${server.port('mqtt')}`, {
       protocolVersion: 5,
       username: 'x',
@@ -213,8 +214,12 @@ describe.skipIf(isExternal)('tokens', () => {
     const keys = [key, next].flatMap(({ jwks }) => (JSON.parse(jwks) as { keys: object[] }).keys);
     fs.writeFileSync(`${file}.new`, JSON.stringify({ keys }));
     fs.renameSync(`${file}.new`, file);
-    await sleep(600);
-    await connect(await issue(next));
+    const isKnown = async (): Promise<boolean> =>
+      await connect(await issue(next)).then(
+        () => true,
+        () => false,
+      );
+    await expect.poll(isKnown, { interval: 500 }).toBe(true);
     await connect(await issue(key));
   });
 
@@ -237,10 +242,9 @@ describe.skipIf(isExternal)('tokens', () => {
       try {
         await connect(await issue(key), other);
         status = 500;
-        await sleep(1_500);
+        await expect.poll(() => other.log).toContain('answered with status 500');
         const connection = await connect(await issue(key), other);
         await connection.close();
-        expect(other.log).toContain('answered with status 500');
       } finally {
         await other.dispose();
       }

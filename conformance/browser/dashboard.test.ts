@@ -41,7 +41,7 @@ afterAll(async () => {
 async function untilConnected(): Promise<void> {
   for (const wire of WIRES) {
     const state = page.locator(`.panel[data-wire=${wire}] .state[data-state=connected]`);
-    await state.waitFor({ timeout: 15_000 });
+    await state.waitFor({ timeout: 60_000 });
   }
 }
 
@@ -57,7 +57,7 @@ async function talk(text: string): Promise<void> {
       const item = page
         .locator(`.panel[data-wire=${receiver}] .messages li[data-wire=${sender}]`)
         .filter({ hasText: `${text} over ${sender}` });
-      await item.waitFor({ timeout: 5_000 });
+      await item.waitFor({ timeout: 30_000 });
     }
   }
 }
@@ -66,11 +66,11 @@ test.skipIf(!isPresent)('what one wire sends, all three show', async () => {
   await page.goto(`http://127.0.0.1:${server.port('http')}/examples/browser-dashboard/`);
   await untilConnected();
   await talk('hello');
-  await page.waitForTimeout(4_000);
   for (const receiver of WIRES) {
     for (const sender of WIRES) {
       const count = page.locator(`.panel[data-wire=${receiver}] [data-from=${sender}]`);
-      expect(Number(await count.textContent())).toBeGreaterThanOrEqual(3);
+      // A chart counts on its own: heartbeats of the other panels.
+      await expect.poll(async () => Number(await count.textContent())).toBeGreaterThanOrEqual(3);
     }
   }
   const path = process.env['SCREENSHOT'];
@@ -78,27 +78,23 @@ test.skipIf(!isPresent)('what one wire sends, all three show', async () => {
   expect(troubles).toEqual([]);
 });
 
-test.skipIf(!isPresent)(
-  'all three come back after a restart of the gateway',
-  async () => {
-    const port = server.port('http');
-    expect((await server.stop()).code).toBe(0);
-    for (const wire of WIRES) {
-      const state = page.locator(`.panel[data-wire=${wire}] .state[data-state=connecting]`);
-      await state.waitFor({ timeout: 5_000 });
-    }
-    const again = await ServerProcess.start({
-      dataDir: server.dataDir,
-      args: ['--http-port', String(port), '--serve-examples', 'true'],
-    });
-    try {
-      await untilConnected();
-      await talk('again');
-      expect(troubles).toEqual([]);
-    } finally {
-      await again.stop();
-      await server.restart();
-    }
-  },
-  40_000,
-);
+test.skipIf(!isPresent)('all three come back after a restart of the gateway', async () => {
+  const port = server.port('http');
+  expect((await server.stop()).code).toBe(0);
+  for (const wire of WIRES) {
+    const state = page.locator(`.panel[data-wire=${wire}] .state[data-state=connecting]`);
+    await state.waitFor({ timeout: 30_000 });
+  }
+  const again = await ServerProcess.start({
+    dataDir: server.dataDir,
+    args: ['--http-port', String(port), '--serve-examples', 'true'],
+  });
+  try {
+    await untilConnected();
+    await talk('again');
+    expect(troubles).toEqual([]);
+  } finally {
+    await again.stop();
+    await server.restart();
+  }
+});

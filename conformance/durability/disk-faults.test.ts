@@ -10,6 +10,8 @@ import { DiskShim, EIO, ENOSPC } from './disk-shim.ts';
 import { runPowerLoss } from './power-loss.ts';
 
 const PERSISTENT = { deliveryMode: 2 };
+/** Ms of a sync of a slow disk: more than a busy machine stands still. */
+const SYNC_MS = 5_000;
 const cleanups: (() => Promise<void> | void)[] = [];
 
 afterEach(async () => {
@@ -76,7 +78,7 @@ test('a slow sync delays confirms and nothing else', async (context) => {
   const shim = buildShim();
   if (shim === undefined) return context.skip();
   const { server, connection, channel } = await start(shim);
-  shim.delaySyncs(1_500);
+  shim.delaySyncs(SYNC_MS);
   publish(channel, 1, 50);
   const startedAtMs = performance.now();
   // Meanwhile another client works as if nothing were.
@@ -90,9 +92,9 @@ test('a slow sync delays confirms and nothing else', async (context) => {
     roundTrips.push(performance.now() - sentAtMs);
   }
   other.destroy();
-  expect(Math.max(...roundTrips)).toBeLessThan(1_000);
+  expect(Math.max(...roundTrips)).toBeLessThan(SYNC_MS - 1_000);
   expect(await channel.confirmed(50)).toEqual([]);
-  expect(performance.now() - startedAtMs).toBeGreaterThan(1_300);
+  expect(performance.now() - startedAtMs).toBeGreaterThan(SYNC_MS - 200);
   shim.delaySyncs(0);
   connection.destroy();
 });
@@ -107,7 +109,7 @@ test('a failed sync ends the process and confirms nothing', async (context) => {
   publish(channel, 21, 20);
   const confirmed = await confirmedWithin(channel, 2_000);
   expect(confirmed).toBe(0);
-  expect(await processEnd(server, 10_000)).toBe(true);
+  expect(await processEnd(server, 60_000)).toBe(true);
   expect((await server.stop()).code).not.toBe(0);
   shim.failSyncs(0);
   const bodies = await bodiesAfterRestart(server);

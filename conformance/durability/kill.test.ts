@@ -10,7 +10,7 @@ const cycles = Number(process.env['KILL_CYCLES'] ?? 10);
 const seed = Number(process.env['KILL_SEED'] ?? Date.now() % 1_000_000);
 
 test(`nothing confirmed is lost and nothing settled comes back over ${cycles} kills`, {
-  timeout: 60_000 + cycles * 15_000,
+  timeout: 180_000 + cycles * 30_000,
 }, async () => {
   const report = await runKillTest({ cycles, seed });
   console.log(
@@ -22,6 +22,6 @@ test(`nothing confirmed is lost and nothing settled comes back over ${cycles} ki
   expect(report.verdict.examples, `seed ${seed}`).toEqual([]);
   expect(violationCount(report.verdict), `seed ${seed}`).toBe(0);
   // A run that did next to nothing proves nothing.
-  expect(report.verdict.confirmed).toBeGreaterThan(cycles * 10);
-  expect(report.verdict.acked).toBeGreaterThan(cycles * 10);
+  expect(report.verdict.confirmed).toBeGreaterThan(cycles * 5);
+  expect(report.verdict.acked).toBeGreaterThan(cycles * 5);
 });

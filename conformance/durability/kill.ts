@@ -30,11 +30,11 @@ import {
 
 /** Killed so long after the first confirm. */
 const KILL_AFTER_MS = { min: 5, max: 500 };
-const TRAFFIC_TIMEOUT_MS = 20_000;
+const TRAFFIC_TIMEOUT_MS = 60_000;
 /** A queue that delivers nothing for so long is asked what it holds. */
 const DRAIN_IDLE_MS = 400;
 /** A queue that holds messages and delivers none for so long is stuck. */
-const DRAIN_STUCK_MS = 15_000;
+const DRAIN_STUCK_MS = 45_000;
 
 /** Names of the queues and exchanges of one run. */
 class Topology {
@@ -152,7 +152,7 @@ async function runCycle(
   isCrashed = true;
   const ends = connections.map((connection) => ({
     destroy: () => connection.destroy(),
-    ended: () => connection.ended(10_000),
+    ended: () => connection.ended(),
   }));
   await victim.crash(ends, cycle);
   await Promise.all(actors);
@@ -224,7 +224,7 @@ async function drain(
   };
   try {
     const { input, output } = topology;
-    await forward(stage, { name: 'fw', from: input, to: output, idleMs: 2_000 });
+    await forward(stage, { name: 'fw', from: input, to: output, idleMs: 5_000 });
     for (const connection of stage.connections) connection.destroy();
     for (const queue of topology.queues) await drainQueue(stage, queue);
   } catch (error) {

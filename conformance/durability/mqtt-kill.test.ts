@@ -10,7 +10,7 @@ const cycles = Number(process.env['KILL_CYCLES'] ?? 8);
 const seed = Number(process.env['KILL_SEED'] ?? Date.now() % 1_000_000);
 
 test(`QoS 1 and 2, sessions and retained messages over ${cycles} kills`, {
-  timeout: 60_000 + cycles * 15_000,
+  timeout: 180_000 + cycles * 30_000,
 }, async () => {
   const report = await runMqttKillTest({ cycles, seed });
   console.log(
@@ -23,5 +23,5 @@ test(`QoS 1 and 2, sessions and retained messages over ${cycles} kills`, {
   expect(report.verdict.examples, `seed ${seed}`).toEqual([]);
   expect(mqttViolationCount(report.verdict), `seed ${seed}`).toBe(0);
   // A run that did next to nothing proves nothing.
-  expect(report.verdict.confirmed).toBeGreaterThan(cycles * 10);
+  expect(report.verdict.confirmed).toBeGreaterThan(cycles * 5);
 });

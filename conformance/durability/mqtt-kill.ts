@@ -23,11 +23,11 @@ import {
 
 /** Killed so long after the first acknowledgement. */
 const KILL_AFTER_MS = { min: 5, max: 500 };
-const TRAFFIC_TIMEOUT_MS = 20_000;
+const TRAFFIC_TIMEOUT_MS = 60_000;
 /** In how many cycles a client cuts or takes over its own connection on the way. */
 const FLAP_SHARE = 0.4;
 /** Nothing arrives for so long in the drain: what is missing stays missing. */
-const DRAIN_STUCK_MS = 10_000;
+const DRAIN_STUCK_MS = 45_000;
 
 /** The clients of one run. */
 class Cast {

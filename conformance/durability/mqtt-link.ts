@@ -13,7 +13,7 @@ export const PUBCOMP = 7;
 const CONNACK = 2;
 const SUBACK = 9;
 const DISCONNECT = 14;
-const REPLY_TIMEOUT_MS = 15_000;
+const REPLY_TIMEOUT_MS = 45_000;
 
 export interface MqttLinkOptions {
   /** mqtt://user:password@host:port */

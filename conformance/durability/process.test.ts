@@ -40,11 +40,11 @@ test.each(['SIGTERM', 'SIGINT'] as const)(
     await busy.confirmed(500);
     process.kill(server.pid, signal);
     for (const connection of connections) {
-      const outcome = await connection.outcome(10_000);
+      const outcome = await connection.outcome();
       expect([outcome.level, outcome.code]).toEqual(['connection', 320]);
     }
     // A second signal would end it at once: ask for the exit only when it is there.
-    for (let waited = 0; server.isRunning && waited < 15_000; waited += 20) await pause(20);
+    for (let waited = 0; server.isRunning && waited < 45_000; waited += 20) await pause(20);
     expect(await server.stop()).toEqual({ code: 0, signal: null });
     await server.restart();
     const check = await (await WireConnection.open(server.url)).channel();
@@ -62,7 +62,8 @@ test('SIGTERM ends in bounded time though a client neither reads nor answers', a
   const exit = await server.stop();
   connection.destroy();
   expect(exit).toEqual({ code: 0, signal: null });
-  expect(performance.now() - startedAtMs).toBeLessThan(12_000);
+  // The server gives such a client ten seconds; the rest is for a busy machine.
+  expect(performance.now() - startedAtMs).toBeLessThan(30_000);
 });
 
 test('SIGTERM to `npm start` reaches the server, and its code comes back', async () => {
@@ -192,7 +193,7 @@ test('an unreadable data directory is refused with a message and a code', async 
   let output = '';
   child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
   child.stderr.on('data', (chunk: Buffer) => (output += chunk.toString()));
-  const timer = setTimeout(() => child.kill('SIGKILL'), 10_000);
+  const timer = setTimeout(() => child.kill('SIGKILL'), 60_000);
   const code = await new Promise((resolve) => child.once('exit', resolve));
   clearTimeout(timer);
   expect(code).not.toBe(0);

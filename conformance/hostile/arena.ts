@@ -8,8 +8,14 @@ import { type WireChannel, WireConnection } from '../support/wire-client.ts';
 /** Resident memory the process may reach under any attack of these suites. */
 const RESIDENT_MAX_BYTES = 700 * 1024 * 1024;
 
-/** Longest round trip a bystander may see while others misbehave. Generous: machines are busy. */
-const ROUND_TRIP_MAX_MS = 3_000;
+/**
+ * Ms. Longest round trip a bystander may see while others misbehave. Generous: a busy machine stands
+ * still for seconds on its own, and an attack that works lasts longer.
+ */
+export const ROUND_TRIP_MAX_MS = 12_000;
+
+/** Ms. After so long without a round trip the bystander is not served any more. */
+export const STANDSTILL_MS = 60_000;
 
 /** True when the long versions are wanted. */
 export const IS_FULL = process.env['HOSTILE_FULL'] === '1';
@@ -45,7 +51,7 @@ export class Bystander {
         const body = `${this.#rounds}`;
         const startedAt = performance.now();
         this.#channel.publish('', this.#queue, body);
-        const message = await this.#channel.delivery(30_000);
+        const message = await this.#channel.delivery(STANDSTILL_MS);
         if (message.body !== body) throw new Error(`expected ${body}, got ${message.body}`);
         this.#worstMs = Math.max(this.#worstMs, performance.now() - startedAt);
         this.#rounds += 1;
@@ -67,15 +73,18 @@ export class Bystander {
   /** Throws when anything went wrong so far. */
   check(): void {
     if (this.#failure !== undefined) throw this.#failure;
-    if (this.#worstMs > ROUND_TRIP_MAX_MS) {
-      throw new Error(`a bystander waited ${Math.round(this.#worstMs)} ms`);
+    const worstMs = this.#worstMs;
+    // Told once: the tests that follow are not to blame.
+    this.#worstMs = 0;
+    if (worstMs > ROUND_TRIP_MAX_MS) {
+      throw new Error(`a bystander waited ${Math.round(worstMs)} ms`);
     }
   }
 
   /** Waits for one more round, so that a stall shows. */
   async oneMore(): Promise<void> {
     const from = this.#rounds;
-    const until = Date.now() + 10_000;
+    const until = Date.now() + STANDSTILL_MS;
     while (this.#rounds === from) {
       this.check();
       if (Date.now() > until) throw new Error('the bystander stands still');

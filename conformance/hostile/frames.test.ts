@@ -59,13 +59,13 @@ describe.skipIf(isExternal)('hostile frames', () => {
       connection.goRaw();
       connection.write(session.subarray(0, at));
       connection.end();
-      await connection.ended(15_000);
+      await connection.ended();
     };
     for (let from = 0; from <= session.length; from += 50) {
       const cuts = Array.from({ length: 50 }, (_, index) => from + index);
       await Promise.all(cuts.filter((at) => at <= session.length).map(cut));
     }
-  }, 60_000);
+  });
 
   test('a wrong end octet, in every kind of frame', async () => {
     for (const frame of [
@@ -93,7 +93,7 @@ describe.skipIf(isExternal)('hostile frames', () => {
       head.writeUInt32BE(size, 3);
       connection.write(head);
       connection.write(Buffer.alloc(8_192, 1));
-      await connection.outcome(5_000);
+      await connection.outcome();
       await connection.ended();
     }
   });
@@ -144,8 +144,8 @@ describe.skipIf(isExternal)('hostile frames', () => {
     for (let sent = 0; sent < 100_000; sent += 1_000) {
       channel.connection.write(Buffer.concat(Array.from({ length: 1_000 }, () => pair)));
     }
-    expect((await channel.getSoon(queue, true, 15_000)).bytes.length).toBe(100_000);
-  }, 30_000);
+    expect((await channel.getSoon(queue)).bytes.length).toBe(100_000);
+  });
 
   const nestedTable = (depth: number): Buffer => {
     // key "a", tag F, length: 7 bytes a level, written from the inside.
@@ -287,7 +287,8 @@ describe.skipIf(isExternal)('hostile frames', () => {
       channel.publish(exchange, [...words, `${index}`].join('.'), 'x');
     }
     await channel.confirmed(200);
-    expect(performance.now() - startedAt).toBeLessThan(4_000);
+    // Takes a fraction of a second; every way to split the words would take years.
+    expect(performance.now() - startedAt).toBeLessThan(25_000);
   });
 
   test('short strings at their limit everywhere', async () => {
@@ -319,7 +320,7 @@ describe.skipIf(isExternal)('hostile frames', () => {
       const connection = await arena.dial();
       connection.goRaw();
       connection.write(bytes);
-      await connection.ended(5_000);
+      await connection.ended();
       expect(connection.receivedBytes).toBeLessThanOrEqual(8);
     });
   }

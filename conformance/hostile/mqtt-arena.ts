@@ -1,9 +1,7 @@
 /** The hostile suites' arena for MQTT: our server, and a bystander on each protocol. */
 import { MqttConnection, type MqttOptions } from '../support/mqtt-client.ts';
 import { PUBLISH, type Version } from '../support/mqtt-wire.ts';
-import { Arena } from './arena.ts';
-
-const ROUND_TRIP_MAX_MS = 3_000;
+import { Arena, ROUND_TRIP_MAX_MS, STANDSTILL_MS } from './arena.ts';
 
 /** An MQTT client that publishes to itself, QoS 1, without pause. */
 class MqttBystander {
@@ -33,7 +31,7 @@ class MqttBystander {
         const startedAt = performance.now();
         const body = `${this.rounds}`;
         await this.#client.publish('bystander/own', body, { qos: 1 });
-        const message = await this.#client.next(PUBLISH, 30_000);
+        const message = await this.#client.next(PUBLISH, STANDSTILL_MS);
         if (message.payload.toString() !== body) throw new Error('a bystander got another message');
         this.worstMs = Math.max(this.worstMs, performance.now() - startedAt);
         this.rounds += 1;
@@ -46,14 +44,17 @@ class MqttBystander {
 
   async oneMore(): Promise<void> {
     const from = this.rounds;
-    const until = Date.now() + 10_000;
+    const until = Date.now() + STANDSTILL_MS;
     while (this.rounds === from) {
       if (this.#failure !== undefined) throw this.#failure;
       if (Date.now() > until) throw new Error('the MQTT bystander stands still');
       await new Promise((resolve) => setTimeout(resolve, 5));
     }
-    if (this.worstMs > ROUND_TRIP_MAX_MS) {
-      throw new Error(`the MQTT bystander waited ${Math.round(this.worstMs)} ms`);
+    const { worstMs } = this;
+    // Told once: the tests that follow are not to blame.
+    this.worstMs = 0;
+    if (worstMs > ROUND_TRIP_MAX_MS) {
+      throw new Error(`the MQTT bystander waited ${Math.round(worstMs)} ms`);
     }
   }
 

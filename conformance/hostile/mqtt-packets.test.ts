@@ -70,14 +70,14 @@ describe.skipIf(isExternal)('hostile MQTT packets', () => {
         client.manualAck = true;
         client.write(session.subarray(0, at));
         client.end();
-        await client.closed(15_000);
+        await client.closed();
       };
       for (let from = 0; from <= session.length; from += 40) {
         const cuts = Array.from({ length: 40 }, (_, index) => from + index);
         await Promise.all(cuts.filter((at) => at <= session.length).map(cut));
       }
     }
-  }, 60_000);
+  });
 
   test('anything before CONNECT ends the socket without a word', async () => {
     for (let type = 0; type <= 15; type += 1) {

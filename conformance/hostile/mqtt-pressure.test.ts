@@ -1,12 +1,13 @@
 /** MQTT clients that ask for much: long names, many properties, floods, clients that do not read. */
 import { afterAll, afterEach, beforeAll, describe, expect, inject, test } from 'vitest';
 import { MqttLink } from '../durability/mqtt-link.ts';
-import { within } from '../support/inbox.ts';
+import { DEFAULT_TIMEOUT_MS, within } from '../support/inbox.ts';
 import * as wire from '../support/mqtt-wire.ts';
 import { MqttArena } from './mqtt-arena.ts';
 
 const isExternal = inject('target').url !== undefined;
-const HANDSHAKE_MS = 1_000;
+/** Ms. Long enough for those who do log in on a busy machine. */
+const HANDSHAKE_MS = 3_000;
 const MIB = 1024 * 1024;
 
 describe.skipIf(isExternal)('MQTT under pressure', () => {
@@ -69,7 +70,7 @@ describe.skipIf(isExternal)('MQTT under pressure', () => {
     for (let round = 0; round < 200; round += 1) await publisher.publish(topic, `${round}`);
     await publisher.sync();
     expect((await client.messages(200)).length).toBe(200);
-  }, 30_000);
+  });
 
   test('100,000 user properties: delivered, or refused with a reason', async () => {
     const one = Buffer.concat([wire.u8(0x26), wire.text('k'), wire.text('v')]);
@@ -89,9 +90,11 @@ describe.skipIf(isExternal)('MQTT under pressure', () => {
     const client = await arena.connect();
     const fields = { topic: 'many/properties', payload: 'x', qos: 1, packetId: 9, rawProperties };
     client.write(wire.publishPacket(fields));
-    const answer = await client.reply(wire.PUBACK, 9, 15_000).catch(() => client.closed(1_000));
+    const answer = await client.reply(wire.PUBACK, 9).catch(() => client.closed(1_000));
     if (answer?.type === wire.PUBACK && answer.code === 0) {
-      expect(await within(delivered, 15_000, 'the delivery')).toBeGreaterThan(rawProperties.length);
+      expect(await within(delivered, DEFAULT_TIMEOUT_MS, 'the delivery')).toBeGreaterThan(
+        rawProperties.length,
+      );
     } else {
       expect(answer?.code).toBeGreaterThanOrEqual(0x80);
     }
@@ -106,10 +109,10 @@ describe.skipIf(isExternal)('MQTT under pressure', () => {
     );
     const other = await arena.connect();
     other.write(list);
-    const suback = await other.reply(wire.SUBACK, 1, 15_000).catch(() => other.closed(1_000));
+    const suback = await other.reply(wire.SUBACK, 1).catch(() => other.closed(1_000));
     expect(suback).toBeDefined();
     subscriber.destroy();
-  }, 45_000);
+  });
 
   test('10,000 filters in one SUBSCRIBE, taken back in one UNSUBSCRIBE', async () => {
     const client = await arena.connect();
@@ -121,12 +124,12 @@ describe.skipIf(isExternal)('MQTT under pressure', () => {
         filters.map((filter) => ({ filter, qos: 1 })),
       ),
     );
-    const suback = await client.reply(wire.SUBACK, 1, 20_000);
+    const suback = await client.reply(wire.SUBACK, 1);
     expect(suback.codes.length).toBe(10_000);
     client.write(wire.unsubscribePacket(5, 2, filters));
-    const unsuback = await client.reply(wire.UNSUBACK, 2, 20_000);
+    const unsuback = await client.reply(wire.UNSUBACK, 2);
     expect(unsuback.codes.length).toBe(10_000);
-  }, 60_000);
+  });
 
   test('$SYS belongs to the server', async () => {
     const watcher = await arena.connect();
@@ -191,7 +194,7 @@ describe.skipIf(isExternal)('MQTT under pressure', () => {
       await again.disconnect();
       await (await arena.connect(5, { clientId })).disconnect();
     }
-  }, 30_000);
+  });
 
   test('more QoS 2 than the server takes at a time', async () => {
     const client = await arena.connect(5, { manualAck: true });
@@ -225,10 +228,10 @@ describe.skipIf(isExternal)('MQTT under pressure', () => {
     );
     for (let round = 0; round < 150; round += 1) {
       publisher.write(batch);
-      if (round % 10 === 9) await publisher.sync(20_000).catch(() => undefined);
+      if (round % 10 === 9) await publisher.sync().catch(() => undefined);
     }
     expect(arena.arena.server.residentBytes() - before).toBeLessThan(250 * MIB);
-  }, 60_000);
+  });
 
   test('one client id, five hundred connections at once', async () => {
     const all = await Promise.all(
@@ -238,9 +241,8 @@ describe.skipIf(isExternal)('MQTT under pressure', () => {
         return client;
       }),
     );
-    await new Promise((resolve) => setTimeout(resolve, 500));
-    expect(all.filter((client) => !client.isClosed).length).toBe(1);
-  }, 30_000);
+    await expect.poll(() => all.filter((client) => !client.isClosed).length).toBe(1);
+  });
 
   const connect = wire.connectPacket({ clientId: 'slowloris', user: 'guest', password: 'guest' });
   const states: readonly (readonly [string, Buffer])[] = [
@@ -253,15 +255,15 @@ describe.skipIf(isExternal)('MQTT under pressure', () => {
     const client = await arena.dial();
     const startedAt = Date.now();
     client.write(bytes);
-    await client.closed(10_000);
+    await client.closed();
     expect(Date.now() - startedAt).toBeGreaterThan(HANDSHAKE_MS * 0.8);
   });
 
   test('three hundred silent sockets are all let go', async () => {
     const all = await Promise.all(Array.from({ length: 300 }, () => arena.dial()));
     await arena.bystander.oneMore();
-    await Promise.all(all.map((client) => client.closed(15_000)));
-  }, 30_000);
+    await Promise.all(all.map((client) => client.closed()));
+  });
 
   test('pipelined behind a CONNECT that is refused', async () => {
     const client = await arena.dial();
@@ -272,7 +274,7 @@ describe.skipIf(isExternal)('MQTT under pressure', () => {
         wire.subscribePacket(5, 2, [{ filter: '#' }]),
       ]),
     );
-    await client.closed(15_000);
+    await client.closed();
     const [connack, ...rest] = client.unread;
     expect([0x86, 0x87]).toContain(connack?.code);
     expect(rest).toEqual([]);

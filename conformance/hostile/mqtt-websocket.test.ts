@@ -4,6 +4,7 @@ import net from 'node:net';
 import { afterAll, afterEach, beforeAll, describe, expect, inject, test } from 'vitest';
 import { WebSocket } from 'ws';
 import { Random } from '../durability/random.ts';
+import { DEFAULT_TIMEOUT_MS } from '../support/inbox.ts';
 import * as wire from '../support/mqtt-wire.ts';
 import { IS_FULL } from './arena.ts';
 import { MqttArena } from './mqtt-arena.ts';
@@ -74,8 +75,8 @@ class RawSocket {
     return raw;
   }
 
-  async until(isReached: () => boolean, timeoutMs = 8_000): Promise<void> {
-    const deadline = Date.now() + timeoutMs;
+  async until(isReached: () => boolean): Promise<void> {
+    const deadline = Date.now() + DEFAULT_TIMEOUT_MS;
     while (!isReached() && !this.isEnded) {
       if (Date.now() > deadline) throw new Error('nothing came of it');
       await new Promise((resolve) => setTimeout(resolve, 2));
@@ -159,7 +160,7 @@ describe.skipIf(isExternal)('hostile MQTT over WebSocket', () => {
       raw.socket.write(many);
       await new Promise((resolve) => setImmediate(resolve));
     }
-    await raw.until(() => raw.isEnded, 10_000);
+    await raw.until(() => raw.isEnded);
     expect(raw.isEnded).toBe(true);
   });
 

@@ -62,7 +62,7 @@ describe.skipIf(isExternal)('back-pressure', () => {
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
     expect((peak - before) / MIB).toBeLessThan(GROWTH_MAX_BYTES / MIB);
-    expect(arena.bystander.rounds - rounds).toBeGreaterThan(20);
+    await expect.poll(() => arena.bystander.rounds - rounds).toBeGreaterThan(20);
     // The rest is still there for others, but for what the sockets hold.
     const left = (await publisher.counts(queue)).messages * BODY.length;
     expect(left).toBeGreaterThan(QUEUED_BYTES - 64 * MIB);
@@ -81,16 +81,16 @@ describe.skipIf(isExternal)('back-pressure', () => {
       publisher.publish('', queue, BODY, { deliveryMode: 2 });
       await drained(connection, 4 * MIB);
     }
-    await publisher.confirmed(500, 30_000);
+    await publisher.confirmed(500);
     const stalled = await arena.connect();
     const reader = await stalled.channel();
     await reader.consume(queue);
     stalled.stopReading();
     await new Promise((resolve) => setTimeout(resolve, 300));
     stalled.destroy();
-    await publisher.settled(queue, 500, 15_000);
+    await publisher.settled(queue, 500);
     await publisher.call('queue.delete', { queue });
-  }, 60_000);
+  });
 
   test('a publisher that outruns the disk', async () => {
     const connection = await arena.connect();
@@ -145,7 +145,7 @@ describe.skipIf(isExternal)('back-pressure', () => {
     const grown = arena.server.residentBytes() - before;
     expect(grown / MIB).toBeLessThan(UNREAD_MAX_BYTES / MIB);
     connection.destroy();
-  }, 30_000);
+  });
 
   test('a slow reader of basic.get replies does not grow the process', async () => {
     const connection = await arena.connect();
@@ -169,5 +169,5 @@ describe.skipIf(isExternal)('back-pressure', () => {
     connection.destroy();
     const other = await (await arena.connect()).channel();
     await other.call('queue.delete', { queue });
-  }, 90_000);
+  });
 });

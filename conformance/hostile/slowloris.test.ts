@@ -5,7 +5,8 @@ import type { WireConnection } from '../support/wire-client.ts';
 import { Arena } from './arena.ts';
 
 const isExternal = inject('target').url !== undefined;
-const HANDSHAKE_MS = 1_000;
+/** Ms. Long enough for those who do log in on a busy machine. */
+const HANDSHAKE_MS = 3_000;
 
 const START_OK = methodFrame(0, 'connection.start-ok', {
   clientProperties: { product: 'slow' },
@@ -53,7 +54,7 @@ describe.skipIf(isExternal)('slowloris', () => {
     const connection = await raw();
     const startedAt = Date.now();
     connection.write(bytes);
-    await connection.ended(10_000);
+    await connection.ended();
     expect(Date.now() - startedAt).toBeGreaterThan(HANDSHAKE_MS * 0.8);
   });
 
@@ -66,7 +67,7 @@ describe.skipIf(isExternal)('slowloris', () => {
       at += 1;
     }, 50);
     try {
-      await connection.ended(10_000);
+      await connection.ended();
     } finally {
       clearInterval(timer);
     }
@@ -76,8 +77,8 @@ describe.skipIf(isExternal)('slowloris', () => {
   test('five hundred silent sockets are all let go', async () => {
     const all = await Promise.all(Array.from({ length: 500 }, () => raw()));
     await arena.bystander.oneMore();
-    await Promise.all(all.map((connection) => connection.ended(15_000)));
-  }, 30_000);
+    await Promise.all(all.map((connection) => connection.ended()));
+  });
 
   test('failed logins cost a delay, not the server', async () => {
     const attempts = Array.from({ length: 50 }, async () => {
@@ -90,8 +91,8 @@ describe.skipIf(isExternal)('slowloris', () => {
           locale: 'en_US',
         }),
       );
-      await connection.ended(15_000);
+      await connection.ended();
     });
     await Promise.all(attempts);
-  }, 30_000);
+  });
 });

@@ -37,7 +37,6 @@ for (const version of VERSIONS) {
       section: '4.7',
       rule: `${version}: wildcards`,
       unlike: { rabbitmq: 'delivers topics that begin with $ to wildcards' },
-      timeoutMs: 60_000,
     },
     async (t) => {
       const writer = await t.connect({ version });
@@ -48,7 +47,9 @@ for (const version of VERSIONS) {
         await writer.sync();
         await reader.sync();
         const got = (): boolean => reader.unread.some(({ payload }) => payload.toString() === own);
-        for (let round = 0; round < 10 && !(expected && got()); round += 1) {
+        // What should come may take its time; what should not had ten turns to come.
+        const rounds = expected ? 3_000 : 10;
+        for (let round = 0; round < rounds && !(expected && got()); round += 1) {
           await new Promise((resolve) => setTimeout(resolve, 10));
         }
         expect([filter, topic, got()]).toEqual([filter, topic, expected]);

@@ -10,27 +10,28 @@ for (const version of VERSIONS) {
     async (t) => {
       const client = await t.connect({ version, keepAlive: 2 });
       const startedAt = Date.now();
-      const end = await client.closed(10_000);
+      const end = await client.closed();
       const elapsedMs = Date.now() - startedAt;
       expect(elapsedMs).toBeGreaterThan(2_500);
-      expect(elapsedMs).toBeLessThan(6_500);
+      // Early is wrong; a busy machine may be late.
+      expect(elapsedMs).toBeLessThan(20_000);
       if (version === 5 && peer === undefined) expect(end?.code).toBe(0x8d);
     },
   );
 
   specTest({ section: '3.12', rule: `${version}: PINGREQ keeps it up` }, async (t) => {
-    const client = await t.connect({ version, keepAlive: 1 });
+    const client = await t.connect({ version, keepAlive: 3 });
     for (let round = 0; round < 5; round += 1) {
-      await pause(700);
+      await pause(1_200);
       client.write(PINGREQ_PACKET);
       await client.next(PINGRESP);
     }
   });
 
   specTest({ section: '3.1.2.10', rule: `${version}: any packet keeps it up` }, async (t) => {
-    const client = await t.connect({ version, keepAlive: 1 });
+    const client = await t.connect({ version, keepAlive: 3 });
     for (let round = 0; round < 5; round += 1) {
-      await pause(700);
+      await pause(1_200);
       await client.publish(t.name(), 'x', { qos: round % 2 });
     }
     await client.sync();
@@ -44,7 +45,7 @@ for (const version of VERSIONS) {
       await client.subscribe(topic, 0);
       const writer = await t.connect({ version });
       const startedAt = Date.now();
-      while (!client.isClosed && Date.now() - startedAt < 6_000) {
+      while (!client.isClosed && Date.now() - startedAt < 20_000) {
         await writer.publish(topic, 'x');
         await pause(200);
       }
@@ -64,10 +65,9 @@ specTest(
     section: '3.1.0',
     rule: 'a socket that never sends CONNECT is closed',
     unlike: { mosquitto: 'waits long', rabbitmq: 'waits 30 s' },
-    timeoutMs: 40_000,
   },
   async (t) => {
     const client = await t.dial();
-    await client.closed(35_000);
+    await client.closed(60_000);
   },
 );

@@ -214,7 +214,7 @@ specTest(
   },
   async (t) => {
     const login = { user: undefined, password: undefined };
-    const client = await t.connect({ ...login, properties: bearer(await token(OWN, 3)) });
+    const client = await t.connect({ ...login, properties: bearer(await token(OWN, 6)) });
     expect(client.connack.properties.authMethod).toBe(BEARER);
     expect((await client.subscribe('in/x')).codes).toEqual([0]);
     expect((await client.subscribe('more/x')).codes).toEqual([0x87]);
@@ -223,7 +223,7 @@ specTest(
     expect(await client.next(AUTH)).toMatchObject({ code: 0, properties: { authMethod: BEARER } });
     expect((await client.subscribe('more/x')).codes).toEqual([0]);
     // The first token is over by now.
-    await new Promise((resolve) => setTimeout(resolve, 4_000));
+    await new Promise((resolve) => setTimeout(resolve, 6_500));
     await client.sync();
   },
 );

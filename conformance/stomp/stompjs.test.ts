@@ -128,8 +128,8 @@ test('a transaction is atomic', async () => {
 });
 
 test('heart-beats keep it open', async () => {
-  const client = await connect({ heartbeatIncoming: 1_000, heartbeatOutgoing: 1_000 });
-  await new Promise((resolve) => setTimeout(resolve, 3_500));
+  const client = await connect({ heartbeatIncoming: 2_000, heartbeatOutgoing: 2_000 });
+  await new Promise((resolve) => setTimeout(resolve, 7_000));
   expect(client.connected).toBe(true);
   await publish(client, '/queue/alive', 'x');
 });

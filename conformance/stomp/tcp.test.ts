@@ -41,7 +41,7 @@ class Wire {
 
   /** Waits until `pattern` has come, or the socket is closed. */
   async until(pattern: RegExp): Promise<string> {
-    const deadline = Date.now() + 5_000;
+    const deadline = Date.now() + 30_000;
     while (!pattern.test(this.text) && Date.now() < deadline) {
       await new Promise((resolve) => setTimeout(resolve, 5));
     }
@@ -50,7 +50,7 @@ class Wire {
   }
 
   async untilClosed(): Promise<void> {
-    const deadline = Date.now() + 5_000;
+    const deadline = Date.now() + 30_000;
     while (!this.isClosed && Date.now() < deadline) {
       await new Promise((resolve) => setTimeout(resolve, 5));
     }

@@ -9,7 +9,7 @@ import amqp, {
   type ConsumeMessage,
   type Options,
 } from 'amqplib';
-import { within } from './inbox.ts';
+import { DEFAULT_TIMEOUT_MS, within } from './inbox.ts';
 import { type MqttBroker, MqttContext, type MqttRule, skipReason, useMqtt } from './mqtt-test.ts';
 import { test } from 'vitest';
 import type { ServerOptions } from './server-process.ts';
@@ -25,7 +25,7 @@ export class QueueReader {
     else wake(message);
   }
 
-  async next(timeoutMs = 8_000): Promise<ConsumeMessage> {
+  async next(timeoutMs = DEFAULT_TIMEOUT_MS): Promise<ConsumeMessage> {
     const found = this.#messages.shift();
     if (found !== undefined) return found;
     const waiting = new Promise<ConsumeMessage>((resolve) => this.#waiting.push(resolve));

@@ -6,7 +6,7 @@
  * other packets where they are.
  */
 import net from 'node:net';
-import { within } from './inbox.ts';
+import { DEFAULT_TIMEOUT_MS, within } from './inbox.ts';
 import {
   ackPacket,
   CONNACK,
@@ -34,8 +34,6 @@ import {
   unsubscribePacket,
   type Version,
 } from './mqtt-wire.ts';
-
-const TIMEOUT_MS = 8_000;
 
 export interface MqttTarget {
   readonly host: string;
@@ -102,7 +100,7 @@ export class MqttConnection {
         socket.once('connect', resolve);
         socket.once('error', reject);
       }),
-      TIMEOUT_MS,
+      DEFAULT_TIMEOUT_MS,
       `connecting to ${host}:${port}`,
     );
     return new MqttConnection(socket, version);
@@ -179,7 +177,7 @@ export class MqttConnection {
   }
 
   /** The next packet, which must be of this type. */
-  async next(type: number, timeoutMs = TIMEOUT_MS): Promise<Incoming> {
+  async next(type: number, timeoutMs = DEFAULT_TIMEOUT_MS): Promise<Incoming> {
     const packet = await this.#take(() => true, PACKET_NAMES[type]!, timeoutMs);
     if (packet.type !== type) {
       throw new Error(
@@ -190,7 +188,7 @@ export class MqttConnection {
   }
 
   /** The packet of this type and id, whatever came before it. */
-  async reply(type: number, packetId: number, timeoutMs = TIMEOUT_MS): Promise<Incoming> {
+  async reply(type: number, packetId: number, timeoutMs = DEFAULT_TIMEOUT_MS): Promise<Incoming> {
     return await this.#take(
       (packet) => packet.type === type && packet.packetId === packetId,
       `${PACKET_NAMES[type]} ${packetId}`,
@@ -199,11 +197,11 @@ export class MqttConnection {
   }
 
   /** The next PUBLISH. */
-  async message(timeoutMs = TIMEOUT_MS): Promise<Incoming> {
+  async message(timeoutMs = DEFAULT_TIMEOUT_MS): Promise<Incoming> {
     return await this.next(PUBLISH, timeoutMs);
   }
 
-  async messages(count: number, timeoutMs = TIMEOUT_MS): Promise<Incoming[]> {
+  async messages(count: number, timeoutMs = DEFAULT_TIMEOUT_MS): Promise<Incoming[]> {
     const found: Incoming[] = [];
     while (found.length < count) found.push(await this.message(timeoutMs));
     return found;
@@ -220,7 +218,7 @@ export class MqttConnection {
   }
 
   /** PINGREQ and its answer: everything sent before was read. */
-  async sync(timeoutMs = TIMEOUT_MS): Promise<void> {
+  async sync(timeoutMs = DEFAULT_TIMEOUT_MS): Promise<void> {
     this.write(PINGREQ_PACKET);
     await this.#take((packet) => packet.type === PINGRESP, 'PINGRESP', timeoutMs);
   }
@@ -278,7 +276,7 @@ export class MqttConnection {
   }
 
   /** How the server ended the connection: its DISCONNECT, or undefined for the bare close. */
-  async closed(timeoutMs = TIMEOUT_MS): Promise<Incoming | undefined> {
+  async closed(timeoutMs = DEFAULT_TIMEOUT_MS): Promise<Incoming | undefined> {
     await within(this.#ended, timeoutMs, 'waiting for the server to close');
     if (this.#fault !== undefined) throw this.#fault;
     const index = this.#inbox.findIndex((packet) => packet.type === DISCONNECT);
@@ -300,7 +298,7 @@ export class MqttConnection {
   /** DISCONNECT, then waits until the server has closed. */
   async disconnect(code?: number, values?: Properties): Promise<void> {
     this.write(disconnectPacket(this.version, code, values));
-    await within(this.#ended, TIMEOUT_MS, 'waiting for the end after DISCONNECT');
+    await within(this.#ended, DEFAULT_TIMEOUT_MS, 'waiting for the end after DISCONNECT');
   }
 
   /** Sends FIN without a DISCONNECT. */

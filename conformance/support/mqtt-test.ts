@@ -19,7 +19,6 @@ export interface MqttRule {
   readonly unlike?: Partial<Record<Peer, string>>;
   /** Needs users, settings or restarts that only a process of ours has. */
   readonly needsServer?: boolean;
-  readonly timeoutMs?: number;
 }
 
 /** What a test works with; its connections are destroyed when it ends. */
@@ -121,8 +120,7 @@ export function useMqtt(options: ServerOptions = {}): MqttBroker {
   const specTest: MqttSpecTest = (rule, run) => {
     const reason = skipReason(rule, peer);
     const title = `${rule.section}: ${rule.rule}${reason === undefined ? '' : ` [${reason}]`}`;
-    const timeout = rule.timeoutMs === undefined ? {} : { timeout: rule.timeoutMs };
-    test.skipIf(reason !== undefined)(title, timeout, async () => {
+    test.skipIf(reason !== undefined)(title, async () => {
       const context = new MqttContext(url);
       try {
         await run(context);

@@ -10,8 +10,9 @@ import path from 'node:path';
 const ROOT = path.resolve(import.meta.dirname, '../..');
 /** The entry of the built server; another build may be named for a comparison. */
 const MAIN = process.env['SERVER_MAIN'] ?? path.join(ROOT, 'dist/src/main.js');
-const READY_TIMEOUT_MS = 30_000;
-const STOP_TIMEOUT_MS = 15_000;
+/** Ms. Far beyond what the server needs, or gives itself, on a busy machine. */
+const READY_TIMEOUT_MS = 60_000;
+const STOP_TIMEOUT_MS = 45_000;
 
 interface Listener {
   readonly protocol: string;

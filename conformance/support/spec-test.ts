@@ -15,7 +15,6 @@ export interface Rule {
   readonly oursOnly?: string;
   /** A documented difference the test itself allows for (see `SpecContext.isPeer`). */
   readonly tolerance?: string;
-  readonly timeoutMs?: number;
   /** The rule needs users of its own, which a given address of ours cannot be told. */
   readonly needsDefinitions?: boolean;
 }
@@ -100,8 +99,7 @@ export function useBroker(options: ServerOptions = {}): Broker {
   const specTest: SpecTest = (rule, run) => {
     const reason = skipReason(rule, isPeer);
     const title = `${rule.section}: ${rule.rule}${reason === undefined ? '' : ` [${reason}]`}`;
-    const timeout = rule.timeoutMs === undefined ? {} : { timeout: rule.timeoutMs };
-    test.skipIf(reason !== undefined)(title, timeout, async () => {
+    test.skipIf(reason !== undefined)(title, async () => {
       const context = new SpecContext(url(), isPeer);
       try {
         await run(context);

@@ -1,9 +1,7 @@
 /** The stock STOMP client with one call for each thing a test does. */
 import { Client, type IFrame, type IMessage, type StompHeaders } from '@stomp/stompjs';
 import { WebSocket } from 'ws';
-import { within } from './inbox.ts';
-
-const TIMEOUT_MS = 8_000;
+import { DEFAULT_TIMEOUT_MS, within } from './inbox.ts';
 
 /** Messages of one subscription in order, one reader. */
 export class StompReader {
@@ -20,7 +18,7 @@ export class StompReader {
     const found = this.#messages.shift();
     if (found !== undefined) return found;
     const waiting = new Promise<IMessage>((resolve) => this.#waiting.push(resolve));
-    return await within(waiting, TIMEOUT_MS, 'waiting for a STOMP message');
+    return await within(waiting, DEFAULT_TIMEOUT_MS, 'waiting for a STOMP message');
   }
 
   get unread(): number {
@@ -51,7 +49,7 @@ export class StompPeer {
       client.onWebSocketError = () => reject(new Error('no WebSocket'));
     });
     client.activate();
-    await within(connected, TIMEOUT_MS, 'connecting with STOMP');
+    await within(connected, DEFAULT_TIMEOUT_MS, 'connecting with STOMP');
     return new StompPeer(client);
   }
 
@@ -95,6 +93,6 @@ export class StompPeer {
     const receipt = `r${this.#lastReceipt}`;
     const done = new Promise<IFrame>((resolve) => this.#client.watchForReceipt(receipt, resolve));
     send(receipt);
-    await within(done, TIMEOUT_MS, `receipt ${receipt}`);
+    await within(done, DEFAULT_TIMEOUT_MS, `receipt ${receipt}`);
   }
 }

@@ -279,7 +279,7 @@ export class WireChannel {
   }
 
   /** basic.get until there is a message. */
-  async getSoon(queue: string, noAck = true, timeoutMs = 5_000): Promise<Delivery> {
+  async getSoon(queue: string, noAck = true, timeoutMs = DEFAULT_TIMEOUT_MS): Promise<Delivery> {
     const until = Date.now() + timeoutMs;
     while (Date.now() < until) {
       const message = await this.get(queue, noAck);
@@ -308,7 +308,7 @@ export class WireChannel {
   }
 
   /** Waits until the queue shows `messages` ready ones. */
-  async settled(queue: string, messages: number, timeoutMs = 5_000): Promise<void> {
+  async settled(queue: string, messages: number, timeoutMs = DEFAULT_TIMEOUT_MS): Promise<void> {
     const until = Date.now() + timeoutMs;
     let seen = -1;
     while (Date.now() < until) {

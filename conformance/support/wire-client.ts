@@ -117,7 +117,10 @@ export class WireConnection {
   }
 
   /** Connects without sending anything. */
-  static async dial(target: Target | string, timeoutMs = 5_000): Promise<WireConnection> {
+  static async dial(
+    target: Target | string,
+    timeoutMs = DEFAULT_TIMEOUT_MS,
+  ): Promise<WireConnection> {
     const where = typeof target === 'string' ? parseTarget(target) : target;
     const { host, port } = where;
     const socket =
