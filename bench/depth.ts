@@ -9,7 +9,8 @@
  *   directory must stay within twice the live bytes plus 64 MB.
  *
  * `--limits` makes a broken bound exit code 1: resident memory below 400 MB throughout, last slice
- * at least 0.8 of the first, ready in under 3 s.
+ * at least 0.8 of the first, ready in under 3 s. `--steady-limits` leaves out the bounds on time,
+ * which a machine with much else to do breaks on its own.
  */
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
@@ -31,6 +32,7 @@ const { values } = parseArgs({
     slice: { type: 'string' },
     window: { type: 'string' },
     limits: { type: 'boolean' },
+    'steady-limits': { type: 'boolean' },
     'data-dir': { type: 'string' },
     'skip-restart': { type: 'boolean' },
   },
@@ -49,6 +51,12 @@ const broken: string[] = [];
 function bound(isKept: boolean, text: string): void {
   console.log(`${isKept ? 'ok' : 'BROKEN'}: ${text}`);
   if (!isKept) broken.push(text);
+}
+
+/** A bound on time: counts only where the machine is known to do nothing else. */
+function boundInTime(isKept: boolean, text: string): void {
+  if (isKept || values['steady-limits'] !== true) bound(isKept, text);
+  else console.log(`not kept: ${text}`);
 }
 
 /** Samples resident memory a few times a second and keeps the highest. */
@@ -171,7 +179,7 @@ async function restart(gateway: Gateway, watch: MemoryWatch): Promise<Gateway> {
   bound(code === 0, `stopped with exit code ${code}`);
   const again = await Gateway.start({ directory: gateway.directory });
   watch.follow(again.pid);
-  bound(
+  boundInTime(
     again.startMs < RESTART_LIMIT_MS,
     `restart with the backlog: ready in ${(again.startMs / 1000).toFixed(2)} s, ` +
       `${megabytes(residentBytes(again.pid).total)} MB`,
@@ -203,7 +211,7 @@ async function runBacklog(first: Gateway, watch: MemoryWatch): Promise<Gateway> 
   const window = mode === 'thin' ? 1 : Number(values.window ?? 1000);
   const rates = await fill(first, [QUEUE], messageCount, window, watch);
   const share = (rates.at(-1) ?? 0) / (rates[0] ?? 1);
-  bound(share >= 0.8, `publish rate of the last slice is ${share.toFixed(2)} of the first`);
+  boundInTime(share >= 0.8, `publish rate of the last slice is ${share.toFixed(2)} of the first`);
   console.log(`data: ${fileText(dataBytes(first.directory))}`);
   const gateway = values['skip-restart'] === true ? first : await restart(first, watch);
   await empty(gateway, messageCount);
@@ -273,4 +281,5 @@ try {
   await gateway.stop();
   if (values['data-dir'] === undefined) gateway.remove();
 }
-if (values.limits === true && broken.length > 0) process.exitCode = 1;
+const isBinding = values.limits === true || values['steady-limits'] === true;
+if (isBinding && broken.length > 0) process.exitCode = 1;

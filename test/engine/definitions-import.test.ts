@@ -223,8 +223,8 @@ describe('importDefinitions', () => {
       ),
     });
     expect(applied).toMatchObject({ queues: count, bindings: count * 5 });
-    // An order of magnitude above what it takes: only quadratic work reaches it.
-    expect(performance.now() - startedMs).toBeLessThan(15_000);
+    // Two orders of magnitude above what it takes: only quadratic work reaches it.
+    expect(performance.now() - startedMs).toBeLessThan(60_000);
   });
 
   it('is durable with one commit and loads again without a write', async () => {

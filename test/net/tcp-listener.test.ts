@@ -188,7 +188,7 @@ describe('TcpListener', () => {
       sentBytes -= bytes.length;
     };
     recorder.transport.resume();
-    await expect.poll(() => sentBytes, { timeout: 5_000 }).toBe(0);
+    await expect.poll(() => sentBytes).toBe(0);
   });
 
   test('close() frees the port and leaves accepted connections alone', async () => {
