@@ -1,21 +1,19 @@
 /**
  * A gateway process of the simulation: a broker with a CMQ queue `q` and its dead-letter queue
- * `dead` on an in-memory store, turned by hand under a virtual clock. What it leaves on the disk
- * the next process finds.
+ * `dead`, turned by hand under a virtual clock. What it leaves on the disk the next process finds.
  */
 import { EMPTY_TABLE } from '../../src/base/field-value.ts';
 import type { Broker } from '../../src/engine/broker.ts';
 import { FORMAT_AMQP, Message } from '../../src/engine/message.ts';
+import type { Store } from '../../src/engine/ports.ts';
 import type { ClassicQueue } from '../../src/engine/queue/classic-queue.ts';
 import type { QueueSettings } from '../../src/engine/queue/settings.ts';
 import { recoverBroker } from '../../src/engine/recover.ts';
-import type { MemoryDisk } from '../../src/store/memory-disk.ts';
-import { MemoryStore } from '../../src/store/memory-store.ts';
 import { encodeHeader } from '../../protocols/amqp/content-header.ts';
 import { AmqpMessageFormat } from '../../protocols/amqp/amqp-message-format.ts';
 import type { FakeClock } from '../support/fake-clock.ts';
-import { IMMEDIATE_SCHEDULER } from '../support/immediate-scheduler.ts';
 import type { SeededRandom } from '../support/seeded-random.ts';
+import type { CmqDisk } from './cmq-disk.ts';
 
 export const FORMAT = new AmqpMessageFormat();
 
@@ -31,10 +29,10 @@ export class CmqProcess {
   readonly deadQueue: ClassicQueue;
   readonly #clock: FakeClock;
   readonly #broker: Broker;
-  readonly #store: MemoryStore;
+  readonly #store: Store;
   readonly #activity: Activity;
 
-  private constructor(clock: FakeClock, broker: Broker, store: MemoryStore, activity: Activity) {
+  private constructor(clock: FakeClock, broker: Broker, store: Store, activity: Activity) {
     this.#clock = clock;
     this.#broker = broker;
     this.#store = store;
@@ -51,19 +49,22 @@ export class CmqProcess {
   }
 
   /** Starts on what the last process left. */
-  static async start(
-    disk: MemoryDisk,
-    clock: FakeClock,
-    random: SeededRandom,
-  ): Promise<CmqProcess> {
-    const store = new MemoryStore({ clock, disk, scheduler: IMMEDIATE_SCHEDULER });
-    const activity: Activity = { isTurnWanted: true, readsUnderWay: 0 };
+  static async start(disk: CmqDisk, clock: FakeClock, random: SeededRandom): Promise<CmqProcess> {
+    const store = await disk.open(clock);
+    const activity = new Activity();
     countReads(store, activity);
     const requestTurn = (): void => {
       activity.isTurnWanted = true;
+      activity.wake();
     };
     const deps = { clock, random, store, formats: [FORMAT, FORMAT], requestTurn, settings: {} };
     const { broker } = await recoverBroker(deps, 'empty');
+    const { onCommitted } = store;
+    store.onCommitted = (ticket) => {
+      onCommitted(ticket);
+      activity.wake();
+    };
+    store.onFailure = (error) => activity.fail(error);
     return new CmqProcess(clock, broker, store, activity);
   }
 
@@ -84,15 +85,13 @@ export class CmqProcess {
     for (let round = 0; this.#isBusy; round += 1) {
       if (round > ROUNDS_MAX) throw new Error('the broker never rests');
       this.turn();
-      await new Promise((resolve) => setImmediate(resolve));
+      await this.#activity.next(this.#isWaiting);
     }
   }
 
   /** Waits for reads alone. */
   async reads(): Promise<void> {
-    while (this.#activity.readsUnderWay > 0) {
-      await new Promise((resolve) => setImmediate(resolve));
-    }
+    while (this.#activity.readsUnderWay > 0) await this.#activity.next(true);
   }
 
   /** Stops in order. */
@@ -108,10 +107,19 @@ export class CmqProcess {
   }
 
   get #isBusy(): boolean {
-    const store = this.#store;
-    if (this.#activity.isTurnWanted || this.#activity.readsUnderWay > 0) return true;
-    if (store.isDirty || store.committedTicket < store.ticket) return true;
+    if (this.#activity.isTurnWanted || this.#isAtDisk) return true;
     return this.#broker.nextDueMs <= this.#clock.wallMs();
+  }
+
+  get #isAtDisk(): boolean {
+    const store = this.#store;
+    if (this.#activity.readsUnderWay > 0) return true;
+    return store.isDirty || store.committedTicket < store.ticket;
+  }
+
+  /** Only the disk has something to do. */
+  get #isWaiting(): boolean {
+    return this.#isAtDisk && !this.#activity.isTurnWanted;
   }
 }
 
@@ -134,18 +142,41 @@ export function messageOf(body: string, publishedAtMs: number): Message {
   );
 }
 
-interface Activity {
-  isTurnWanted: boolean;
-  readsUnderWay: number;
+/** What is under way, and who waits for any of it. */
+class Activity {
+  isTurnWanted = true;
+  readsUnderWay = 0;
+  #failure: Error | undefined;
+  #wake: (() => void) | undefined;
+
+  wake(): void {
+    this.#wake?.();
+    this.#wake = undefined;
+  }
+
+  fail(error: Error): void {
+    this.#failure = error;
+    this.wake();
+  }
+
+  /** Waits for a turn of the event loop; with `isWaiting`, for one in which something happens. */
+  async next(isWaiting: boolean): Promise<void> {
+    await new Promise<void>((resolve) => {
+      if (isWaiting) this.#wake = resolve;
+      else setImmediate(resolve);
+    });
+    if (this.#failure !== undefined) throw this.#failure;
+  }
 }
 
-function countReads(store: MemoryStore, activity: Activity): void {
+function countReads(store: Store, activity: Activity): void {
   const read = store.read.bind(store);
   store.read = (queueId, from, maxCount, maxBytes, done) => {
     activity.readsUnderWay += 1;
     read(queueId, from, maxCount, maxBytes, (entries, end) => {
       activity.readsUnderWay -= 1;
       done(entries, end);
+      activity.wake();
     });
   };
 }

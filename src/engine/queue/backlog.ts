@@ -30,6 +30,7 @@ import { ENTRY_SETTLED, Entry, STORE_WRITTEN } from '../message.ts';
 import type { QueueId, RecoveredQueue, Store, Ticket } from '../ports.ts';
 import { DeliveredMark } from './delivered-mark.ts';
 import { Holes } from './holes.ts';
+import { readWanted } from './read-wanted.ts';
 import { ReturnedEntries } from './returned-entries.ts';
 import { findIn } from './sequence-search.ts';
 
@@ -258,16 +259,17 @@ export class Backlog {
    * copies. For people who look, not for delivery.
    */
   look(maxCount: number, done: (entries: readonly Entry[]) => void): void {
-    const found = this.#lookInMemory(maxCount);
     if (this.#pagedCount === 0 || this.#head.length - this.#tombstoneCount >= maxCount) {
-      done(found.slice(0, maxCount));
+      done(this.#lookInMemory(maxCount).slice(0, maxCount));
       return;
     }
-    const count = maxCount + this.#holes.count;
-    this.#host.store.read(this.id, this.#pagedFrom, count, PAGE_IN_BYTES, (entries) => {
-      const paged = entries.filter((e) => e.sequence < this.#pagedEnd && this.has(e.sequence));
+    const isWanted = (e: Entry) => e.sequence < this.#pagedEnd && this.has(e.sequence);
+    const unwantedCount = this.#holes.count;
+    const wanted = { from: this.#pagedFrom, maxCount, unwantedCount, isWanted };
+    readWanted(this.#host.store, this.id, wanted, (paged) => {
+      const found = this.#lookInMemory(maxCount);
       const known = new Set(found.map((entry) => entry.sequence));
-      const all = [...found, ...paged.filter((entry) => !known.has(entry.sequence))];
+      const all = [...found, ...paged.filter(({ sequence }) => !known.has(sequence))];
       done(all.toSorted((a, b) => a.sequence - b.sequence).slice(0, maxCount));
     });
   }
