@@ -1,7 +1,8 @@
 // A worker that shares a queue of tasks with others and may be killed at any moment. Each task is
 // `{"id", "number"}`; its result, the square, goes to the queue of results before the task is done.
 //   PROTOCOL  `amqp` or `cmq`
-//   TASKS, RESULTS  names of the queues;  AMQP_URL or CMQ_*  the gateway
+//   TASKS  the queue of tasks;  RESULTS  that of results, unless a task names its own (reply-to)
+//   AMQP_URL or CMQ_*  the gateway
 import amqp from 'amqplib';
 import { cmq } from './cmq-call.mjs';
 
@@ -19,8 +20,8 @@ async function overAmqp() {
   await channel.prefetch(10);
   await channel.consume(tasks, (message) => {
     const result = Buffer.from(solve(message.content.toString()));
-    const { correlationId } = message.properties;
-    channel.sendToQueue(results, result, { persistent: true, correlationId }, (error) => {
+    const { correlationId, replyTo = results } = message.properties;
+    channel.sendToQueue(replyTo, result, { persistent: true, correlationId }, (error) => {
       if (error === null) channel.ack(message);
       else channel.nack(message);
     });

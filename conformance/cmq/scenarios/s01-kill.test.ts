@@ -7,8 +7,8 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { CmqClient } from '../../support/cmq-client.ts';
 import { cmqUrl, eventually, KEYS, now, startCmq, unique } from '../../support/cmq-test.ts';
 import type { ServerProcess } from '../../support/server-process.ts';
+import { KILL_CYCLES as CYCLES, tell } from './sizes.ts';
 
-const CYCLES = Number(process.env['CMQ_KILL_CYCLES'] ?? 3);
 const SENDERS = 8;
 
 let server: ServerProcess;
@@ -99,7 +99,7 @@ test(
       );
       busy.push(consumeUntilGone(queueName, asked, deleted));
       const target = confirmed.size + 100 + Math.floor(Math.random() * 400);
-      await eventually(async () => confirmed.size >= target, 'traffic');
+      await eventually(async () => confirmed.size >= target, 'traffic', 60_000);
       await server.kill();
       await Promise.all(busy);
       await server.restart();
@@ -113,9 +113,10 @@ test(
     const lost = [...confirmed].filter(
       ([msgId, body]) => !asked.has(msgId) && rest.get(msgId) !== body,
     );
+    tell('S1, in traffic', { cycles: CYCLES, confirmed: confirmed.size, lost: lost.length });
     expect(lost).toEqual([]);
   },
-  60_000 + CYCLES * 10_000,
+  120_000 + CYCLES * 30_000,
 );
 
 test('a delay, a lease, dead letters and a rewind live on', async () => {
