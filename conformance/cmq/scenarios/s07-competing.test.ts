@@ -1,110 +1,92 @@
 /**
- * S7, S8: many producers and many consumers of different protocols on one queue. While a lease is
- * alive nobody else has the message; nothing is lost; what is handed out twice was first given back.
+ * S7: fifty producers and fifty consumers over AMQP, HTTP and shared subscriptions of MQTT. Nothing
+ * is lost, at no instant a message has two live leases (by the trace of the server), and what is
+ * handed out twice was given back before: some consumers forget to delete, so that it happens.
  */
-import amqp, { type ChannelModel } from 'amqplib';
+import amqp from 'amqplib';
 import { expect, test } from 'vitest';
-import { eventually, expectCode, makeQueue, pause, useCmq } from '../../support/cmq-test.ts';
+import { eventually, makeQueue, mqttAddress, unique, useCmq } from '../../support/cmq-test.ts';
+import { Competition, type Taken } from './competition.ts';
+import { LeaseLedger } from './lease-ledger.ts';
+import { MESSAGES, tell } from './sizes.ts';
 
-const MESSAGES = Number(process.env['CMQ_MESSAGES'] ?? 2_000);
-const PRODUCERS = 20;
-const CONSUMERS = 20;
+const PRODUCERS = 50;
+/** Fifty in all: 13 and 12 on the queue, 20 and 5 on the shared subscription. */
+const CONSUMERS = { queue: { amqp: 13, http: 12 }, share: { mqtt: 20, amqp: 5 } };
+/** Upper bound; how fast the machine is decides how soon it is over. */
+const PATIENCE_MS = 120_000 + MESSAGES * 10;
+const VISIBILITY_SECONDS = 5;
 
 const { client, server } = useCmq();
 
-test('an active message has exactly one taker', async () => {
-  const cmq = client();
-  const queueName = await makeQueue(cmq, { visibilityTimeout: 60 });
-  const taken = new Map<string, number>();
-  const take = (body: string): void => {
-    taken.set(body, (taken.get(body) ?? 0) + 1);
-  };
-  const connections: ChannelModel[] = [];
-  let isDone = false;
-  const pollers: Promise<void>[] = [];
-  for (let at = 0; at < CONSUMERS; at += 1) {
-    if (at % 2 === 0) {
-      const connection = await amqp.connect(server().url);
-      connections.push(connection);
-      const channel = await connection.createChannel();
-      await channel.prefetch(1 + at);
-      await channel.consume(queueName, (message) => {
-        if (message === null) return;
-        take(message.content.toString());
-        setImmediate(() => channel.ack(message));
-      });
-      continue;
+const sum = (taken: Taken): number => [...taken.values()].reduce((all, times) => all + times, 0);
+
+test(
+  `an active message has exactly one taker, of ${MESSAGES} between fifty and fifty`,
+  async () => {
+    const cmq = client();
+    const queueName = await makeQueue(cmq, { visibilityTimeout: VISIBILITY_SECONDS, trace: 1 });
+    const [topicName, group] = [unique('work'), unique('g')];
+    await cmq.ok('CreateTopic', { topicName, filterType: 2 });
+    const place = { topicName, subscriptionName: 's', protocol: 'queue', endpoint: queueName };
+    await cmq.ok('Subscribe', { ...place, bindingKey: ['#'] });
+    // The first event makes the trace.
+    await cmq.send(queueName, 'first');
+    const observer = await amqp.connect(server().url);
+    const ledger = await LeaseLedger.follow(observer, queueName);
+
+    const address = { amqpUrl: server().url, mqttUrl: mqttAddress(server()) };
+    const all = new Competition({ ...address, cmq, topicName, queueName, group });
+    await all.connect();
+    for (let at = 0; at < CONSUMERS.share.mqtt; at += 1) await all.consumeOverMqtt();
+    const shared = `mqtt-share-${group}-${topicName}/work`;
+    for (let at = 0; at < CONSUMERS.share.amqp; at += 1) {
+      await all.consumeOverAmqp(at, shared, all.ofShare);
     }
-    pollers.push(
-      (async () => {
-        while (!isDone) {
-          const wait = { queueName, numOfMsg: at % 16, pollingWaitSeconds: 1 };
-          const reply = await cmq.call('BatchReceiveMessage', wait);
-          if (reply.code === 7000) continue;
-          expectCode(reply, 0);
-          for (const { msgBody } of reply.msgInfoList) take(msgBody);
-          const receiptHandle = reply.msgInfoList.map((message) => message.receiptHandle);
-          await cmq.ok('BatchDeleteMessage', { queueName, receiptHandle });
-        }
-      })(),
+    for (let at = 0; at < CONSUMERS.queue.amqp; at += 1) {
+      await all.consumeOverAmqp(at, queueName, all.ofQueue);
+    }
+    for (let at = 0; at < CONSUMERS.queue.http; at += 1) all.consumeOverHttp(at);
+
+    const share = Math.ceil(MESSAGES / PRODUCERS);
+    const bodies = Array.from({ length: PRODUCERS }, (_, producer) =>
+      Array.from({ length: share }, (_one, at) => `${producer}-${at}`),
     );
-  }
-  const share = Math.ceil(MESSAGES / PRODUCERS);
-  const producers = Array.from({ length: PRODUCERS }, async (_, producer) => {
-    const bodies = Array.from({ length: share }, (_one, at) => `${producer}-${at}`);
-    if (producer % 2 === 0) {
-      const channel = await connections[producer % connections.length]!.createConfirmChannel();
-      for (const body of bodies) channel.sendToQueue(queueName, Buffer.from(body));
-      await channel.waitForConfirms();
-      return;
-    }
-    for (let at = 0; at < share; at += 16) {
-      await cmq.ok('BatchSendMessage', { queueName, msgBody: bodies.slice(at, at + 16) });
-    }
-  });
-  await Promise.all(producers);
-  await eventually(async () => taken.size === share * PRODUCERS, 'all are taken', 20_000);
-  await pause(200);
-  isDone = true;
-  await Promise.all(pollers);
-  expect([...taken.values()].filter((times) => times !== 1)).toEqual([]);
-  expect(await cmq.counters(queueName)).toMatchObject({ active: 0, inactive: 0 });
-  for (const connection of connections) await connection.close();
-}, 40_000);
+    const started = performance.now();
+    await Promise.all(bodies.map((own, producer) => all.produce(producer, own)));
+    const isTaken = async (): Promise<boolean> => {
+      if (all.ofShare.size < share * PRODUCERS || all.ofQueue.size <= share * PRODUCERS)
+        return false;
+      const { active, inactive } = await cmq.counters(queueName);
+      return active === 0 && inactive === 0;
+    };
+    await eventually(isTaken, 'all are taken', PATIENCE_MS);
+    const seconds = (performance.now() - started) / 1_000;
+    await all.stop();
+    // The trace is read to its end: as many deletions as messages.
+    const isRead = async (): Promise<boolean> => ledger.deleted === share * PRODUCERS + 1;
+    await eventually(isRead, 'the trace is read', PATIENCE_MS);
+    await ledger.stop();
+    await observer.close();
 
-test('S8: a send whose answer was lost and is sent again is two messages of one body', async () => {
-  const cmq = client();
-  const queueName = await makeQueue(cmq);
-  const gone = new AbortController();
-  const lost = cmq.call('SendMessage', { queueName, msgBody: 'pay' }, gone.signal);
-  lost.catch(() => {});
-  await eventually(async () => (await cmq.counters(queueName)).active === 1, 'it was taken');
-  gone.abort();
-  await cmq.send(queueName, 'pay');
-  const [one, two] = [await cmq.receive(queueName), await cmq.receive(queueName)];
-  expect([one.msgBody, two.msgBody]).toEqual(['pay', 'pay']);
-  expect(one.msgId).not.toBe(two.msgId);
-});
-
-test('S8: a message whose deletion never arrived comes again', async () => {
-  const cmq = client();
-  const queueName = await makeQueue(cmq, { visibilityTimeout: 1 });
-  const msgId = await cmq.send(queueName, 'x');
-  await cmq.receive(queueName);
-  expect(await cmq.receive(queueName, 3)).toMatchObject({ msgId, dequeueCount: 2 });
-});
-
-test('S1: a consumer that dies without an acknowledgement gives back, marked as redelivered', async () => {
-  const cmq = client();
-  const queueName = await makeQueue(cmq);
-  await cmq.send(queueName, 'x');
-  const connection = await amqp.connect(server().url);
-  const channel = await connection.createChannel();
-  const held = await channel.get(queueName);
-  expect(held).not.toBe(false);
-  expect(await cmq.counters(queueName)).toMatchObject({ active: 0, inactive: 1 });
-  await connection.close();
-  const again = await cmq.receive(queueName, 3);
-  expect(again.msgBody).toBe('x');
-  expect(again.dequeueCount).toBe(2);
-});
+    tell('S7', {
+      messages: share * PRODUCERS,
+      seconds: seconds.toFixed(1),
+      'lost of the queue': bodies.flat().filter((body) => !all.ofQueue.has(body)).length,
+      'lost of the shared subscription': bodies.flat().filter((body) => !all.ofShare.has(body))
+        .length,
+      'handed out again after a lease': ledger.released,
+      'leased twice at once': ledger.faults.length,
+    });
+    expect(ledger.faults).toEqual([]);
+    expect(ledger.leasedCount).toBe(0);
+    expect(ledger.released).toBeGreaterThan(0);
+    expect(all.ofQueue.size).toBe(share * PRODUCERS + 1);
+    // Each receive of the trace is one that a consumer saw, and no more than one per lease.
+    expect(sum(all.ofQueue)).toBe(ledger.received);
+    expect(ledger.received).toBe(share * PRODUCERS + 1 + ledger.released);
+    expect(all.ofShare.size).toBe(share * PRODUCERS);
+    expect(sum(all.ofShare)).toBe(share * PRODUCERS);
+  },
+  3 * PATIENCE_MS,
+);
