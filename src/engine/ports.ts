@@ -80,7 +80,10 @@ export interface Store {
   /** Settles every stored entry of the queue in [first, end): purge and retention. */
   settleRange(queueId: QueueId, first: number, end: number): void;
 
-  /** Records changed state of a stored entry: receiveCount and the times of an Entry. */
+  /**
+   * Records changed state of a stored entry, also of one whose put is still buffered: receiveCount
+   * and the times of an Entry as they are at the call.
+   */
   update(queueId: QueueId, entry: Entry): void;
 
   /**

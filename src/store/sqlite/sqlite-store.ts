@@ -161,7 +161,7 @@ export class SqliteStore implements Store, CommitSink, PagerHost {
   }
 
   update(queueId: QueueId, entry: Entry): void {
-    // A pending put is encoded with the state it has then.
+    if (entry.storeState === STORE_PENDING) this.#buffer.record(entry);
     if (entry.storeState !== STORE_WRITTEN) return;
     const queue = this.#knownQueue(queueId);
     const run = queue?.find(entry.sequence);

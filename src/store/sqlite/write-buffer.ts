@@ -45,6 +45,8 @@ export class WriteBuffer {
   /** Queue and sequence of each changed state. */
   #stateQueues: QueueIndex[];
   #stateSequences: number[];
+  /** States of buffered entries as they were last recorded; the others have what they have then. */
+  #recorded: Map<Entry, StateFields>;
   #drops: QueueId[];
   #definitions: Map<string, DefinitionChange>;
   #byteCount: number;
@@ -59,6 +61,7 @@ export class WriteBuffer {
     this.#listed = [];
     this.#stateQueues = [];
     this.#stateSequences = [];
+    this.#recorded = new Map();
     this.#drops = [];
     this.#definitions = new Map();
     this.#byteCount = 0;
@@ -125,6 +128,11 @@ export class WriteBuffer {
     if (!this.#index.states.buffer(slot)) return;
     this.#stateQueues.push(queue);
     this.#stateSequences.push(sequence);
+  }
+
+  /** Notes the state of a buffered entry, which may have another for a consumer's eyes. */
+  record(entry: Entry): void {
+    this.#recorded.set(entry, stateFieldsOf(entry));
   }
 
   drop(queueId: QueueId): void {
@@ -201,9 +209,10 @@ export class WriteBuffer {
       lastMessage = message;
       entry.storeState = STORE_WRITTEN;
       target.add(queue, entry.sequence, message, this.#survives[i]!, entry.expiresAtMs, nextBodyId);
-      if (isUnusual(entry)) {
+      const fields = this.#recorded.get(entry) ?? entry;
+      if (isUnusual(fields)) {
         const { states } = this.#index;
-        freshStates.push(states.set(queue, entry.sequence, stateFieldsOf(entry), rowId));
+        freshStates.push(states.set(queue, entry.sequence, stateFieldsOf(fields), rowId));
       }
     }
     return i;
@@ -273,13 +282,14 @@ export class WriteBuffer {
     this.#listed = [];
     this.#stateQueues = [];
     this.#stateSequences = [];
+    if (this.#recorded.size > 0) this.#recorded = new Map();
     this.#drops = [];
     this.#byteCount = 0;
   }
 }
 
 /** Whether an entry has state that a fresh one has not. */
-function isUnusual(entry: Entry): boolean {
+function isUnusual(entry: StateFields): boolean {
   return (
     entry.receiveCount !== 0 ||
     entry.notBeforeMs !== 0 ||
@@ -290,7 +300,7 @@ function isUnusual(entry: Entry): boolean {
 }
 
 /** A snapshot of the changeable state of an entry. */
-export function stateFieldsOf(entry: Entry): StateFields {
+export function stateFieldsOf(entry: StateFields): StateFields {
   const { receiveCount, notBeforeMs, leaseUntilMs } = entry;
   const { firstReceivedAtMs, expiresAtMs, isRedelivered } = entry;
   return {
