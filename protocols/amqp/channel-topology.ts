@@ -70,7 +70,8 @@ export class ChannelTopology {
     args: FieldTable,
   ): void {
     const { actor, vhost } = this.#channel;
-    const ticket = vhost.bindExchange(actor, destination, source, key, args);
+    const [to, from] = [stripLineBreaks(destination), stripLineBreaks(source)];
+    const ticket = vhost.bindExchange(actor, to, from, key, args);
     this.#reply(ticket, noWait, writeExchangeBindOk);
   }
 
@@ -82,7 +83,8 @@ export class ChannelTopology {
     args: FieldTable,
   ): void {
     const { actor, vhost } = this.#channel;
-    const ticket = vhost.unbindExchange(actor, destination, source, key, args);
+    const [to, from] = [stripLineBreaks(destination), stripLineBreaks(source)];
+    const ticket = vhost.unbindExchange(actor, to, from, key, args);
     this.#reply(ticket, noWait, writeExchangeUnbindOk);
   }
 
@@ -104,17 +106,19 @@ export class ChannelTopology {
 
   bindQueue(queue: string, exchange: string, key: string, noWait: boolean, args: FieldTable): void {
     const { actor, vhost } = this.#channel;
-    const name = this.queueName(queue);
+    const name = stripLineBreaks(this.queueName(queue));
     const bindingKey = this.#bindingKey(queue, key);
-    const ticket = vhost.bindQueue(actor, name, exchange, bindingKey, args);
+    const source = stripLineBreaks(exchange);
+    const ticket = vhost.bindQueue(actor, name, source, bindingKey, args);
     this.#reply(ticket, noWait, writeQueueBindOk);
   }
 
   unbindQueue(queue: string, exchange: string, key: string, args: FieldTable): void {
     const { actor, vhost } = this.#channel;
-    const name = this.queueName(queue);
+    const name = stripLineBreaks(this.queueName(queue));
     const bindingKey = this.#bindingKey(queue, key);
-    const ticket = vhost.unbindQueue(actor, name, exchange, bindingKey, args);
+    const source = stripLineBreaks(exchange);
+    const ticket = vhost.unbindQueue(actor, name, source, bindingKey, args);
     this.#reply(ticket, false, writeQueueUnbindOk);
   }
 
@@ -160,7 +164,7 @@ export class ChannelTopology {
   }
 }
 
-/** RabbitMQ strips line breaks from the names of what is declared or deleted. */
+/** RabbitMQ strips line breaks from the names of what is declared, deleted or bound. */
 function stripLineBreaks(name: string): string {
   return name.includes('\n') || name.includes('\r') ? name.replace(/[\r\n]/g, '') : name;
 }

@@ -2,12 +2,18 @@
  * Class tx (spec 1.9): publishes and settlements of a channel, applied together.
  *
  * Everything is buffered until tx.commit and then applied in one synchronous run; what the store
- * is told in one run is one atomic commit. commit-ok waits for that commit. Routing and rights are
- * checked when a message is published, returns are written with the commit (RabbitMQ).
+ * is told in one run is one atomic commit. commit-ok waits for that commit. Exchange and rights are
+ * checked when a message is published; it is routed, returned and begins to live with the commit.
  */
 import { BrokerError } from '../../src/base/errors.ts';
 import type { Message } from '../../src/engine/message.ts';
-import { PUBLISH_DURABLE, PUBLISH_REJECTED, PUBLISH_ROUTED } from '../../src/engine/publish.ts';
+import { messageAt } from '../../src/engine/message-at.ts';
+import {
+  PUBLISH_DURABLE,
+  PUBLISH_REJECTED,
+  PUBLISH_ROUTED,
+  type Route,
+} from '../../src/engine/publish.ts';
 import type { Channel } from './channel.ts';
 import type { PublishTarget } from './channel-publish.ts';
 
@@ -38,22 +44,35 @@ export class PublishTransaction {
   }
 
   /**
-   * Publishes everything, in order, and returns the PUBLISH_* bits of all together.
+   * Publishes everything, in order, and returns the PUBLISH_* bits of all together. What was for an
+   * exchange that has gone meanwhile reaches no queue.
    *
-   * @throws BrokerError what became of a target since it was checked; nothing is published then
+   * @throws BrokerError when a right was withdrawn meanwhile; nothing is published then
    */
   commit(): number {
     const publishes = this.#publishes;
     this.#publishes = [];
-    const { publisher, vhost } = this.#channel;
-    for (const { target } of publishes) publisher.routeOf(target);
+    const { publisher, vhost, host } = this.#channel;
+    const routes = publishes.map(({ target }) => this.#routeOf(target));
     let all = 0;
-    for (const { target, message, extraKeys, isMandatory } of publishes) {
-      const bits = vhost.publish(publisher.routeOf(target), message, extraKeys);
+    for (let index = 0; index < publishes.length; index += 1) {
+      const { message: buffered, extraKeys, isMandatory } = publishes[index]!;
+      const route = routes[index];
+      const message = messageAt(buffered, host.chunkAtMs);
+      const bits = route === undefined ? 0 : vhost.publish(route, message, extraKeys);
       if (isMandatory && (bits & PUBLISH_ROUTED) === 0) publisher.returnUnroutable(message);
       all |= bits;
     }
     return all;
+  }
+
+  #routeOf(target: PublishTarget): Route | undefined {
+    try {
+      return this.#channel.publisher.routeOf(target);
+    } catch (error) {
+      if (error instanceof BrokerError && error.code === 'NOT_FOUND') return undefined;
+      throw error;
+    }
   }
 
   rollback(): void {

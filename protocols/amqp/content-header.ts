@@ -173,7 +173,7 @@ export function parseExpiration(text: string): number {
   const value = Number(integer);
   // In full, as the peer wrote it: a double would round it.
   const exact = BigInt(integer);
-  if (value > EXPIRATION_MS_MAX) throw invalidExpiration(text, `{value_too_big,${exact}}`);
+  if (value > EXPIRATION_MS_MAX) throw invalidExpiration(text, `{value_too_large,${exact}}`);
   if (value < 0) throw invalidExpiration(text, `{value_negative,${exact}}`);
   return Math.abs(value);
 }

@@ -160,7 +160,7 @@ export class StompConnection
       this.#fail(new StompError('Credential expired', detail));
       return;
     }
-    const due = this.#heartBeat.tick(nowMs, this.#gate.isOpen);
+    const due = this.#heartBeat.tick(nowMs, !this.#gate.excusesSilence);
     if (due === HEART_BEAT_SEND) writeHeartBeat(this.outbound);
     else if (due === HEART_BEAT_DEAD) this.#drop('missed heart-beats from client');
   }
@@ -191,6 +191,7 @@ export class StompConnection
     if (command === 'SEND') {
       this.#gate.becamePublisher();
       session.sending.send(frame, this.#chunkAtMs);
+      this.#boundReplies();
       return;
     }
     if (isConnect) throw new StompError('Illegal command', 'already logged in\n');
@@ -198,7 +199,13 @@ export class StompConnection
     const receipt = frame.header('receipt');
     if (receipt !== undefined) session.receipts.owe(receipt, this.#deps.broker.ticket, false);
     if (command === 'DISCONNECT') this.#disconnect(session, receipt !== undefined);
-    else if (this.outbound.bufferedBytes >= UNREAD_REPLY_BYTES_MAX) this.#gate.hold(HOLD_REPLIES);
+    else this.#boundReplies();
+  }
+
+  /** Receipts are owed whether the client reads them or not: who does not is not read either. */
+  #boundReplies(): void {
+    if (!this.outbound.isFull || this.#gate.has(HOLD_REPLIES)) return;
+    if (this.outbound.bufferedBytes >= UNREAD_REPLY_BYTES_MAX) this.#gate.hold(HOLD_REPLIES);
   }
 
   #perform(session: Session, frame: Frame): void {
@@ -221,7 +228,7 @@ export class StompConnection
         session.transactions.begin(transactionOf(frame));
         break;
       case 'COMMIT':
-        session.sending.commit(session.transactions.end(transactionOf(frame)));
+        session.sending.commit(session.transactions.end(transactionOf(frame)), this.#chunkAtMs);
         break;
       case 'ABORT':
         session.transactions.end(transactionOf(frame));

@@ -3,6 +3,7 @@ import { ARENA_MESSAGE_BYTES_MAX, type MessageArena } from '../../src/base/arena
 import type { Actor } from '../../src/engine/actor.ts';
 import type { Broker } from '../../src/engine/broker.ts';
 import { FORMAT_AMQP, Message } from '../../src/engine/message.ts';
+import { messageAt } from '../../src/engine/message-at.ts';
 import { PUBLISH_DURABLE, PUBLISH_REJECTED, type Route } from '../../src/engine/publish.ts';
 import type { Deliveries } from './deliveries.ts';
 import type { Frame } from './frame.ts';
@@ -50,8 +51,13 @@ export class Sending {
     if (plan.receipt !== undefined) this.#owe(plan.receipt, bits);
   }
 
-  /** All or nothing: what can fail comes first. @throws BrokerError */
-  commit(actions: readonly Action[]): void {
+  /**
+   * All or nothing: what can fail comes first.
+   *
+   * @param atMs  wall ms: the messages begin to live now
+   * @throws BrokerError
+   */
+  commit(actions: readonly Action[], atMs: number): void {
     const { actor, deliveries } = this.#parts;
     const routes: (Route | undefined)[] = actions.map((action) =>
       action.kind === 'send' ? this.#routeOf(action.plan) : undefined,
@@ -62,7 +68,8 @@ export class Sending {
         deliveries.settle(action.delivery, action.outcome);
         continue;
       }
-      const bits = actor.vhost.publish(routes[index]!, action.message);
+      const message = messageAt(action.message, atMs);
+      const bits = actor.vhost.publish(routes[index]!, message);
       const { receipt } = action.plan;
       if (receipt !== undefined) this.#owe(receipt, bits);
     }

@@ -69,11 +69,6 @@ export class InputGate {
     this.#isReading = true;
   }
 
-  /** False while the client is silent because it is not read, whatever the reason. */
-  get isOpen(): boolean {
-    return this.#isReading;
-  }
-
   /** True while the client is silent because the broker's own state alone keeps it unread. */
   get excusesSilence(): boolean {
     return this.#isPressed && this.#holds === 0;

@@ -180,6 +180,22 @@ describe('queue (1.7)', () => {
     const harness = await Harness.open();
     const client = await harness.connect();
     expect(await client.declare(1, 'a\r\nb')).toBe('ab');
+    await client.call(
+      'queue.bind',
+      1,
+      ['ab\n', 'amq.direct\r', 'k', false, new Map()],
+      'queue.bindOk',
+    );
+    await client.call(
+      'queue.unbind',
+      1,
+      ['ab\n', 'amq.direct\r', 'k', new Map()],
+      'queue.unbindOk',
+    );
+    const between = ['amq.fanout\n', 'amq.direct\r\n', 'k', false, new Map()];
+    await client.call('exchange.bind', 1, between, 'exchange.bindOk');
+    await client.call('exchange.unbind', 1, between, 'exchange.unbindOk');
+    expect(harness.fixture.vhost.topology.exchange('amq.direct')!.bindingCount).toBe(0);
   });
 
   test('declare, purge and delete count', async () => {

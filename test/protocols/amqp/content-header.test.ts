@@ -164,9 +164,9 @@ describe('expiration', () => {
     ['5x', '{leftover_string,"x"}'],
     ['1.5', '{leftover_string,".5"}'],
     ['-1', '{value_negative,-1}'],
-    ['4294967296', '{value_too_big,4294967296}'],
-    ['99999999999999999999', '{value_too_big,99999999999999999999}'],
-    ['+4294967296', '{value_too_big,4294967296}'],
+    ['4294967296', '{value_too_large,4294967296}'],
+    ['99999999999999999999', '{value_too_large,99999999999999999999}'],
+    ['+4294967296', '{value_too_large,4294967296}'],
   ])('invalid: "%s"', (text, reason) => {
     const { bytes, start, scan } = scanOf({ expiration: text });
     expect(failure(() => expirationMs(bytes, start, scan))).toEqual([

@@ -294,6 +294,30 @@ describe('tx (1.9)', () => {
     expect(await refusal(client)).toBe('406 PRECONDITION_FAILED - partial tx completion');
   });
 
+  test('time to live and delay begin with the commit', async () => {
+    const [harness, client] = await transactional();
+    client.publish(1, '', 'q', 'm', { expiration: '1000' });
+    await harness.settle();
+    harness.fixture.clock.advance(5_000);
+    await client.call('tx.commit', 1, [], 'tx.commitOk');
+    expect(await client.readyCount('q')).toBe(1);
+    harness.fixture.clock.advance(1_001);
+    client.send('basic.get', 1, ['q', true]);
+    expect(await client.names()).toEqual(['basic.getEmpty']);
+  });
+
+  test('an exchange deleted before the commit is no route, and harms nothing else', async () => {
+    const [, client] = await transactional();
+    const declare = ['x', 'fanout', false, false, false, false, false, new Map()];
+    await client.call('exchange.declare', 1, declare, 'exchange.declareOk');
+    client.publish(1, 'x', '', 'back', { mandatory: true });
+    client.publish(1, '', 'q', 'm');
+    await client.call('exchange.delete', 1, ['x', false, false], 'exchange.deleteOk');
+    client.send('tx.commit', 1);
+    expect(await client.names()).toEqual(['basic.return', 'tx.commitOk']);
+    expect(await client.readyCount('q')).toBe(1);
+  });
+
   test('errors of a publish come with the publish', async () => {
     const [, client] = await transactional();
     client.publish(1, 'missing', '', 'm');

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { EMPTY_TABLE } from '../../../src/base/field-value.ts';
+import { UNREAD_REPLY_BYTES_MAX } from '../../../src/base/limits.ts';
 import { frameBytes, type Received, StompHarness } from './stomp-harness.ts';
 
 const QUEUE = {
@@ -349,6 +350,21 @@ describe('transactions', () => {
     expect(harness.queue('b')!.readyCount).toBe(1);
   });
 
+  test('time to live begins with COMMIT', async () => {
+    const harness = await StompHarness.open();
+    const client = await harness.connect();
+    client.send('BEGIN', { transaction: 't' });
+    client.send('SEND', { destination: '/queue/a', transaction: 't', expiration: 1000 }, 'm');
+    await harness.settle();
+    harness.fixture.clock.advance(5_000);
+    client.send('COMMIT', { transaction: 't', receipt: 'c' });
+    await client.next('RECEIPT');
+    expect(harness.queue('a')!.readyCount).toBe(1);
+    harness.fixture.clock.advance(1_001);
+    client.send('SUBSCRIBE', { id: '0', destination: '/queue/a' });
+    expect(await client.all()).toEqual([]);
+  });
+
   test('ABORT forgets', async () => {
     const harness = await StompHarness.open();
     const client = await harness.connect();
@@ -444,6 +460,42 @@ describe('receipts', () => {
     const last = frames.at(-1)!;
     expect([last.command, last.headers['receipt-id']]).toEqual(['ERROR', '2']);
     expect(frames.filter(({ command }) => command === 'RECEIPT')).toHaveLength(3);
+  });
+});
+
+describe('a client that reads no receipts', () => {
+  test('is not read either, whatever it sends', async () => {
+    const harness = await StompHarness.open();
+    const client = await harness.connect();
+    client.transport.isStalled = true;
+    const receipt = 'r'.repeat(60_000);
+    const frame = frameBytes('SEND', { destination: '/topic/nobody', receipt });
+    for (let count = 0; count < 400; count += 1) {
+      client.raw(frame);
+      await harness.settle();
+    }
+    expect(client.transport.isPaused).toBe(true);
+    expect(client.transport.bufferedBytes).toBeLessThan(UNREAD_REPLY_BYTES_MAX + 200_000);
+    client.transport.isStalled = false;
+    client.transport.bufferedBytes = 0;
+    client.transport.handler!.onDrain();
+    expect(await client.all()).toHaveLength(400);
+  });
+
+  test('is dropped when its heart-beats are missed', async () => {
+    const harness = await StompHarness.open();
+    const client = await harness.connect({ 'heart-beat': '1000,1000' });
+    client.transport.isStalled = true;
+    client.transport.bufferedBytes = UNREAD_REPLY_BYTES_MAX;
+    client.send('SEND', { destination: '/topic/nobody', receipt: 'r' });
+    await harness.settle();
+    client.send('SEND', { destination: '/topic/nobody', receipt: 's' });
+    expect(client.transport.isPaused).toBe(true);
+    for (let atMs = 0; atMs < 2_500; atMs += 250) {
+      harness.fixture.clock.advance(250);
+      harness.acceptor.tick();
+    }
+    expect(client.transport.isDestroyed).toBe(true);
   });
 });
 
