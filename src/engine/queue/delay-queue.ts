@@ -201,8 +201,9 @@ export class DelayQueue {
   /** Wall ms at which something is to be done, but for reads that are under way. */
   #nextMs(): number {
     const ahead = this.#ahead;
-    let nextMs = this.#isNextMissing() ? Infinity : this.#entries.nextMs;
-    if (!ahead.isReading) nextMs = Math.min(this.#entries.nextMs, ahead.nextFillMs);
+    let nextMs = this.#entries.nextMs;
+    if (!ahead.isReading) nextMs = Math.min(nextMs, ahead.nextFillMs);
+    else if (ahead.isHurried && this.#isNextMissing()) nextMs = Infinity;
     return this.#isExpiring ? nextMs : Math.min(nextMs, this.#expiresAtMs);
   }
 
@@ -233,13 +234,13 @@ export class DelayQueue {
   /** Begins to read what is due and not in memory, or else what soon will be. */
   #readOn(): void {
     const ahead = this.#ahead;
-    if (ahead.isReading) return;
-    const done = (): void => {
+    const isMissing = this.#entries.nextMs <= this.#nowMs && this.#isNextMissing();
+    const isFillDue = !ahead.isReading && ahead.nextFillMs <= this.#nowMs;
+    const isWanted = isMissing ? !ahead.isHurried : isFillDue;
+    if (!isWanted) return;
+    ahead.fill(this.#nowMs, isMissing, () => {
       if (!this.#isDropped) this.tick(this.#nowMs);
-    };
-    if (this.#entries.nextMs <= this.#nowMs && this.#isNextMissing()) {
-      ahead.fillWithDue(this.#nowMs, done);
-    } else if (ahead.nextFillMs <= this.#nowMs) ahead.fill(this.#nowMs, done);
+    });
   }
 
   #releaseEntry(entry: Entry): void {

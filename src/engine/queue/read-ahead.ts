@@ -38,6 +38,10 @@ export class ReadAhead {
   #underWay: number;
   /** Reads are being started: those that answer at once must not start others. */
   #isStarting: boolean;
+  /** What the fill under way was asked for. */
+  #isHurried: boolean;
+  #wantedCount: number;
+  #done: () => void;
   /** Entries the next fill takes. */
   #limit: number;
   #nextFillMs: number;
@@ -52,6 +56,9 @@ export class ReadAhead {
     this.#at = 0;
     this.#underWay = 0;
     this.#isStarting = false;
+    this.#isHurried = false;
+    this.#wantedCount = 0;
+    this.#done = () => {};
     this.#limit = FIRST_LIMIT;
     this.#nextFillMs = 0;
     this.#era = 0;
@@ -60,6 +67,11 @@ export class ReadAhead {
   /** A fill is under way. */
   get isReading(): boolean {
     return this.#underWay > 0;
+  }
+
+  /** ... and takes only what is due. */
+  get isHurried(): boolean {
+    return this.isReading && this.#isHurried;
   }
 
   /** Wall ms at which `fill` should be called, unless one is under way; Infinity: not at all. */
@@ -84,28 +96,35 @@ export class ReadAhead {
     this.#readBytes -= bytesOf(entry);
   }
 
-  /** Reads the first entries of the order that are not in memory; `done` when they have come. */
-  fill(nowMs: number, done: () => void): void {
-    const wanted = this.#chooseNext(nowMs + AHEAD_MS, (atMs) => {
-      this.#nextFillMs = Math.max((nowMs + atMs) / 2, atMs - AHEAD_MS);
-    });
+  /**
+   * Reads the first entries of the order that are not in memory; `done` when they have come.
+   *
+   * @param isHurried only what is due by now, because somebody waits for it: what was being read
+   *   stays to be read after that
+   */
+  fill(nowMs: number, isHurried: boolean, done: () => void): void {
+    const wanted = this.#chooseNext(nowMs);
     const kept = new Map<number, Entry | undefined>();
     this.#readBytes = 0;
-    for (const sequence of wanted) {
+    for (const [sequence] of wanted) {
       const entry = this.#read.get(sequence);
       if (entry === undefined) continue;
       kept.set(sequence, entry);
       this.#readBytes += bytesOf(entry);
     }
     this.#read = kept;
-    this.#start(wanted, done);
-  }
-
-  /** Reads only what is due by now: somebody waits. */
-  fillWithDue(nowMs: number, done: () => void): void {
-    const wanted = this.#chooseNext(nowMs, () => {});
-    this.#nextFillMs = nowMs;
-    this.#start(wanted, done);
+    this.#unread = [];
+    for (const [sequence, atMs] of wanted) {
+      if (isHurried && atMs > nowMs) break;
+      if (this.find(sequence) === undefined) this.#unread.push(sequence);
+    }
+    this.#unread.sort((a, b) => a - b);
+    this.#at = 0;
+    if (isHurried) this.#nextFillMs = nowMs;
+    this.#isHurried = isHurried;
+    this.#wantedCount = wanted.length;
+    this.#done = done;
+    if (this.#unread.length > 0) this.#readOn();
   }
 
   /** Forgets everything, what is being read as well. */
@@ -119,59 +138,57 @@ export class ReadAhead {
     this.#era += 1;
   }
 
-  /** The first entries of the order, as far as `untilMs`; `stoppedAt` gets the next one's time. */
-  #chooseNext(untilMs: number, stoppedAt: (atMs: number) => void): number[] {
-    const wanted: number[] = [];
+  /** The first entries of the order, with their times; notes when to look again. */
+  #chooseNext(nowMs: number): [sequence: number, atMs: number][] {
+    const wanted: [number, number][] = [];
+    const untilMs = nowMs + AHEAD_MS;
     // With all of it in memory: what is put and let go meanwhile is found then.
     this.#nextFillMs = untilMs;
     this.#entries.visitInOrder((sequence, atMs) => {
       if (wanted.length < this.#limit && atMs <= untilMs) {
-        wanted.push(sequence);
+        wanted.push([sequence, atMs]);
         return true;
       }
-      stoppedAt(atMs);
+      this.#nextFillMs = Math.max((nowMs + atMs) / 2, atMs - AHEAD_MS);
       return false;
     });
     return wanted;
   }
 
-  #start(wanted: readonly number[], done: () => void): void {
-    this.#unread = wanted.filter((sequence) => this.find(sequence) === undefined);
-    this.#unread.sort((a, b) => a - b);
-    this.#at = 0;
-    if (this.#unread.length > 0) this.#readOn(wanted.length, done);
-  }
-
-  #readOn(wantedCount: number, done: () => void): void {
-    const unread = this.#unread;
+  #readOn(): void {
     const era = this.#era;
     this.#isStarting = true;
-    while (this.#at < unread.length && this.#underWay < READS_MAX) {
+    while (this.#at < this.#unread.length && this.#underWay < READS_MAX) {
       if (this.#readBytes > DELAYED_RESIDENT_BYTES) break;
-      const sequence = unread[this.#at]!;
+      const sequence = this.#unread[this.#at]!;
       this.#at += 1;
       this.#underWay += 1;
       this.#entries.read(sequence, (entry) => {
         if (era !== this.#era) return;
         this.#underWay -= 1;
         this.#note(sequence, entry);
-        if (!this.#isStarting) this.#readOn(wantedCount, done);
+        if (!this.#isStarting) this.#readOn();
       });
     }
     this.#isStarting = false;
-    if (this.#underWay === 0) this.#end(wantedCount, done);
+    if (this.#underWay === 0) this.#end();
   }
 
+  /** A hurried fill may have asked for what was on its way already. */
   #note(sequence: number, entry: Entry | undefined): void {
+    this.forget(sequence);
     this.#read.set(sequence, entry);
     if (entry !== undefined) this.#readBytes += bytesOf(entry);
   }
 
-  #end(wantedCount: number, done: () => void): void {
+  /** How many fit follows from the sizes seen; fewer than now when there were too many bytes. */
+  #end(): void {
     const fitting = Math.floor((DELAYED_RESIDENT_BYTES * this.#read.size) / (this.#readBytes + 1));
-    const wanted = wantedCount === this.#limit ? GROWTH * this.#limit : this.#limit;
+    const isFull = this.#wantedCount === this.#limit && !this.#isHurried;
+    const wanted = isFull ? GROWTH * this.#limit : this.#limit;
     this.#limit = Math.max(1, Math.min(wanted, fitting, DELAYED_RESIDENT_ENTRIES));
-    done();
+    this.#isHurried = false;
+    this.#done();
   }
 }
 
