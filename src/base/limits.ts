@@ -113,6 +113,12 @@ export const REWIND_RESIDENT_ENTRIES = 1_024;
 /** Bytes of settled messages kept in memory per rewind window. */
 export const REWIND_RESIDENT_BYTES = 256 * 1024;
 
+/** Messages given back by a rewind in one turn: each is appended to its queue, some 5 us. */
+export const REWIND_RETURNS_PER_TURN = 1_024;
+
+/** Messages that a rewind looks past in one turn: older than what it is to give back. */
+export const REWIND_SKIPS_PER_TURN = 8_192;
+
 /** Messages dropped from a rewind window in one turn. */
 export const REWIND_DROPS_PER_TURN = 16_384;
 

@@ -454,7 +454,7 @@ export class EntryLife {
 
   #parkingLot(): Parking {
     const { settings, id } = this.#queue;
-    this.#parking ??= new Parking(id, this.#host, rewindWindowMs(settings));
+    this.#parking ??= new Parking(id, this.#host, rewindWindowMs(settings), this.#wake);
     return this.#parking;
   }
 }

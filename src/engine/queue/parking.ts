@@ -15,16 +15,19 @@ export class Parking {
   readonly window: RewindWindow;
   readonly #host: ParkingHost;
 
-  constructor(queueId: QueueId, host: ParkingHost, rewindMs: number) {
+  /** @param wake asks for the window's `expire` at a wall ms */
+  constructor(queueId: QueueId, host: ParkingHost, rewindMs: number, wake: (atMs: number) => void) {
     this.#host = host;
-    this.window = new RewindWindow(queueId + REWIND_ID_OFFSET, host, rewindMs);
+    const { store } = host;
+    const windowHost = { store, nowMs: () => host.nowMs(), wake };
+    this.window = new RewindWindow(queueId + REWIND_ID_OFFSET, windowHost, rewindMs);
   }
 
   get count(): number {
     return this.window.count;
   }
 
-  /** Wall ms at which the oldest is forgotten. */
+  /** Wall ms at which the window has something to do. */
   get nextMs(): number {
     return this.window.nextMs;
   }

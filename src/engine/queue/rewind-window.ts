@@ -3,19 +3,23 @@
  *
  *   settled ---park---> PARKED (timed-entries.ts, by time of publishing)
  *                         |                 |
- *          older than the window: dropped   takeFrom: handed out, settled here
+ *          older than the window: dropped   takeFrom: handed out, settled here, a turn's share
+ *                                           at a time
  *
  * A parked message is an entry of its own under the queue's id + REWIND_ID_OFFSET: the place it
  * had in the queue may be taken by the time it comes back. Parking it and settling it there happen
  * in one synchronous run, and so do handing it out and settling it here, so that after a crash it
  * is in exactly one of the two places.
  *
- * Nothing here asks for time: the queue calls `expire` at `nextMs`.
+ * What a `takeFrom` is to give back is what was parked when it was called. It gives that back
+ * though it leaves the window before its turn has come; what is parked meanwhile stays.
  */
 import {
   REWIND_DROPS_PER_TURN,
   REWIND_RESIDENT_BYTES,
   REWIND_RESIDENT_ENTRIES,
+  REWIND_RETURNS_PER_TURN,
+  REWIND_SKIPS_PER_TURN,
 } from '../../base/limits.ts';
 import type { Entry, Message } from '../message.ts';
 import type { QueueId, RecoveredQueue, Store } from '../ports.ts';
@@ -33,14 +37,18 @@ const PAGES_KEPT_MAX = 16;
 export interface RewindHost {
   readonly store: Store;
   nowMs(): number;
+  /** Asks for `expire` at that wall ms; in the next turn when it is past. */
+  wake(atMs: number): void;
 }
 
-/** One `takeFrom`: what is left of it is taken in order, page by page. */
+/** One `takeFrom`. */
 interface Taking {
-  readonly sequences: readonly number[];
+  /** Wall ms. */
+  readonly fromMs: number;
+  /** First sequence that was parked after the call. */
+  readonly endSequence: number;
   readonly onMessage: (message: Message) => void;
   readonly done: (count: number) => void;
-  position: number;
   count: number;
 }
 
@@ -51,6 +59,11 @@ export class RewindWindow {
   #windowMs: number;
   /** The first is under way. */
   readonly #takings: Taking[];
+  /** What it is to give back next, in that order; those before `#position` are done with. */
+  #batch: number[];
+  #position: number;
+  /** It goes on in the next turn. */
+  #isPaused: boolean;
   /** Read and not handed out yet, by sequence. */
   readonly #ahead: Map<number, Entry>;
   /** Pages that are in it. */
@@ -63,11 +76,14 @@ export class RewindWindow {
     this.#entries = new TimedEntries(id, host.store, RESIDENT_LIMITS);
     this.#windowMs = rewindMs;
     this.#takings = [];
+    this.#batch = [];
+    this.#position = 0;
+    this.#isPaused = false;
     this.#ahead = new Map();
     this.#pageCount = 0;
   }
 
-  /** Messages that can be had back, exactly, those being read included. */
+  /** Messages that can be had back, exactly, those being taken included. */
   get count(): number {
     return this.#entries.count;
   }
@@ -77,9 +93,9 @@ export class RewindWindow {
     return this.#entries.residentCount;
   }
 
-  /** Wall ms at which the oldest leaves the window; Infinity when it is empty. */
+  /** Wall ms at which `expire` has something to do; Infinity: never. */
   get nextMs(): number {
-    return this.#entries.nextMs + this.#windowMs;
+    return this.#isPaused ? 0 : this.#endMs;
   }
 
   restore(recovered: RecoveredQueue): void {
@@ -99,21 +115,21 @@ export class RewindWindow {
   setWindow(rewindMs: number): void {
     this.#windowMs = rewindMs;
     if (rewindMs <= 0) this.#entries.clear();
-    else this.expire(this.#host.nowMs());
+    else this.#dropOld(this.#host.nowMs());
   }
 
-  /** Drops what has left the window, at most a turn's share: `nextMs` says when to call again. */
+  /** Drops what has left the window and goes on giving back, at most a turn's share of each. */
   expire(nowMs: number): void {
-    for (let budget = REWIND_DROPS_PER_TURN; budget > 0; budget -= 1) {
-      if (this.nextMs > nowMs) return;
-      this.#entries.end(this.#entries.take());
-    }
+    this.#dropOld(nowMs);
+    if (!this.#isPaused) return;
+    this.#isPaused = false;
+    this.#proceed();
   }
 
   /**
    * Hands out what was published at or after `fromMs`, in the order of publishing, and settles
-   * each message here when `onMessage` returns. Calls `done` with their number, at once when all
-   * are in memory; after an earlier `takeFrom` that is still reading.
+   * each message here when `onMessage` returns. Calls `done` with their number, at once when they
+   * are few and in memory; after an earlier `takeFrom` that is under way.
    */
   takeFrom(
     fromMs: number,
@@ -121,9 +137,12 @@ export class RewindWindow {
     done: (count: number) => void,
   ): void {
     const insideMs = this.#host.nowMs() - this.#windowMs + 1;
-    const sequences = this.#entries.takeFrom(Math.max(fromMs, insideMs));
-    this.#takings.push({ sequences, onMessage, done, position: 0, count: 0 });
-    if (this.#takings.length === 1) this.#proceed();
+    const endSequence = this.#entries.nextSequence;
+    const taking = { fromMs: Math.max(fromMs, insideMs), endSequence, onMessage, done, count: 0 };
+    this.#takings.push(taking);
+    if (this.#takings.length > 1) return;
+    this.#begin(taking);
+    this.#proceed();
   }
 
   /** The entry of a parked message, read when need be; undefined when it is not here. */
@@ -139,18 +158,44 @@ export class RewindWindow {
   /** The queue was deleted: forgets everything, on disk as well. */
   drop(): void {
     this.#entries.drop();
+    // No `expire` comes any more: who waits is told what there was until now.
+    if (!this.#isPaused) return;
+    this.#isPaused = false;
+    this.#proceed();
   }
 
-  /** Goes on until a message must be read. */
+  /** Wall ms at which the oldest that is not being taken leaves the window. */
+  get #endMs(): number {
+    return this.#entries.nextMs + this.#windowMs;
+  }
+
+  #dropOld(nowMs: number): void {
+    for (let budget = REWIND_DROPS_PER_TURN; budget > 0; budget -= 1) {
+      if (this.#endMs > nowMs) return;
+      this.#entries.end(this.#entries.take());
+    }
+  }
+
+  #begin({ fromMs }: Taking): void {
+    this.#clearBatch();
+    this.#entries.split(fromMs);
+  }
+
+  /** Goes on until a message must be read, or the turn's share is done. */
   #proceed(): void {
+    let budget = REWIND_RETURNS_PER_TURN;
     let taking = this.#takings[0];
     while (taking !== undefined) {
-      const sequence = taking.sequences[taking.position];
+      const sequence = this.#batch[this.#position];
       if (sequence === undefined) {
-        // Stays the first meanwhile, so that a `takeFrom` made in there waits for its turn.
-        taking.done(taking.count);
-        this.#takings.shift();
-        taking = this.#takings[0];
+        this.#clearBatch();
+        const isAll = budget > 0 && this.#fillBatch(taking, budget);
+        if (this.#batch.length > 0) continue;
+        if (!isAll) {
+          this.#pause();
+          return;
+        }
+        taking = this.#finish(taking);
         continue;
       }
       // What was cleared or dropped meanwhile is not taken any more.
@@ -165,9 +210,43 @@ export class RewindWindow {
         this.#entries.end(sequence);
         taking.count += 1;
       }
-      taking.position += 1;
+      this.#position += 1;
+      budget -= 1;
     }
     this.#forgetPages();
+    this.#host.wake(this.nextMs);
+  }
+
+  /** Takes at most so many to give back next; true when there are no more. */
+  #fillBatch({ endSequence }: Taking, maxCount: number): boolean {
+    this.#clearBatch();
+    if (this.#entries.sortOut(REWIND_SKIPS_PER_TURN) === 0) return false;
+    for (let looks = 0; looks < maxCount; looks += 1) {
+      const sequence = this.#entries.takeLate(endSequence);
+      if (sequence === -1) return true;
+      if (sequence > 0) this.#batch.push(sequence);
+    }
+    return false;
+  }
+
+  #clearBatch(): void {
+    this.#batch = [];
+    this.#position = 0;
+  }
+
+  /** Tells the end of the first taking; returns the next, which has begun. */
+  #finish(taking: Taking): Taking | undefined {
+    // Stays the first meanwhile, so that a `takeFrom` made in there waits for its turn.
+    taking.done(taking.count);
+    this.#takings.shift();
+    const next = this.#takings[0];
+    if (next !== undefined) this.#begin(next);
+    return next;
+  }
+
+  #pause(): void {
+    this.#isPaused = true;
+    this.#host.wake(0);
   }
 
   #forgetPages(): void {
@@ -179,9 +258,8 @@ export class RewindWindow {
     this.#entries.readPage(sequence, (entries) => {
       if (this.#ahead.size === 0 || this.#pageCount === PAGES_KEPT_MAX) this.#forgetPages();
       this.#pageCount += 1;
-      for (const entry of entries) {
-        if (this.#entries.isTaken(entry.sequence)) this.#ahead.set(entry.sequence, entry);
-      }
+      // Others of the page may be wanted later, when they are taken.
+      for (const entry of entries) this.#ahead.set(entry.sequence, entry);
       // A damaged row was set aside by the store: the message is lost.
       const isLost = !this.#ahead.has(sequence) && this.#entries.isTaken(sequence);
       if (isLost) this.#entries.end(sequence);

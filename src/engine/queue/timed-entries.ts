@@ -17,9 +17,9 @@
  *     taken. Each entry in order has a valid item; a second one of the same time is stale in all
  *     but name, and is told by the entry's having gone when it surfaces.
  */
-import { DueHeap } from '../../base/due-heap.ts';
 import { ENTRY_DELAYED, Entry, FORMAT_AMQP, Message, STORE_WRITTEN } from '../message.ts';
 import type { QueueId, RecoveredQueue, Store } from '../ports.ts';
+import { SplitOrder } from './split-order.ts';
 
 /** Part of the limits down to which memory is freed once it is above them. */
 const LET_GO_TO = 7 / 8;
@@ -54,7 +54,7 @@ export class TimedEntries {
   readonly id: QueueId;
   readonly #store: Store;
   readonly #limits: ResidentLimits;
-  readonly #order: DueHeap;
+  readonly #order: SplitOrder;
   /** Times of the entries that were moved, GONE for ended ones; cleared with the stale items. */
   readonly #moved: Map<number, number>;
   readonly #taken: Set<number>;
@@ -68,7 +68,7 @@ export class TimedEntries {
     this.id = id;
     this.#store = store;
     this.#limits = limits;
-    this.#order = new DueHeap();
+    this.#order = new SplitOrder();
     this.#moved = new Map();
     this.#taken = new Set();
     this.#resident = new Map();
@@ -249,20 +249,27 @@ export class TimedEntries {
     });
   }
 
-  /** Entries in order with a time >= `fromMs`, taken out of it, the earliest first. */
-  takeFrom(fromMs: number): number[] {
-    const found = new DueHeap();
-    this.#sweep((atMs, sequence) => {
-      if (atMs < fromMs) return true;
-      found.push(atMs, sequence);
-      return false;
-    });
-    const sequences: number[] = [];
-    for (; found.length > 0; found.pop()) {
-      sequences.push(found.nextNumber);
-      this.#taken.add(found.nextNumber);
-    }
-    return sequences;
+  /**
+   * Begins to take the entries with a time >= `fromMs`, by `takeLate`; they are out of the order
+   * at once. Not before an earlier taking has come to its end.
+   */
+  split(fromMs: number): void {
+    this.#order.split(fromMs);
+  }
+
+  /** Looks past at most `budget` entries before those; returns what is left of it. */
+  sortOut(budget: number): number {
+    return this.#order.sortOut(budget);
+  }
+
+  /**
+   * Takes the earliest of those, once `sortOut` has something left. 0: its sequence was not below
+   * `endSequence`, so it stays; -1: there was none, and the others are in order again.
+   */
+  takeLate(endSequence: number): number {
+    const sequence = this.#order.takeLate(endSequence);
+    if (sequence > 0) this.#taken.add(sequence);
+    return sequence;
   }
 
   /** Brings what was read up to date: it may have been moved since. */

@@ -147,18 +147,19 @@ describe('leases by handle', () => {
     const first = await EngineFixture.open({ disk });
     first.queue('q');
     first.publish('', 'q', 'm', { persistent: true });
-    await first.settle();
+    await onDisk(first);
     const lost = await receiveHandle(first);
     // Answered, but the commit that holds the lease never came.
     const second = await EngineFixture.open({ disk, clock: first.clock });
     const kept = await receiveHandle(second);
     expect(await foundLater(second, lost)).toBeUndefined();
     expect(await foundLater(second, kept)).toBeDefined();
+    await onDisk(second);
     const third = await EngineFixture.open({ disk, clock: first.clock });
     expect(await foundLater(third, lost)).toBeUndefined();
     const entry = await foundLater(third, kept);
     queueOf(third).lease(entry!, third.clock.wallMs() + 90_000);
-    await third.settle();
+    await onDisk(third);
     const fourth = await EngineFixture.open({ disk, clock: first.clock });
     fourth.clock.advance(60_000);
     await fourth.settle();
@@ -301,10 +302,19 @@ async function receiveHandle(e: EngineFixture) {
 }
 
 async function foundLater(e: EngineFixture, handle: ReturnType<ClassicQueue['handleOf']>) {
-  let entry: Entry | undefined;
-  queueOf(e).withLease(handle, (one) => {
-    entry = one;
+  let answer: { entry: Entry | undefined } | undefined;
+  queueOf(e).withLease(handle, (entry) => {
+    answer = { entry };
   });
-  await e.settle();
-  return entry;
+  while (answer === undefined) await e.settle();
+  return answer.entry;
+}
+
+/** What was done until now is on disk. */
+async function onDisk(e: EngineFixture): Promise<void> {
+  const { ticket } = e.broker;
+  while (e.store.committedTicket < ticket) {
+    e.turn();
+    await new Promise((resolve) => setImmediate(resolve));
+  }
 }

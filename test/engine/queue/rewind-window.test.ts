@@ -1,5 +1,9 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { REWIND_RESIDENT_ENTRIES } from '../../../src/base/limits.ts';
+import {
+  REWIND_RESIDENT_ENTRIES,
+  REWIND_RETURNS_PER_TURN,
+  REWIND_SKIPS_PER_TURN,
+} from '../../../src/base/limits.ts';
 import type { Message } from '../../../src/engine/message.ts';
 import type { Store } from '../../../src/engine/ports.ts';
 import { REWIND_ID_OFFSET, RewindWindow } from '../../../src/engine/queue/rewind-window.ts';
@@ -29,7 +33,11 @@ describe.each(RESTARTABLE_STORES)('rewind window on the %s store', (_name, make)
   async function restart(windowMs = WINDOW_MS): Promise<void> {
     const { store: opened, recovery } = await restartable.open();
     store = opened;
-    window = new RewindWindow(ID, { store, nowMs: () => clock.wallMs() }, windowMs);
+    const wake = (atMs: number): void => {
+      // The turns of a queue: they come for as long as something is to be done at once.
+      if (atMs <= clock.wallMs()) setImmediate(() => window.expire(clock.wallMs()));
+    };
+    window = new RewindWindow(ID, { store, nowMs: () => clock.wallMs(), wake }, windowMs);
     const recovered = recovery.queues.get(ID);
     if (recovered !== undefined) window.restore(recovered);
   }
@@ -174,6 +182,109 @@ describe.each(RESTARTABLE_STORES)('rewind window on the %s store', (_name, make)
     park('b', 1);
     expect(await taken).toEqual([]);
     expect(window.count).toBe(1);
+  });
+
+  describe('a long one', () => {
+    const count = REWIND_RETURNS_PER_TURN + REWIND_SKIPS_PER_TURN;
+    /** Later than all that is parked before. */
+    const lateMs = count + 1;
+    let taken: string[];
+    let told: number | undefined;
+
+    const start = (fromAfterMs: number): void => {
+      taken = [];
+      told = undefined;
+      const take = (message: Message): void => void taken.push(bodyOf(message));
+      window.takeFrom(START_MS + fromAfterMs, take, (n) => (told = n));
+    };
+    const end = async (): Promise<void> => {
+      while (told === undefined) await new Promise((resolve) => setImmediate(resolve));
+    };
+    const bodies = (from: number): string[] =>
+      Array.from({ length: count - from }, (_, n) => `${from + n}`);
+
+    beforeEach(() => {
+      for (let n = 0; n < count; n += 1) park(`${n}`, n);
+      clock.advance(count);
+    });
+
+    test('takes a share of the work in each turn, and counts exactly in between', async () => {
+      const shares: number[] = [];
+      start(0);
+      while (told === undefined) {
+        shares.push(taken.length);
+        expect(window.count).toBe(count - taken.length);
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      const steps = shares.slice(1).map((total, n) => total - shares[n]!);
+      expect(shares[0]).toBeLessThanOrEqual(REWIND_RETURNS_PER_TURN);
+      expect(Math.max(...steps)).toBeLessThanOrEqual(2 * REWIND_RETURNS_PER_TURN);
+      expect([told, taken]).toEqual([count, bodies(0)]);
+    });
+
+    test('gives back what was parked at the call only, looking past what is older', async () => {
+      const from = REWIND_SKIPS_PER_TURN + 1;
+      start(from);
+      expect(taken).toEqual([]);
+      park('late', from);
+      park('later', lateMs);
+      clock.advance(2);
+      await end();
+      expect([told, taken]).toEqual([count - from, bodies(from)]);
+      expect(window.count).toBe(from + 2);
+      start(from);
+      await end();
+      expect(taken).toEqual(['late', 'later']);
+      expect(window.count).toBe(from);
+    });
+
+    test('one that was called meanwhile finds what was parked until then', async () => {
+      start(0);
+      park('second', lateMs);
+      clock.advance(2);
+      const second = take(0);
+      park('third', lateMs);
+      await end();
+      expect(await second).toEqual(['second']);
+      expect([told, window.count]).toEqual([count, 1]);
+      expect(await take(0)).toEqual(['third']);
+    });
+
+    test('what is older than it leaves the window meanwhile, what it takes does not', async () => {
+      const from = REWIND_SKIPS_PER_TURN + 1;
+      start(from);
+      clock.advance(WINDOW_MS + 1);
+      window.expire(clock.wallMs());
+      expect(window.count).toBe(count - from - taken.length);
+      await end();
+      expect([told, taken, window.count]).toEqual([count - from, bodies(from), 0]);
+      expect(window.nextMs).toBe(Infinity);
+    });
+
+    test('ends when the window is cleared or the queue deleted', async () => {
+      start(0);
+      const rest = count - taken.length;
+      expect(window.clear()).toBe(rest);
+      park('new', lateMs);
+      await end();
+      expect([told, window.count]).toEqual([count - rest, 1]);
+      expect(await take(0)).toEqual(['new']);
+      for (let n = 0; n < count; n += 1) park(`${n}`, count);
+      start(0);
+      window.drop();
+      expect([told, window.count]).toEqual([taken.length, 0]);
+    });
+
+    test('leaves the rest when the process ends', async () => {
+      await commit(store);
+      start(0);
+      const before = [...taken];
+      await commit(store);
+      await restart();
+      expect(window.count).toBeLessThanOrEqual(count - before.length);
+      const after = await take(0);
+      expect(after).toEqual(bodies(count - after.length));
+    });
   });
 
   test('a queue that is dropped takes its window along', async () => {
