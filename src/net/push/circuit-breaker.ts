@@ -13,8 +13,8 @@ export interface CircuitLimits {
 }
 
 /**
- * Half the shortest pause between two attempts of one message (BACKOFF_RETRY, 10 s): a subscription
- * that has its endpoint to itself always gets a real attempt.
+ * Half the shortest pause between two attempts of one message (BACKOFF_RETRY, 10 s): to wait for a
+ * probe moves no attempt to where the next one belongs.
  */
 export const DEFAULT_CIRCUIT_LIMITS: CircuitLimits = {
   failuresMax: 5,
@@ -28,7 +28,12 @@ interface Circuit {
   /** Monotonic ms from which a probe may go; only while open. */
   probeAtMs: number;
   isProbing: boolean;
+  /** Those that were not let in, in order of arrival. */
+  readonly waiters: Set<ProbeListener>;
 }
+
+/** Told once how a probe ended: up, down, or undefined when it says nothing and another is due. */
+export type ProbeListener = (isUp: boolean | undefined) => void;
 
 const NEVER_FAILED = { failureCount: 0 };
 
@@ -37,6 +42,9 @@ const NEVER_FAILED = { failureCount: 0 };
  *
  *     closed --failuresMax in a row--> open --openMs--> one probe --ok--> closed
  *                                       ^------------------failed--'
+ *
+ * Who is not let in may wait for the next probe, and so learns whether the endpoint was down at a
+ * time after he came.
  */
 export class CircuitBreaker {
   readonly #clock: Clock;
@@ -71,21 +79,45 @@ export class CircuitBreaker {
     return true;
   }
 
+  /**
+   * Ms until somebody may probe; undefined while somebody does, whose end is told. Only after
+   * `tryEnter` said no.
+   */
+  probeDelayMs(endpoint: string): number | undefined {
+    const circuit = this.#circuits.get(endpoint);
+    if (circuit?.isProbing === true) return undefined;
+    return Math.max(Math.ceil((circuit?.probeAtMs ?? 0) - this.#clock.monotonicMs()), 0);
+  }
+
+  /** Tells `listener` how the next probe ended; what is returned calls that off. */
+  onProbed(endpoint: string, listener: ProbeListener): () => void {
+    const { waiters } = this.#circuits.get(endpoint) ?? this.#add(endpoint);
+    waiters.add(listener);
+    return () => waiters.delete(listener);
+  }
+
   succeeded(endpoint: string): void {
+    const circuit = this.#circuits.get(endpoint);
     this.#circuits.delete(endpoint);
+    if (circuit !== undefined) tell(circuit, true);
   }
 
   failed(endpoint: string): void {
     const circuit = this.#circuits.get(endpoint) ?? this.#add(endpoint);
+    const isProbe = circuit.isProbing;
     circuit.failureCount += 1;
     circuit.isProbing = false;
     circuit.probeAtMs = this.#clock.monotonicMs() + this.#limits.openMs;
+    if (isProbe) tell(circuit, false);
   }
 
   /** The attempt ended without saying anything about the endpoint. */
   abandoned(endpoint: string): void {
     const circuit = this.#circuits.get(endpoint);
-    if (circuit !== undefined) circuit.isProbing = false;
+    if (circuit === undefined) return;
+    const isProbe = circuit.isProbing;
+    circuit.isProbing = false;
+    if (isProbe) tell(circuit, undefined);
   }
 
   #isOpen({ failureCount }: Circuit): boolean {
@@ -94,11 +126,18 @@ export class CircuitBreaker {
 
   #add(endpoint: string): Circuit {
     if (this.#circuits.size >= this.#limits.endpointsMax) {
-      const [oldest] = this.#circuits.keys();
-      this.#circuits.delete(oldest!);
+      const [[name, oldest] = []] = this.#circuits;
+      this.#circuits.delete(name!);
+      tell(oldest!, undefined);
     }
-    const circuit = { failureCount: 0, probeAtMs: 0, isProbing: false };
+    const circuit = { failureCount: 0, probeAtMs: 0, isProbing: false, waiters: new Set<never>() };
     this.#circuits.set(endpoint, circuit);
     return circuit;
   }
+}
+
+function tell({ waiters }: Circuit, isUp: boolean | undefined): void {
+  const told = [...waiters];
+  waiters.clear();
+  for (const listener of told) listener(isUp);
 }

@@ -4,9 +4,13 @@
  * checked, and an answer of which next to nothing is read (post-exchange.ts).
  *
  *     post --> endpoint, address --> line --> circuit --> exchange --> result
+ *                                     ^          | open
+ *                                     '--up-- probe ------ down ----> result
  *
  * A circuit is asked when the attempt's turn comes, so that those who waited behind the failures
- * that opened it do not each wait for their own.
+ * that opened it do not each wait for their own. Where it is open the attempt gives its slots back
+ * and waits for a probe; it fails untried only when that shows that the endpoint is down still. So
+ * no message is given up that its endpoint would have taken.
  */
 import type { Clock } from '../../base/clock.ts';
 import type { AddressGuard } from './address-guard.ts';
@@ -54,7 +58,7 @@ export interface PostHandle {
   abort(): void;
 }
 
-/** Failures that say that an endpoint is down, as opposed to not liking one message. */
+/** Failures that say that an endpoint is down: whoever answers, however badly, is up. */
 const DOWN: ReadonlySet<PostFailure> = new Set([
   'name',
   'connect',
@@ -63,8 +67,6 @@ const DOWN: ReadonlySet<PostFailure> = new Set([
   'protocol',
   'timeout',
 ]);
-/** Statuses by which proxies say the same. */
-const DOWN_STATUS = /^status (429|502|503|504)$/;
 
 export class HttpPoster {
   readonly #options: PosterOptions;
@@ -112,12 +114,7 @@ export class HttpPoster {
       });
       return attempt;
     }
-    const circuit = circuitOf(endpoint, order.tenant);
-    const isSuspect = this.#breaker.isSuspect(circuit);
-    const levels = this.#levelsOf(endpoint, order.tenant, isSuspect);
-    attempt.place = this.#gate.enter(levels, () => {
-      attempt.defer(() => this.#run(endpoint, order, attempt));
-    });
+    this.#enter(endpoint, order, attempt);
     return attempt;
   }
 
@@ -156,11 +153,58 @@ export class HttpPoster {
     ];
   }
 
-  #run(endpoint: Endpoint, order: PostOrder, attempt: Attempt): void {
+  /** @param isProbe the circuit has let it in */
+  #enter(endpoint: Endpoint, order: PostOrder, attempt: Attempt, isProbe = false): void {
+    const isSuspect = this.#breaker.isSuspect(circuitOf(endpoint, order.tenant));
+    const levels = this.#levelsOf(endpoint, order.tenant, isSuspect);
+    attempt.place = this.#gate.enter(levels, () => {
+      attempt.defer(() => this.#run(endpoint, order, attempt, isProbe));
+    });
+  }
+
+  /** Waits without a slot: until it may probe itself, or somebody else has. */
+  #awaitProbe(endpoint: Endpoint, order: PostOrder, attempt: Attempt): void {
     const circuit = circuitOf(endpoint, order.tenant);
-    if (!this.#breaker.tryEnter(circuit)) {
-      attempt.tell(postFailure('circuit', 'endpoint is down, not tried'));
+    attempt.place?.leave();
+    let cancelTimer = (): void => undefined;
+    const cancelListener = this.#breaker.onProbed(circuit, (isUp) => {
+      cancelTimer();
+      attempt.stop = undefined;
+      if (isUp === true) this.#enter(endpoint, order, attempt);
+      else if (isUp === undefined) this.#awaitProbe(endpoint, order, attempt);
+      else {
+        attempt.tell(postFailure('circuit', 'endpoint is down, not tried'));
+        attempt.end();
+      }
+    });
+    const arm = (): void => {
+      const delayMs = this.#breaker.probeDelayMs(circuit);
+      if (delayMs !== undefined) cancelTimer = this.#timers.after(delayMs, probe);
+    };
+    const probe = (): void => {
+      if (!this.#breaker.tryEnter(circuit)) {
+        arm();
+        return;
+      }
+      cancelListener();
+      attempt.stop = () => {
+        attempt.end();
+        this.#breaker.abandoned(circuit);
+      };
+      this.#enter(endpoint, order, attempt, true);
+    };
+    attempt.stop = () => {
+      cancelListener();
+      cancelTimer();
       attempt.end();
+    };
+    arm();
+  }
+
+  #run(endpoint: Endpoint, order: PostOrder, attempt: Attempt, isProbe: boolean): void {
+    const circuit = circuitOf(endpoint, order.tenant);
+    if (!isProbe && !this.#breaker.tryEnter(circuit)) {
+      this.#awaitProbe(endpoint, order, attempt);
       return;
     }
     const { guard, resolver, timeoutMs, ca } = this.#options;
@@ -192,9 +236,8 @@ export class HttpPoster {
 
   #judge(circuit: string, result: PostResult): void {
     if (result.isOk) this.#breaker.succeeded(circuit);
-    else if (DOWN.has(result.reason) || DOWN_STATUS.test(result.detail)) {
-      this.#breaker.failed(circuit);
-    } else if (result.reason === 'address') this.#breaker.abandoned(circuit);
+    else if (DOWN.has(result.reason)) this.#breaker.failed(circuit);
+    else if (result.reason === 'address') this.#breaker.abandoned(circuit);
     else this.#breaker.succeeded(circuit);
   }
 }
@@ -207,7 +250,7 @@ function circuitOf({ key }: Endpoint, tenant: string): string {
 /** The state of one attempt: what must be undone when it ends, whoever ends it. */
 class Attempt implements PostHandle {
   place: Place | undefined;
-  /** Ends the exchange, whose own end then ends the attempt. */
+  /** Ends what it does, and with it the attempt. */
   stop: (() => void) | undefined;
   #done: ((result: PostResult) => void) | undefined;
   readonly #onEnd: () => void;
@@ -236,16 +279,13 @@ class Attempt implements PostHandle {
     // With the result told, what is left ends soon by itself.
     if (this.#done === undefined) return;
     this.#done = undefined;
-    if (this.stop === undefined) {
-      clearImmediate(this.#immediate);
-      this.end();
-    } else {
-      this.stop();
-    }
+    if (this.stop === undefined) this.end();
+    else this.stop();
   }
 
   /** Gives everything back. */
   end(): void {
+    clearImmediate(this.#immediate);
     this.place?.leave();
     this.#onEnd();
   }

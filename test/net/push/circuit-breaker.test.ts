@@ -69,6 +69,42 @@ describe('CircuitBreaker', () => {
     expect(breaker.isSuspect('x')).toBe(false);
   });
 
+  test('tells those that wait how the probe ended, and when another is due', () => {
+    const { clock, breaker } = open();
+    const told: unknown[] = [];
+    const wait = (): (() => void) => breaker.onProbed('x', (isUp) => told.push(isUp));
+    wait();
+    expect(breaker.probeDelayMs('x')).toBe(1_000);
+    clock.advance(400);
+    expect(breaker.probeDelayMs('x')).toBe(600);
+    // An attempt from before it opened is no probe.
+    breaker.failed('x');
+    expect(told).toEqual([]);
+    clock.advance(1_000);
+    breaker.tryEnter('x');
+    expect(breaker.probeDelayMs('x')).toBeUndefined();
+    breaker.failed('x');
+    expect(told).toEqual([false]);
+    clock.advance(1_000);
+    breaker.tryEnter('x');
+    wait();
+    breaker.abandoned('x');
+    wait();
+    wait()();
+    breaker.tryEnter('x');
+    breaker.succeeded('x');
+    expect(told).toEqual([false, undefined, true]);
+  });
+
+  test('lets those go that wait for an endpoint it forgets', () => {
+    const { breaker } = open();
+    const told: unknown[] = [];
+    breaker.onProbed('x', (isUp) => told.push(isUp));
+    breaker.failed('y');
+    breaker.failed('z');
+    expect(told).toEqual([undefined]);
+  });
+
   test('remembers a bounded number of endpoints', () => {
     const { breaker } = open();
     breaker.failed('y');

@@ -286,31 +286,94 @@ describe('bounds', () => {
     expect(results).toHaveLength(20);
   });
 
-  test('an endpoint that is down is not tried by everyone; one probe finds it up', async () => {
-    let requestCount = 0;
-    let isUp = false;
-    const url = await serve((request, response) => {
-      requestCount += 1;
+  /** An endpoint that cuts connections until it is up, and how many requests it saw. */
+  async function broken(): Promise<{ url: string; isUp: boolean; requestCount: number }> {
+    const endpoint = { url: '', isUp: false, requestCount: 0 };
+    endpoint.url = await serve((request, response) => {
+      endpoint.requestCount += 1;
       request.resume();
-      response.writeHead(isUp ? 200 : 503).end();
+      if (endpoint.isUp) response.end();
+      else request.destroy();
     });
+    return endpoint;
+  }
+
+  const DOWN = { isOk: false, reason: 'circuit', detail: 'endpoint is down, not tried' };
+
+  test('an endpoint that is down is tried by one probe, and the others go by its end', async () => {
+    const endpoint = await broken();
     const other = await serve((_request, response) => response.end());
-    const { clock, post } = createPoster();
-    for (let count = 0; count < 5; count += 1) await post(url);
-    const down = { isOk: false, reason: 'circuit', detail: 'endpoint is down, not tried' };
-    expect(await post(url)).toEqual(down);
-    expect(requestCount).toBe(5);
+    const { clock, timers, poster, post } = createPoster();
+    for (let count = 0; count < 5; count += 1) await post(endpoint.url);
+    expect(poster.openCircuitCount).toBe(1);
+    const down = Array.from({ length: 10 }, () => post(endpoint.url));
     expect(await post(other)).toMatchObject({ isOk: true });
-    isUp = true;
+    // One timer for each of those that wait.
+    await until(() => timers.count === 10);
     clock.advance(5_000);
-    expect(await post(url)).toMatchObject({ isOk: true });
-    expect(await post(url)).toMatchObject({ isOk: true });
+    timers.advance(5_000);
+    const results = await Promise.all(down);
+    expect(results.filter(({ detail }) => detail === DOWN.detail)).toHaveLength(9);
+    expect(endpoint.requestCount).toBe(6);
+    // Nobody fails for what was before his time.
+    const up = Array.from({ length: 10 }, () => post(endpoint.url));
+    await until(() => timers.count === 10);
+    endpoint.isUp = true;
+    clock.advance(5_000);
+    timers.advance(5_000);
+    for (const result of await Promise.all(up)) expect(result).toMatchObject({ isOk: true });
+    await until(() => poster.attemptCount === 0);
+    expect(endpoint.requestCount).toBe(16);
   });
 
-  test('statuses that concern a message open no circuit', async () => {
+  test('those that wait for a probe hold no slot, and are aborted without a result', async () => {
+    const endpoint = await broken();
+    const { poster, timers, clock, post } = createPoster();
+    for (let count = 0; count < 5; count += 1) await post(endpoint.url);
+    const results: PostResult[] = [];
+    const order = { url: endpoint.url, makeContent: CONTENT, tenant: 't' };
+    const handles = Array.from({ length: 40 }, () =>
+      poster.post(order, (result) => results.push(result)),
+    );
+    const fast = await serve((_request, response) => response.end());
+    expect(await post(fast)).toMatchObject({ isOk: true });
+    for (const handle of handles) handle.abort();
+    await until(() => poster.attemptCount === 0);
+    clock.advance(5_000);
+    timers.advance(5_000);
+    endpoint.isUp = true;
+    expect(await post(endpoint.url)).toMatchObject({ isOk: true });
+    expect(results).toEqual([]);
+    expect(endpoint.requestCount).toBe(6);
+  });
+
+  test('a probe that is aborted leaves the next to another', async () => {
+    const slow = await hold();
+    const { poster, timers, clock, post } = createPoster();
+    for (let count = 0; count < 5; count += 1) {
+      const late = post(slow.url);
+      await until(() => slow.waiting.length === count + 1);
+      timers.advance(15_000);
+      expect(await late).toMatchObject({ reason: 'timeout' });
+    }
+    clock.advance(5_000);
+    const order = { url: slow.url, makeContent: CONTENT, tenant: 't' };
+    const probe = poster.post(order, () => expect.unreachable());
+    await until(() => slow.waiting.length === 6);
+    const next = post(slow.url);
+    const fast = await serve((_request, response) => response.end());
+    expect(await post(fast)).toMatchObject({ isOk: true });
+    probe.abort();
+    timers.advance(0);
+    await until(() => slow.waiting.length === 7);
+    slow.waiting[6]!();
+    expect(await next).toMatchObject({ isOk: true });
+  });
+
+  test.each([400, 429, 500, 503])('whoever answers is up: status %i', async (status) => {
     const url = await serve((request, response) => {
       request.resume();
-      response.writeHead(400).end();
+      response.writeHead(status).end();
     });
     const { poster, post } = createPoster();
     for (let count = 0; count < 20; count += 1) {
@@ -320,18 +383,15 @@ describe('bounds', () => {
   });
 
   test('what another tenant makes of an endpoint does not close it', async () => {
-    let isUp = false;
-    const url = await serve((request, response) => {
-      request.resume();
-      response.writeHead(isUp ? 200 : 503).end();
-    });
+    const endpoint = await broken();
     const { poster, post } = createPoster();
-    for (let count = 0; count < 6; count += 1) await post(url);
-    isUp = true;
+    for (let count = 0; count < 5; count += 1) await post(endpoint.url);
+    endpoint.isUp = true;
     const result = await new Promise<PostResult>((resolve) => {
-      poster.post({ url, makeContent: CONTENT, tenant: 'u' }, resolve);
+      poster.post({ url: endpoint.url, makeContent: CONTENT, tenant: 'u' }, resolve);
     });
     expect(result).toMatchObject({ isOk: true });
+    expect(poster.openCircuitCount).toBe(1);
   });
 
   test('an attempt is aborted at every point without a result', async () => {
