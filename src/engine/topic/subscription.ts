@@ -196,6 +196,7 @@ export class Subscription implements Destination {
   #forward(stamped: Message): number {
     const target: Queue | undefined = this.#host.queueNames.find(this.#record.endpoint);
     if (target === undefined) return REFUSED;
+    if (!this.topic.marksCopies(stamped.bodyBytes)) return target.publish(stamped);
     const origin = `${this.topic.name}/${this.subscriptionName}`;
     return target.publish(this.#host.stamp.edit(stamped, [[SUBSCRIPTION_HEADER, origin]]));
   }

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import type { Message } from '../../../src/engine/message.ts';
 import { PUBLISH_DURABLE, PUBLISH_REJECTED, PUBLISH_ROUTED } from '../../../src/engine/publish.ts';
 import { exportDefinitions } from '../../../src/engine/definitions-export.ts';
 import { retryDelayMs } from '../../../src/engine/topic/retry-strategy.ts';
@@ -41,6 +42,28 @@ describe('a topic', () => {
       ids[2],
     ]);
     expect(engine.headersOf(copies[0]!.entry.message).get('color')).toBe('red');
+  });
+
+  it('is stored once where copies of a large message are many', async () => {
+    const fixture = await TopicFixture.open();
+    const { engine } = fixture;
+    const topic = fixture.topic('T');
+    const names = Array.from({ length: 18 }, (_, index) => `q${index}`);
+    for (const name of names) engine.queue(name);
+    const copiesOf = (body: string): Message[] => {
+      fixture.publish('T', '', body);
+      return [...topic.subscriptions.keys()].map((name) => engine.get(name)!.entry.message);
+    };
+    const MEBIBYTE = 'x'.repeat(1024 * 1024);
+    for (const name of names.slice(0, 17)) fixture.subscribe(topic, name);
+    const marked = copiesOf(MEBIBYTE);
+    expect(engine.headersOf(marked[16]!).get('x-subscription')).toBe('T/q16');
+    fixture.subscribe(topic, 'q17');
+    const shared = copiesOf(MEBIBYTE);
+    expect(shared).toHaveLength(18);
+    expect(new Set(shared).size).toBe(1);
+    expect(engine.headersOf(shared[0]!).get('x-msg-id')).toMatch(/^\d+$/);
+    expect(new Set(copiesOf('small')).size).toBe(18);
   });
 
   it('tells the transport everything a push shows', async () => {
