@@ -227,8 +227,8 @@ export class MqttConnection
   }
 
   /** The process ends. */
-  shutdown(): void {
-    if (this.#stage === RUNNING) this.#close(stopCode(this.settings), 'server is stopping');
+  shutdown(text: string): void {
+    if (this.#stage === RUNNING) this.#close(stopCode(this.settings), text);
     else this.drop('shutdown');
   }
 

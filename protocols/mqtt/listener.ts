@@ -8,6 +8,7 @@ import { MessageArena } from '../../src/base/arena.ts';
 import { type Clock, systemClock } from '../../src/base/clock.ts';
 import type { ProtocolLogger } from '../../src/base/logger.ts';
 import type { Broker } from '../../src/engine/broker.ts';
+import { ConnectionSet } from '../../src/net/connection-set.ts';
 import type { FlushSet } from '../../src/net/flush-set.ts';
 import type { AcceptTransport } from '../../src/net/transport.ts';
 import { ClientRegistry } from './client-registry.ts';
@@ -46,18 +47,22 @@ export function createMqttAcceptor(deps: MqttAcceptorDeps): MqttAcceptor {
 
 class Acceptor implements MqttAcceptor {
   readonly accept: AcceptTransport;
-  readonly #connections: Set<MqttConnection>;
+  readonly #connections: ConnectionSet<MqttConnection>;
   readonly #clock: Clock;
   readonly #registry: ClientRegistry;
   readonly #sys: SysTopics;
   readonly #counters: MqttCounters;
-  #timer: NodeJS.Timeout | undefined;
 
   constructor(deps: MqttAcceptorDeps) {
     const { broker, flushSet, settings, logger } = deps;
-    this.#connections = new Set();
+    const registry = new ClientRegistry(logger);
+    this.#connections = new ConnectionSet<MqttConnection>(
+      () => this.tick(),
+      TICK_MS,
+      () => registry.hasWaitingWills,
+    );
     this.#clock = deps.clock ?? systemClock;
-    this.#registry = new ClientRegistry(logger);
+    this.#registry = registry;
     this.#counters = {
       received: 0,
       sent: 0,
@@ -68,7 +73,6 @@ class Acceptor implements MqttAcceptor {
       connectionsTotal: 0,
     };
     this.#sys = new SysTopics(broker, settings, this.#counters);
-    this.#timer = undefined;
     const connectionDeps: ConnectionDeps = {
       broker,
       flushSet,
@@ -79,7 +83,7 @@ class Acceptor implements MqttAcceptor {
       names: new TopicNames(),
       fields: new PublishFields(),
       view: new MessageView(broker.formats),
-      registry: this.#registry,
+      registry,
       sys: this.#sys,
       counters: this.#counters,
       authSecret: Buffer.from(broker.random.bytes(32)),
@@ -90,16 +94,11 @@ class Acceptor implements MqttAcceptor {
       this.#connections.add(connection);
       this.#counters.connectionCount = this.#connections.size;
       this.#counters.connectionsTotal += 1;
-      this.#startTimer();
       return connection;
     };
-    this.#registry.restoreWills(broker, this.#clock.wallMs());
-    if (this.#registry.hasWaitingWills) this.#startTimer();
-    broker.addPressureListener({
-      onPressureChange: () => {
-        for (const connection of this.#connections) connection.onPressureChange();
-      },
-    });
+    registry.restoreWills(broker, this.#clock.wallMs());
+    if (registry.hasWaitingWills) this.#connections.wake();
+    broker.addPressureListener(this.#connections);
   }
 
   get connectionCount(): number {
@@ -112,24 +111,14 @@ class Acceptor implements MqttAcceptor {
     const wallMs = this.#clock.wallMs();
     this.#registry.tick(wallMs);
     this.#sys.tick(wallMs);
-    if (this.#connections.size > 0 || this.#registry.hasWaitingWills) return;
-    clearInterval(this.#timer);
-    this.#timer = undefined;
   }
 
   closeAll(): Promise<void> {
-    for (const connection of [...this.#connections]) connection.shutdown();
-    clearInterval(this.#timer);
-    this.#timer = undefined;
-    return Promise.resolve();
-  }
-
-  #startTimer(): void {
-    this.#timer ??= setInterval(() => this.tick(), TICK_MS).unref();
+    return this.#connections.closeAll('server is stopping');
   }
 
   #remove(connection: MqttConnection): void {
-    this.#connections.delete(connection);
+    this.#connections.remove(connection);
     this.#counters.connectionCount = this.#connections.size;
   }
 }

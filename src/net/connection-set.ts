@@ -8,20 +8,25 @@ export interface DrivenConnection {
 
 /**
  * The connections of an acceptor. One interval serves the deadlines and heartbeats of them all; it
- * runs only while there are some, and keeps no process alive.
+ * runs only while there are some, or other work of the acceptor, and keeps no process alive.
  */
 export class ConnectionSet<C extends DrivenConnection> {
   readonly #connections: Set<C>;
   readonly #tick: () => void;
   readonly #tickMs: number;
+  readonly #hasOtherWork: () => boolean;
   #timer: NodeJS.Timeout | undefined;
   #onEmpty: (() => void) | undefined;
 
-  /** @param tick  called every `tickMs` while there are connections */
-  constructor(tick: () => void, tickMs: number) {
+  /**
+   * @param tick          called every `tickMs` while there are connections
+   * @param hasOtherWork  true: ticks go on without any, until all are closed
+   */
+  constructor(tick: () => void, tickMs: number, hasOtherWork: () => boolean = () => false) {
     this.#connections = new Set();
     this.#tick = tick;
     this.#tickMs = tickMs;
+    this.#hasOtherWork = hasOtherWork;
     this.#timer = undefined;
     this.#onEmpty = undefined;
   }
@@ -36,27 +41,41 @@ export class ConnectionSet<C extends DrivenConnection> {
 
   add(connection: C): void {
     this.#connections.add(connection);
-    this.#timer ??= setInterval(this.#tick, this.#tickMs).unref();
+    this.wake();
   }
 
   remove(connection: C): void {
     this.#connections.delete(connection);
-    if (this.#connections.size > 0) return;
-    clearInterval(this.#timer);
-    this.#timer = undefined;
-    this.#onEmpty?.();
+    this.#rest();
+    if (this.#connections.size === 0) this.#onEmpty?.();
+  }
+
+  /** Ticks from now on, for as long as there is something to tick for. */
+  wake(): void {
+    this.#timer ??= setInterval(() => {
+      this.#tick();
+      this.#rest();
+    }, this.#tickMs).unref();
   }
 
   onPressureChange(): void {
     for (const connection of this.#connections) connection.onPressureChange();
   }
 
-  /** Ends every connection; resolves when all are gone. */
+  /** Ends every connection; resolves when all are gone. Other work is left. */
   closeAll(text: string): Promise<void> {
     return new Promise((resolve) => {
       this.#onEmpty = resolve;
       for (const connection of this.#connections) connection.shutdown(text);
+      this.#rest();
       if (this.#connections.size === 0) resolve();
     });
+  }
+
+  #rest(): void {
+    if (this.#connections.size > 0) return;
+    if (this.#onEmpty === undefined && this.#hasOtherWork()) return;
+    clearInterval(this.#timer);
+    this.#timer = undefined;
   }
 }

@@ -37,6 +37,32 @@ test('ticks while there are connections', () => {
   expect(vi.getTimerCount()).toBe(0);
 });
 
+test('ticks on for other work, until there is none or all is closed', async () => {
+  let ticks = 0;
+  let hasWork = true;
+  const set = new ConnectionSet<Connection>(
+    () => {
+      ticks += 1;
+    },
+    100,
+    () => hasWork,
+  );
+  const one = new Connection();
+  set.add(one);
+  set.remove(one);
+  vi.advanceTimersByTime(300);
+  expect(ticks).toBe(3);
+  hasWork = false;
+  vi.advanceTimersByTime(1_000);
+  expect([ticks, vi.getTimerCount()]).toEqual([4, 0]);
+  hasWork = true;
+  set.wake();
+  vi.advanceTimersByTime(100);
+  expect(ticks).toBe(5);
+  await set.closeAll('bye');
+  expect(vi.getTimerCount()).toBe(0);
+});
+
 test('tells all of pressure', () => {
   const set = new ConnectionSet<Connection>(() => undefined, 100);
   const all = [new Connection(), new Connection()];
