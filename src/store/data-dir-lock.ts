@@ -40,7 +40,7 @@ export class DataDirLock {
       if (!isBusy(error)) throw error;
       throw new DataDirBusyError(directory, describeOwner(ownerPath));
     }
-    writeFileSync(ownerPath, `${process.pid}\n`, { mode: 0o600 });
+    noteOwner(ownerPath);
     return new DataDirLock(connection);
   }
 
@@ -57,6 +57,15 @@ export class DataDirLock {
  */
 export function createPrivate(path: string): void {
   if (!existsSync(path)) writeFileSync(path, '', { mode: 0o600, flag: 'wx' });
+}
+
+/** For the message of another process only: a start with a full disk does not depend on it. */
+function noteOwner(path: string): void {
+  try {
+    writeFileSync(path, `${process.pid}\n`, { mode: 0o600 });
+  } catch {
+    // What it says now may be the process before; the lock itself is what counts.
+  }
 }
 
 function describeOwner(path: string): string {

@@ -178,9 +178,11 @@ export class Housekeeper {
     try {
       await this.#deps.connection.all('PRAGMA wal_checkpoint(PASSIVE)');
     } catch (error) {
-      // Somebody reads at this moment: the next one will do.
-      if (!isBusy(error)) throw error;
+      // Somebody reads at this moment, or there is no room: the log stays, which loses nothing, and
+      // the next quiet moment will do.
+      if (!isBusy(error) && !isDiskFull(error)) throw error;
       this.#isWalUsed = true;
+      this.#lastCommitMs = this.#deps.clock.monotonicMs();
     }
   }
 
