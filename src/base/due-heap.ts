@@ -3,12 +3,14 @@
  * count. Equal times leave by rising number.
  *
  * Both numbers lie in one array of doubles, outside the garbage-collected heap, which doubles as it
- * fills and is given back by `clear`. There is no removal from the middle: owners skip stale items
- * when they surface, and `retain` the others when stale ones are many.
+ * fills, halves as it empties, and is given back by `clear`. There is no removal from the middle:
+ * owners skip stale items when they surface, and `retain` the others when stale ones are many.
  */
 
 /** Items the first array has room for. */
 const FIRST_CAPACITY = 16;
+/** Doubles: an array of up to 8 KiB is not worth halving. */
+const SHRINK_MIN = 1024;
 
 export class DueHeap {
   /** Item n: time at 2n, number at 2n + 1. */
@@ -22,6 +24,11 @@ export class DueHeap {
 
   get length(): number {
     return this.#length;
+  }
+
+  /** Bytes of the array. */
+  get byteCount(): number {
+    return this.#items.byteLength;
   }
 
   /** Smallest time; Infinity when empty. */
@@ -47,6 +54,7 @@ export class DueHeap {
     this.#length -= 1;
     const last = 2 * this.#length;
     this.#sink(items[last]!, items[last + 1]!);
+    this.#shrink();
   }
 
   /** Items in their order until `visit` returns false; costs what it visits, not the length. */
@@ -73,6 +81,7 @@ export class DueHeap {
       // What is kept lies before what is still to be looked at.
       if (isWanted(time, number)) this.push(time, number);
     }
+    this.#shrink();
   }
 
   /** Drops everything and gives the memory back. */
@@ -85,6 +94,13 @@ export class DueHeap {
     const grown = new Float64Array(Math.max(2 * FIRST_CAPACITY, 2 * this.#items.length));
     grown.set(this.#items);
     this.#items = grown;
+  }
+
+  /** Gives memory back when less than a quarter is in use. */
+  #shrink(): void {
+    let size = this.#items.length;
+    while (size > SHRINK_MIN && 8 * this.#length < size) size /= 2;
+    if (size < this.#items.length) this.#items = this.#items.slice(0, size);
   }
 
   /** Adds an index to the heap `frontier`, when there is an item. */

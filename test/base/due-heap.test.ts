@@ -23,6 +23,22 @@ function filled(count: number): { heap: DueHeap; items: Item[] } {
 }
 
 describe('DueHeap', () => {
+  it('gives memory back as it empties', () => {
+    const { heap, items } = filled(100_000);
+    const full = heap.byteCount;
+    const expected = sorted(items);
+    for (const [time, number] of expected.slice(0, 99_000)) {
+      expect(heap.nextTime === time && heap.nextNumber === number).toBe(true);
+      heap.pop();
+    }
+    expect(heap.byteCount).toBeLessThan(full / 30);
+    expect(itemsOf(heap)).toEqual(expected.slice(99_000));
+    const other = filled(100_000).heap;
+    other.retain((_time, number) => number < 1_000);
+    expect(other.byteCount).toBeLessThan(full / 30);
+    expect(itemsOf(other)).toEqual(expected.filter(([, number]) => number < 1_000));
+  });
+
   it('is empty at first and after the last pop', () => {
     const heap = new DueHeap();
     expect([heap.length, heap.nextTime, heap.nextNumber]).toEqual([0, Infinity, -1]);

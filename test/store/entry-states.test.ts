@@ -103,4 +103,39 @@ describe('EntryStates', () => {
       expect(states.fieldsOf(slot).receiveCount).toBe(rowId);
     }
   });
+
+  it('gives memory back when most states are gone, and mixes nothing up', () => {
+    const states = new EntryStates();
+    const queues = [new QueueIndex(1), new QueueIndex(2)];
+    for (let sequence = 1; sequence <= 100_000; sequence += 1) {
+      const fields = { ...FRESH, notBeforeMs: sequence, receiveCount: sequence % 3 };
+      const slot = states.set(queues[sequence % 2]!, sequence, fields, sequence);
+      if (sequence % 1_000 === 0) states.checkpointed(slot);
+      if (sequence % 1_000 === 1) states.buffer(slot);
+    }
+    const full = states.byteCount;
+    for (let sequence = 1; sequence <= 100_000; sequence += 1) {
+      if (sequence % 500 > 1) states.remove(queues[sequence % 2]!, sequence);
+    }
+    expect(states.byteCount).toBeLessThan(full / 32);
+    const left = factsOf(states);
+    expect(left).toEqual([...left].sort((a, b) => a - b));
+    expect(left).toHaveLength(300);
+    for (let sequence = 500; sequence <= 100_000; sequence += 500) {
+      const queue = queues[sequence % 2]!;
+      const slot = states.find(queue, sequence);
+      expect([states.queueOf(slot), states.sequenceOf(slot)]).toEqual([queue, sequence]);
+      const { notBeforeMs, receiveCount } = states.fieldsOf(slot);
+      expect([notBeforeMs, receiveCount]).toEqual([sequence, sequence % 3]);
+      expect(states.rowIdOf(slot)).toBe(sequence % 1_000 === 0 ? 0 : sequence);
+      const next = states.find(queues[(sequence + 1) % 2]!, sequence + 1);
+      if (next !== NO_STATE) expect(states.buffer(next)).toBe(sequence % 1_000 !== 0);
+      expect(states.remove(queue, sequence)).toBe(sequence % 1_000 === 0);
+    }
+    for (const queue of queues) states.removeAll(queue);
+    expect(factsOf(states)).toEqual([]);
+    expect(states.byteCount).toBeLessThan(full / 1_000);
+    states.set(queues[0]!, 7, FRESH, 1);
+    expect(factsOf(states)).toEqual([1]);
+  });
 });

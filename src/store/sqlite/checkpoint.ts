@@ -15,6 +15,12 @@ import type { JournalRow } from './journal-row.ts';
 const VALUES_PER_STATEMENT = 500;
 
 /**
+ * Records of states whose entries are gone that one transaction deletes: recovery ignores the
+ * others, and a purge of a million delayed messages must not hold up a commit for seconds.
+ */
+const STALE_STATES_MAX = 20_000;
+
+/**
  * SQL that deletes `doomed` rows safely; call it after everything buffered is in rows of the same
  * transaction. Removes the rows from the index, except from its list of dead rows.
  */
@@ -139,11 +145,17 @@ function forgetDropped(
 }
 
 function forgetStaleStates(index: JournalIndex, out: string[]): void {
-  const stale = index.staleStates;
+  const stale = index.staleStates.splice(0, 2 * STALE_STATES_MAX);
+  const byQueue = new Map<number, number[]>();
   for (let i = 0; i < stale.length; i += 2) {
-    out.push(`DELETE FROM entry_state WHERE queue_id=${stale[i]} AND sequence=${stale[i + 1]}`);
+    const queueId = stale[i]!;
+    const sequences = byQueue.get(queueId);
+    if (sequences === undefined) byQueue.set(queueId, [stale[i + 1]!]);
+    else sequences.push(stale[i + 1]!);
   }
-  index.staleStates = [];
+  for (const [queueId, sequences] of byQueue) {
+    deleteFrom('entry_state', `queue_id=${queueId} AND sequence`, sequences, out);
+  }
 }
 
 function stateValues(states: EntryStates, slot: number, asOf: number): string {
@@ -174,7 +186,10 @@ function insertInto(table: string, values: readonly string[], out: string[]): vo
   }
 }
 
-/** Deletes by key: a range where keys follow one another, a list of the rest. */
+/**
+ * Deletes by key: a range where keys follow one another, a list of the rest. `column` may be the
+ * end of a condition.
+ */
 function deleteFrom(table: string, column: string, keys: number[], out: string[]): void {
   if (keys.length === 0) return;
   keys.sort((a, b) => a - b);

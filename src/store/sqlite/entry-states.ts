@@ -3,8 +3,8 @@
  *
  * There may be a million of them (delayed messages), and each CMQ receive makes one, so they lie in
  * columns, 41 bytes a state, and are named by their slot; all but a due time is in an
- * object beside. A queue maps sequences to slots. Slots are used again; a
- * slot is good until the next state is removed.
+ * object beside. A queue maps sequences to slots. Slots are used again, and states move to other
+ * slots when the columns shrink: a slot is good until the next state is removed.
  *
  * A state is a fact of the row with its newest record, and such states form a list, by ascending
  * row id: what is set goes to its end.
@@ -47,6 +47,7 @@ export class EntryStates {
   /** ... or, of a free slot, the next free one. */
   #newer: Int32Array;
   #capacity: number;
+  #count: number;
   #free: number;
   #oldest: number;
   #newest: number;
@@ -61,6 +62,7 @@ export class EntryStates {
     this.#older = new Int32Array(0);
     this.#newer = new Int32Array(0);
     this.#capacity = 0;
+    this.#count = 0;
     this.#free = NO_STATE;
     this.#oldest = NO_STATE;
     this.#newest = NO_STATE;
@@ -96,6 +98,8 @@ export class EntryStates {
     if (this.#others.size > 0) this.#others.delete(slot);
     this.#newer[slot] = this.#free;
     this.#free = slot;
+    this.#count -= 1;
+    if (this.#capacity > FIRST_CAPACITY && this.#count * 4 < this.#capacity) this.#shrink();
     return isCheckpointed;
   }
 
@@ -103,6 +107,11 @@ export class EntryStates {
   removeAll(queue: QueueIndex): void {
     for (const sequence of [...(queue.states?.keys() ?? [])]) this.remove(queue, sequence);
     queue.states = undefined;
+  }
+
+  /** Bytes of the columns. */
+  get byteCount(): number {
+    return this.#capacity * (3 * 8 + 2 * 4 + 1);
   }
 
   fieldsOf(slot: number): StateFields {
@@ -166,6 +175,7 @@ export class EntryStates {
     if (this.#free === NO_STATE) this.#grow();
     const slot = this.#free;
     this.#free = this.#newer[slot]!;
+    this.#count += 1;
     this.#queues[slot] = queue;
     this.#sequences[slot] = sequence;
     this.#rowIds[slot] = 0;
@@ -206,30 +216,79 @@ export class EntryStates {
 
   #grow(): void {
     const from = this.#capacity;
-    const capacity = Math.max(FIRST_CAPACITY, 2 * from);
-    const grown = (column: Float64Array): Float64Array => {
+    this.#resize(Math.max(FIRST_CAPACITY, 2 * from));
+    for (let slot = this.#capacity - 1; slot >= from; slot -= 1) {
+      this.#newer[slot] = this.#free;
+      this.#free = slot;
+    }
+  }
+
+  /** Moves the states to the lowest slots, and halves the columns. */
+  #shrink(): void {
+    const places = new Int32Array(this.#capacity).fill(NO_STATE);
+    let count = 0;
+    for (let slot = 0; slot < this.#capacity; slot += 1) {
+      const queue = this.#queues[slot];
+      if (queue === undefined) continue;
+      places[slot] = count;
+      if (slot !== count) this.#rename(queue, slot, count);
+      count += 1;
+    }
+    const placeOf = (slot: number): number => (slot === NO_STATE ? NO_STATE : places[slot]!);
+    for (let slot = 0; slot < count; slot += 1) {
+      this.#older[slot] = placeOf(this.#older[slot]!);
+      this.#newer[slot] = placeOf(this.#newer[slot]!);
+    }
+    this.#oldest = placeOf(this.#oldest);
+    this.#newest = placeOf(this.#newest);
+    this.#queues.length = count;
+    this.#resize(this.#capacity / 2);
+    this.#free = NO_STATE;
+    for (let slot = this.#capacity - 1; slot >= count; slot -= 1) {
+      this.#newer[slot] = this.#free;
+      this.#free = slot;
+    }
+  }
+
+  /** Moves a state to a lower slot, whose own is gone; its links still name the old slots. */
+  #rename(queue: QueueIndex, from: number, to: number): void {
+    this.#queues[to] = queue;
+    this.#sequences[to] = this.#sequences[from]!;
+    this.#rowIds[to] = this.#rowIds[from]!;
+    this.#notBeforeMs[to] = this.#notBeforeMs[from]!;
+    this.#flags[to] = this.#flags[from]!;
+    this.#older[to] = this.#older[from]!;
+    this.#newer[to] = this.#newer[from]!;
+    const others = this.#others.get(from);
+    if (others !== undefined) {
+      this.#others.delete(from);
+      this.#others.set(to, others);
+    }
+    queue.states?.set(this.#sequences[to], to);
+  }
+
+  /** Columns of `capacity` places with what fits of the present ones. */
+  #resize(capacity: number): void {
+    const kept = Math.min(capacity, this.#capacity);
+    const resized = (column: Float64Array): Float64Array => {
       const copy = new Float64Array(capacity);
-      copy.set(column);
+      copy.set(column.subarray(0, kept));
       return copy;
     };
-    this.#sequences = grown(this.#sequences);
-    this.#rowIds = grown(this.#rowIds);
-    this.#notBeforeMs = grown(this.#notBeforeMs);
+    this.#sequences = resized(this.#sequences);
+    this.#rowIds = resized(this.#rowIds);
+    this.#notBeforeMs = resized(this.#notBeforeMs);
     const links = (column: Int32Array): Int32Array => {
       const copy = new Int32Array(capacity);
-      copy.set(column);
+      copy.set(column.subarray(0, kept));
       return copy;
     };
     this.#older = links(this.#older);
     this.#newer = links(this.#newer);
     const flags = new Uint8Array(capacity);
-    flags.set(this.#flags);
+    flags.set(this.#flags.subarray(0, kept));
     this.#flags = flags;
     this.#capacity = capacity;
-    for (let slot = capacity - 1; slot >= from; slot -= 1) {
-      this.#newer[slot] = this.#free;
-      this.#free = slot;
-    }
   }
 }
 

@@ -35,6 +35,9 @@ const RECORD_FIXED_BYTES = 28;
 const EXPIRATION_BYTES = 8;
 const BODY_REFERENCE_BYTES = 12;
 
+/** Decoded strings that a loaded row keeps: nobody counts their memory. */
+const STRINGS_KEPT = 256;
+
 /** Bodies from this size lie in table `body`, so that moving an entry never copies them. */
 export const BODY_APART_BYTES = 64 * 1024;
 
@@ -157,11 +160,12 @@ export class RowData {
     return this.#expiresAt < 0 ? Infinity : this.data.readDoubleLE(this.#expiresAt + slot * 8);
   }
 
-  /** The string at an offset; decoded once. */
+  /** The string at an offset; decoded once as long as there are few. */
   string(at: number): string {
     let value = this.#strings.get(at);
     if (value === undefined) {
       value = this.data.toString('utf8', at + 2, at + 2 + this.data.readUInt16LE(at));
+      if (this.#strings.size >= STRINGS_KEPT) this.#strings.clear();
       this.#strings.set(at, value);
     }
     return value;

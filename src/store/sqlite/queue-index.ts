@@ -109,7 +109,10 @@ export class QueueIndex {
     const { runs } = this;
     this.#emptyCount += 1;
     while (this.head < runs.length && runs[this.head]!.liveCount === 0) this.head += 1;
-    if (this.#emptyCount > 32 && this.#emptyCount * 2 > runs.length) this.#compact();
+    const areAllEmpty = this.head === runs.length;
+    const areMany = this.#emptyCount > 32 && this.#emptyCount * 2 > runs.length;
+    // Empty runs hold their rows in memory: an idle queue keeps none.
+    if (areAllEmpty || areMany) this.#compact();
   }
 
   /** Exchanges the runs of moved rows within [first, end) for `moved`, sorted by `first`. */

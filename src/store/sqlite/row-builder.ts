@@ -100,9 +100,14 @@ export class RowBuilder {
 
   /** Starts a row committed at `commitMs`. */
   begin(commitMs: number): void {
+    this.release();
     this.#commitMs = commitMs;
-    this.index.clear();
     beginIndex(this.index);
+  }
+
+  /** Lets go of the row before, whose bytes nobody needs any more, and of the messages in it. */
+  release(): void {
+    this.index.clear();
     this.#data.clear();
     this.#records.clear();
     this.#queues.length = 0;

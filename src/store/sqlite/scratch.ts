@@ -1,4 +1,5 @@
 /** Growable memory to encode into, reused from commit to commit. Little-endian, no bounds lies. */
+import { assert } from '../../base/assert.ts';
 
 /** Copies up to this many bytes are done by a loop: cheaper than a call into the runtime. */
 const LOOP_COPY_BYTES = 48;
@@ -41,6 +42,8 @@ export class Scratch {
 
   /** LEB128 of a non-negative integer up to 2^53. */
   varint(value: number): void {
+    // Anything else would write bytes that say something else, or without end.
+    assert(value >= 0 && value <= Number.MAX_SAFE_INTEGER, 'a number cannot be stored');
     if (this.length + 8 > this.buffer.length) this.#grow(this.length + 8);
     const buffer = this.buffer;
     let at = this.length;
