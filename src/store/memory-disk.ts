@@ -22,6 +22,8 @@ export class MemoryRecord {
   leaseUntilMs: number;
   firstReceivedAtMs: number;
   isRedelivered: boolean;
+  /** State that `update` recorded before the commit: it is stored, whatever the entry has then. */
+  recorded: MemoryRecord | undefined;
 
   constructor(entry: Entry, survivesRestart: boolean) {
     this.message = entry.message;
@@ -36,6 +38,7 @@ export class MemoryRecord {
     this.leaseUntilMs = entry.leaseUntilMs;
     this.firstReceivedAtMs = entry.firstReceivedAtMs;
     this.isRedelivered = entry.isRedelivered;
+    this.recorded = undefined;
   }
 }
 

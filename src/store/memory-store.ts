@@ -156,6 +156,7 @@ export class MemoryStore implements Store, CommitSink {
     if (record === undefined) return;
     this.#push({ kind: 'update', queueId, state: new MemoryRecord(entry, true) });
     if (record.isCommitted) copyState(entry, record);
+    else record.recorded = new MemoryRecord(entry, true);
   }
 
   mark(queueId: QueueId, deliveredBelow: number): void {
@@ -170,6 +171,7 @@ export class MemoryStore implements Store, CommitSink {
 
   define(kind: string, key: string, value: string): void {
     this.#isUrgent = true;
+    this.#bufferedBytes += ENTRY_OVERHEAD_BYTES + kind.length + key.length + value.length;
     this.#push({ kind: 'define', id: `${kind}\0${key}`, definition: { kind, key, value } });
   }
 
@@ -194,11 +196,11 @@ export class MemoryStore implements Store, CommitSink {
     return this.#bufferedBytes + this.#inFlightBytes;
   }
 
-  /** Whether the buffer holds more than settlements; for the commit loop. */
   get putCount(): number {
     return this.#operations.length;
   }
 
+  /** Whether the buffer holds more than settlements; for the commit loop. */
   get isUrgent(): boolean {
     return this.#isUrgent;
   }
@@ -362,7 +364,8 @@ function takePut(put: PutOperation, nowMs: number): MemoryRecord | undefined {
     return undefined;
   }
   entry.storeState = STORE_WRITTEN;
-  copyState(entry, record);
+  copyState(record.recorded ?? entry, record);
+  record.recorded = undefined;
   record.committedAtMs = nowMs;
   record.isCommitted = true;
   return cloneRecord(record);

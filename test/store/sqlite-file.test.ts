@@ -1,6 +1,6 @@
 /** The data directory: settings, lock, schema, damage, and what a killed process leaves. */
 import { spawn } from 'node:child_process';
-import { statSync } from 'node:fs';
+import { mkdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { DataDirBusyError, DataDirLock } from '../../src/store/data-dir-lock.ts';
@@ -95,6 +95,16 @@ describe('data directory', () => {
     remove();
   });
 
+  it('does not need the file with its process id, which is for the message only', async () => {
+    const { path, remove } = temporaryDirectory();
+    mkdirSync(join(path, 'tributary.pid'));
+    const lock = await DataDirLock.acquire(path);
+    await expect(DataDirLock.acquire(path)).rejects.toThrow('in use by another process');
+    await lock.release();
+    await (await DataDirLock.acquire(path)).release();
+    remove();
+  });
+
   it('with a newer schema is left alone', async () => {
     await (await openStore()).close();
     await edit(`PRAGMA user_version=${MIGRATIONS.length + 1}`);
@@ -153,6 +163,45 @@ describe('damage', () => {
       expect(sequencesOf(await readAll(store, QUEUE))).toEqual([4, 5, 6]);
       await store.tidy();
       await store.close();
+    }
+  });
+
+  it('does not let a new entry have the sequence, and the state, of one that was lost', async () => {
+    const store = await openStore();
+    const entries = [1, 2, 3, 4].map((sequence) => makeEntry(sequence));
+    store.put(QUEUE, entries[0]!, true);
+    await commit(store);
+    for (const entry of entries.slice(1)) store.put(QUEUE, entry, true);
+    await commit(store);
+    entries[1]!.notBeforeMs = 9e12;
+    store.update(QUEUE, entries[1]!);
+    store.settle(QUEUE, entries[2]!);
+    await commit(store);
+    await store.close();
+    await edit("UPDATE journal SET runs = CAST(runs || x'00' AS BLOB) WHERE id=2");
+    const damaged = await harness.open();
+    const { queues } = await damaged.recover();
+    expect(queues.get(QUEUE)!.nextSequence).toBe(4);
+    expect([...queues.get(QUEUE)!.delayed]).toEqual([]);
+    await damaged.close();
+  });
+
+  it('in a side table leaves counts right', async () => {
+    await prepare();
+    const store = await openStore();
+    const [first] = await readAll(store, QUEUE);
+    store.settle(QUEUE, first!);
+    await commit(store);
+    await store.tidy();
+    await store.close();
+    for (const bits of ['01', '0100000000', '00']) {
+      await edit(`DELETE FROM settled; INSERT INTO settled VALUES (1, x'${bits}')`);
+      const again = await openStore();
+      const expected = bits === '00' ? 9 : 8;
+      expect(again.metrics().liveEntries).toBe(expected);
+      const all = [...(await readAll(again, QUEUE)), ...(await readAll(again, OTHER))];
+      expect(all).toHaveLength(expected);
+      await again.close();
     }
   });
 

@@ -359,6 +359,21 @@ export function describeStoreContract(name: string, makeHarness: () => StoreHarn
         expect(entries[1]!.receiveCount).toBe(0);
       });
 
+      it('are stored as `update` recorded them last, even before their commit', async () => {
+        const [entry, plain] = putMany(store, QUEUE, 1, 2);
+        entry!.receiveCount = 1;
+        store.update(QUEUE, entry!);
+        entry!.receiveCount = 2;
+        plain!.receiveCount = 3;
+        await commit(store);
+        for (const round of ['same process', 'after a crash']) {
+          const { entries } = await read(store, QUEUE);
+          const counts = entries.map(({ receiveCount }) => receiveCount);
+          expect(counts, round).toEqual([1, 3]);
+          await open();
+        }
+      });
+
       it('of one message in many queues are each their own', async () => {
         const message = makeMessage({ body: 'shared' });
         for (let i = 0; i < 50; i += 1) {
@@ -517,6 +532,19 @@ export function describeStoreContract(name: string, makeHarness: () => StoreHarn
         expect(store.backlogBytes).toBeGreaterThanOrEqual(5000);
         await commit(store);
         expect(store.backlogBytes).toBe(0);
+      });
+
+      it('counts buffered definitions, which may be large, and stores them', async () => {
+        const value = 'v'.repeat(3_000_000);
+        for (let i = 0; i < 4; i += 1) store.define('retained', `topic ${i}`, `"${value}${i}"`);
+        expect(store.backlogBytes).toBeGreaterThanOrEqual(12_000_000);
+        store.commit(false);
+        expect(store.backlogBytes).toBeGreaterThanOrEqual(12_000_000);
+        await commit(store);
+        expect(store.backlogBytes).toBe(0);
+        await open();
+        const stored = recovery.definitions.map((definition) => definition.value).sort();
+        expect(stored).toEqual([0, 1, 2, 3].map((i) => `"${value}${i}"`));
       });
     });
   });

@@ -5,6 +5,7 @@
 import type { Message } from '../../engine/message.ts';
 import type { Definition, QueueId } from '../../engine/ports.ts';
 import { withDataFile } from './check.ts';
+import { NO_STATE } from './entry-states.ts';
 import type { JournalIndex } from './journal-index.ts';
 import type { QueueIndex } from './queue-index.ts';
 import { type LoadedRow, RowLoader } from './row-loader.ts';
@@ -69,7 +70,11 @@ async function dumpQueue(
         problems.push(`row ${run.row.id}: the body of entry ${at} is missing or damaged`);
         continue;
       }
-      const expiresAtMs = loaded.data.expiresAtMs(slot);
+      const state = index.states.find(queue, at);
+      const expiresAtMs =
+        state === NO_STATE
+          ? loaded.data.expiresAtMs(slot)
+          : index.states.fieldsOf(state).expiresAtMs;
       const entry = { queueId: queue.id, sequence: at, message, expiresAtMs };
       if (!(await dump.visit(entry))) return false;
     }

@@ -352,7 +352,7 @@ export class SqliteStore implements Store, CommitSink, PagerHost {
       if (step.doomed.length > 0) text = deleteRows(this.#index, step.doomed, nowMs);
     }
     const lastRowId = this.#index.nextRowId - 1;
-    this.#inFlightBytes = bytesOf(rows);
+    this.#inFlightBytes = bytesOf(rows) + definitions.byteCount;
     const content = { rows, definitions, text };
     try {
       await this.#writer.write(content);
@@ -449,8 +449,10 @@ export class SqliteStore implements Store, CommitSink, PagerHost {
     return builder;
   }
 
+  /** Keeps some builders, none with more memory than a row needs, and no message in them. */
   #trimBuilders(): void {
     if (this.#builders.length > BUILDERS_KEPT) this.#builders.length = BUILDERS_KEPT;
+    for (const builder of this.#builders) builder.release();
   }
 
   /** The cleaner could not read a row: its entries are lost to every queue. */

@@ -56,7 +56,7 @@ export class TransactionWriter {
     const { rows, definitions, text } = content;
     const { upserts, removals } = definitions;
     const only = rows[0];
-    const isPlain = text === '' && upserts === undefined && removals === undefined;
+    const isPlain = text === '' && upserts.length === 0 && removals.length === 0;
     if (isEmpty(content)) {
       // Everything was cancelled: the ticket still advances from the event loop, not from here.
       await new Promise((resolve) => setImmediate(resolve));
@@ -68,8 +68,8 @@ export class TransactionWriter {
     }
     try {
       await this.#connection.execute(`BEGIN IMMEDIATE; ${text}`);
-      if (upserts !== undefined) await this.#upsertDefinitions.run([upserts]);
-      if (removals !== undefined) await this.#deleteDefinitions.run([removals]);
+      for (const batch of upserts) await this.#upsertDefinitions.run([batch]);
+      for (const batch of removals) await this.#deleteDefinitions.run([batch]);
       for (const built of rows) {
         for (const body of built.bodies) {
           if (body.bytes !== undefined) await this.#insertBody.run([body.id, body.bytes]);
@@ -95,7 +95,7 @@ export class TransactionWriter {
 /** Whether there is nothing to write. */
 export function isEmpty({ rows, definitions, text }: TransactionContent): boolean {
   const { upserts, removals } = definitions;
-  return rows.length === 0 && text === '' && upserts === undefined && removals === undefined;
+  return rows.length === 0 && text === '' && upserts.length === 0 && removals.length === 0;
 }
 
 function hasNewBodies(built: BuiltRow): boolean {

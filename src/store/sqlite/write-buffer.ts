@@ -16,6 +16,9 @@ import { mergeRanges, subtractValue } from './ranges.ts';
 /** Rows are closed at this size; the rest of the commit goes into further rows of it. */
 export const ROW_BYTES_MAX = 4 * 1024 * 1024;
 
+/** Characters of definitions given to one statement; a string has a limit of 2^29. */
+const DEFINITIONS_TEXT_MAX = 4 * 1024 * 1024;
+
 /** Accounting size of a buffered entry beyond its message's bytes. */
 const ENTRY_OVERHEAD_BYTES = 64;
 
@@ -28,10 +31,12 @@ interface DefinitionChange {
 
 /** Definition changes of one commit, ready for the two statements. */
 export interface DefinitionBatch {
-  /** JSON array of [kind, key, value], or undefined when there are none. */
-  readonly upserts: string | undefined;
-  /** JSON array of [kind, key], or undefined when there are none. */
-  readonly removals: string | undefined;
+  /** JSON arrays of [kind, key, value], each of some DEFINITIONS_TEXT_MAX. */
+  readonly upserts: readonly string[];
+  /** JSON arrays of [kind, key]. */
+  readonly removals: readonly string[];
+  /** Size of kinds, keys and values, by estimate. */
+  readonly byteCount: number;
 }
 
 export class WriteBuffer {
@@ -49,6 +54,7 @@ export class WriteBuffer {
   #recorded: Map<Entry, StateFields>;
   #drops: QueueId[];
   #definitions: Map<string, DefinitionChange>;
+  #definitionBytes: number;
   #byteCount: number;
   #nextBodyId: number;
 
@@ -64,6 +70,7 @@ export class WriteBuffer {
     this.#recorded = new Map();
     this.#drops = [];
     this.#definitions = new Map();
+    this.#definitionBytes = 0;
     this.#byteCount = 0;
     this.#nextBodyId = 1;
   }
@@ -75,7 +82,7 @@ export class WriteBuffer {
 
   /** Bytes buffered, by estimate. */
   get byteCount(): number {
-    return this.#byteCount;
+    return this.#byteCount + this.#definitionBytes;
   }
 
   /** Entries buffered, cancelled ones included. */
@@ -140,22 +147,25 @@ export class WriteBuffer {
   }
 
   define(kind: string, key: string, value: string | undefined): void {
-    this.#definitions.set(`${kind}\0${key}`, { kind, key, value });
+    const id = `${kind}\0${key}`;
+    const change = { kind, key, value };
+    this.#definitionBytes += sizeOf(change) - sizeOf(this.#definitions.get(id));
+    this.#definitions.set(id, change);
   }
 
   /** Takes the definition changes. */
   takeDefinitions(): DefinitionBatch {
+    const byteCount = this.#definitionBytes;
+    if (this.#definitions.size === 0) return { upserts: [], removals: [], byteCount };
     const upserts: string[][] = [];
     const removals: string[][] = [];
     for (const { kind, key, value } of this.#definitions.values()) {
       if (value === undefined) removals.push([kind, key]);
       else upserts.push([kind, key, value]);
     }
-    if (this.#definitions.size > 0) this.#definitions = new Map();
-    return {
-      upserts: upserts.length === 0 ? undefined : JSON.stringify(upserts),
-      removals: removals.length === 0 ? undefined : JSON.stringify(removals),
-    };
+    this.#definitions = new Map();
+    this.#definitionBytes = 0;
+    return { upserts: inBatches(upserts), removals: inBatches(removals), byteCount };
   }
 
   /**
@@ -286,6 +296,29 @@ export class WriteBuffer {
     this.#drops = [];
     this.#byteCount = 0;
   }
+}
+
+function sizeOf(change: DefinitionChange | undefined): number {
+  if (change === undefined) return 0;
+  const { kind, key, value } = change;
+  return ENTRY_OVERHEAD_BYTES + kind.length + key.length + (value?.length ?? 0);
+}
+
+/** The texts of `changes`, each a JSON array of some of them. */
+function inBatches(changes: readonly string[][]): string[] {
+  const texts: string[] = [];
+  let batch: string[][] = [];
+  let length = 0;
+  for (const change of changes) {
+    batch.push(change);
+    for (const field of change) length += field.length;
+    if (length < DEFINITIONS_TEXT_MAX) continue;
+    texts.push(JSON.stringify(batch));
+    batch = [];
+    length = 0;
+  }
+  if (batch.length > 0) texts.push(JSON.stringify(batch));
+  return texts;
 }
 
 /** Whether an entry has state that a fresh one has not. */
