@@ -68,7 +68,7 @@ export function describeSubscriptionV3(subscription: Subscription): Fields {
 }
 
 function accountNumber({ topic }: Subscription): number {
-  return /^\d{1,15}$/.test(topic.record.owner) ? Number(topic.record.owner) : 0;
+  return /^[1-9]\d{0,14}$/.test(topic.record.owner) ? Number(topic.record.owner) : 0;
 }
 
 /** Everything about a subscription, but not its secret. */

@@ -42,7 +42,7 @@ export function functionEvent(message: PushMessage): string {
   const { topicOwner, topicName, subscriptionName, publishedAtMs, msgId, requestId } = message;
   const record = {
     type: 'topic',
-    topicOwner: /^(0|[1-9]\d{0,14})$/.test(topicOwner) ? Number(topicOwner) : topicOwner,
+    topicOwner: accountNumber(topicOwner),
     topicName,
     subscriptionName,
     publishTime: new Date(publishedAtMs).toISOString(),
@@ -53,6 +53,11 @@ export function functionEvent(message: PushMessage): string {
     ...bodyMarker(message.body),
   };
   return JSON.stringify({ Records: [{ CMQ: record }] });
+}
+
+/** A number to typed handlers (`int64` in Go): 0 for a user whose name is none. */
+function accountNumber(owner: string): number {
+  return /^[1-9]\d{0,14}$/.test(owner) ? Number(owner) : 0;
 }
 
 function jsonBody(message: PushMessage): Buffer {

@@ -6,6 +6,8 @@ import { retryDelayMs } from '../../../src/engine/topic/retry-strategy.ts';
 import { SeededRandom } from '../../support/seeded-random.ts';
 import { TopicFixture } from './topic-fixture.ts';
 
+const sum = (a: number, b: number): number => a + b;
+
 describe('a topic', () => {
   it('gives each subscription its own copy, and a bound AMQP queue one', async () => {
     const fixture = await TopicFixture.open();
@@ -42,6 +44,38 @@ describe('a topic', () => {
       ids[2],
     ]);
     expect(engine.headersOf(copies[0]!.entry.message).get('color')).toBe('red');
+  });
+
+  it('is on disk for 500 subscriptions, or for none of them', async () => {
+    let fixture = await TopicFixture.open();
+    const topic = fixture.topic('T');
+    fixture.transport.answer = () => 'hang';
+    for (let index = 0; index < 250; index += 1) {
+      fixture.engine.queue(`q${index}`);
+      fixture.subscribe(topic, `q${index}`);
+      fixture.push(topic, `p${index}`);
+    }
+    const counts = ({ engine, topics }: TopicFixture): number[] => [
+      Array.from(
+        { length: 250 },
+        (_, index) => engine.vhost.topology.queues.get(`q${index}`)!.readyCount,
+      ).reduce(sum),
+      topics.find('T')!.pendingCount,
+    ];
+    fixture = await fixture.restart();
+    fixture.publish('T', '', 'lost');
+    expect(counts(fixture)).toEqual([250, 250]);
+    fixture = await fixture.crash();
+    expect(counts(fixture)).toEqual([0, 0]);
+    fixture.publish('T', '', 'kept');
+    // One commit, whose ticket the publisher waits for.
+    const { store } = fixture.engine;
+    const { ticket } = store;
+    store.commit(false);
+    expect(store.ticket).toBe(ticket);
+    while (store.committedTicket < ticket) await new Promise((resolve) => setImmediate(resolve));
+    fixture = await fixture.crash();
+    expect(counts(fixture)).toEqual([250, 250]);
   });
 
   it('is stored once where copies of a large message are many', async () => {
