@@ -11,8 +11,9 @@
  *     `_`       in keys becomes `.`; the SDK of API 3.0 leaves it
  *     `@...`    values that begin so are left out of a POST (files once), by some SDKs
  */
-import { createHmac, timingSafeEqual } from 'node:crypto';
+import { timingSafeEqual } from 'node:crypto';
 import type { Form } from './form.ts';
+import { hmacBase64 } from './signature-hmac.ts';
 
 /** What a signature covers besides the parameters. */
 export interface SignedTarget {
@@ -29,9 +30,8 @@ export function isSignedBy(secret: string, target: SignedTarget, form: Form): bo
   const hash = form.get('SignatureMethod') === 'HmacSHA256' ? 'sha256' : 'sha1';
   for (const pairs of pairsToSign(target.method, form)) {
     for (const host of hostForms(target.host)) {
-      const hmac = createHmac(hash, secret);
-      hmac.update(`${target.method}${host}${target.path}?`).update(pairs);
-      const own = Buffer.from(hmac.digest('base64'));
+      const text = `${target.method}${host}${target.path}?${pairs}`;
+      const own = Buffer.from(hmacBase64(hash, secret, text));
       if (own.length === given.length && timingSafeEqual(own, given)) return true;
     }
   }
@@ -50,11 +50,12 @@ function pairsToSign(method: string, form: Form): readonly string[] {
   const isPost = method === 'POST';
   const hasAt = isPost && form.values.some((value) => value.startsWith('@'));
   const hasUnderscore = form.names.some((name) => name.includes('_'));
-  const forms = [joinPairs(form, order, { skipsAt: false, keepsUnderscore: false })];
-  if (hasAt) forms.push(joinPairs(form, order, { skipsAt: true, keepsUnderscore: false }));
+  const dotted = hasUnderscore ? form.names.map((name) => name.replaceAll('_', '.')) : form.names;
+  const forms = [joinPairs(form, dotted, order, false)];
+  if (hasAt) forms.push(joinPairs(form, dotted, order, true));
   if (hasUnderscore) {
-    forms.push(joinPairs(form, order, { skipsAt: false, keepsUnderscore: true }));
-    if (hasAt) forms.push(joinPairs(form, order, { skipsAt: true, keepsUnderscore: true }));
+    forms.push(joinPairs(form, form.names, order, false));
+    if (hasAt) forms.push(joinPairs(form, form.names, order, true));
   }
   return forms;
 }
@@ -72,18 +73,19 @@ function sortedOrder(names: readonly string[]): readonly number[] {
   return order.sort((a, b) => (names[a]! < names[b]! ? -1 : 1));
 }
 
+/** The form's pairs by the names they are signed under. */
 function joinPairs(
   form: Form,
+  names: readonly string[],
   order: readonly number[],
-  { skipsAt, keepsUnderscore }: { skipsAt: boolean; keepsUnderscore: boolean },
+  skipsAt: boolean,
 ): string {
   let text = '';
   for (const index of order) {
-    const name = form.names[index]!;
     const value = form.values[index]!;
-    if (name === 'Signature' || (skipsAt && value.startsWith('@'))) continue;
+    if (form.names[index] === 'Signature' || (skipsAt && value.startsWith('@'))) continue;
     if (text !== '') text += '&';
-    text += `${keepsUnderscore ? name : name.replaceAll('_', '.')}=${value}`;
+    text += `${names[index]!}=${value}`;
   }
   return text;
 }

@@ -1,0 +1,40 @@
+import { createHmac, hash as digest } from 'node:crypto';
+
+/** Hashes of API 2.0's signatures. */
+export type HmacHash = 'sha1' | 'sha256';
+
+/** Bytes of a block of both hashes (RFC 2104, B). */
+const BLOCK = 64;
+const INNER_PAD = 0x36;
+const OUTER_PAD = 0x5c;
+/** Bytes of the longest text that is hashed here; with longer ones nothing is gained. */
+const TEXT_BYTES_MAX = 64 * 1024;
+/** Bytes that a UTF-16 unit takes in UTF-8 at most. */
+const BYTES_PER_UNIT = 3;
+
+/** Used by one call at a time, which never waits. */
+const inner = Buffer.alloc(BLOCK + TEXT_BYTES_MAX);
+const outer = Buffer.alloc(BLOCK + 32);
+
+/**
+ * Base64 of the HMAC (RFC 2104) of the text's UTF-8.
+ *
+ * By two plain hashes: these take a third of the time of an `Hmac` object, which every request
+ * would make, fill and leave to the collector.
+ */
+export function hmacBase64(hash: HmacHash, secret: string, text: string): string {
+  const isLong = text.length * BYTES_PER_UNIT > TEXT_BYTES_MAX;
+  if (isLong || secret.length * BYTES_PER_UNIT > BLOCK) {
+    return createHmac(hash, secret).update(text).digest('base64');
+  }
+  const secretBytes = inner.write(secret, 0, 'utf8');
+  for (let at = 0; at < BLOCK; at += 1) {
+    const byte = at < secretBytes ? inner[at]! : 0;
+    inner[at] = byte ^ INNER_PAD;
+    outer[at] = byte ^ OUTER_PAD;
+  }
+  const end = BLOCK + inner.write(text, BLOCK, 'utf8');
+  const innerHash = digest(hash, inner.subarray(0, end), 'binary');
+  const outerEnd = BLOCK + outer.write(innerHash, BLOCK, 'latin1');
+  return digest(hash, outer.subarray(0, outerEnd), 'base64');
+}
