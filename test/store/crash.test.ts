@@ -4,9 +4,11 @@
  */
 import { describe, expect, it } from 'vitest';
 import { checkDataFile } from '../../src/store/sqlite/check.ts';
+import { Connection } from '../../src/store/sqlite/driver.ts';
 import type { SqliteStore } from '../../src/store/sqlite/sqlite-store.ts';
 import { MemoryDisk } from '../../src/store/memory-disk.ts';
 import { MemoryStore } from '../../src/store/memory-store.ts';
+import { type Scheduler, systemScheduler } from '../../src/store/scheduler.ts';
 import { SeededRandom } from './seeded-random.ts';
 import { SqliteHarness } from './sqlite-harness.ts';
 import { StoreDriver } from './store-driver.ts';
@@ -22,6 +24,24 @@ const EAGER = {
   moveBytes: 6_000,
 };
 
+/** Timers that fire a hundred times as soon. */
+const HURRIED: Scheduler = {
+  ...systemScheduler,
+  after: (delayMs, task) => systemScheduler.after(delayMs / 100, task),
+};
+
+/** Where ids no longer fit 31 or 32 bits. */
+const ROW_IDS = [2 ** 31 - 30, 2 ** 32 - 30, 2 ** 44];
+
+/** Makes a data file whose rows were numbered that high. */
+async function startRowIdsAt(harness: SqliteHarness, rowId: number): Promise<void> {
+  const store = await harness.open();
+  await store.close();
+  const connection = await Connection.openExisting(harness.dataPath);
+  await connection.execute(`UPDATE meta SET value=${rowId} WHERE name='last_row_id'`);
+  await connection.close();
+}
+
 /** `TRIBUTARY_SEED` repeats one run; `TRIBUTARY_RUNS` makes it a soak. */
 const firstSeed = Number(process.env['TRIBUTARY_SEED'] ?? 1);
 const runs = Number(process.env['TRIBUTARY_RUNS'] ?? 8);
@@ -35,15 +55,19 @@ describe('random operations and crashes', () => {
       const random = new SeededRandom(seed);
       const harness = new SqliteHarness({
         durability: 'relaxed',
+        scheduler: HURRIED,
         cleanerLimits: random.chance(0.7) ? EAGER : {},
         ...(random.chance(0.6) && { thinRowBytes: 400 }),
         rowBytesMax: random.chance(0.5) ? 2_000 : 4 * 1024 * 1024,
       });
       try {
+        if (random.chance(0.3)) await startRowIdsAt(harness, random.pick(ROW_IDS));
         await StoreDriver.run(
           {
             open: () => harness.open(),
             tidy: (store) => (store as SqliteStore).tidy(),
+            squeeze: (store, isFull) => (store as SqliteStore).limitFile(isFull ? 0 : Infinity),
+            setWallMs: (wallMs) => harness.setWallMs(wallMs),
           },
           random,
           steps,

@@ -15,6 +15,10 @@ export interface DrivenStore {
   open(): Promise<Store>;
   /** Does background work now. */
   tidy(store: Store): Promise<void>;
+  /** Takes the room on the disk away, or gives it back; absent where there is no disk. */
+  squeeze?(store: Store, isFull: boolean): Promise<void>;
+  /** Sets the wall clock, back as well. */
+  setWallMs?(wallMs: number): void;
 }
 
 /** Relative weights of operations. */
@@ -31,6 +35,9 @@ export interface DriverWeights {
   readonly compare: number;
   readonly crash: number;
   readonly close: number;
+  readonly read: number;
+  readonly full: number;
+  readonly clock: number;
 }
 
 export const EVEN_WEIGHTS: DriverWeights = {
@@ -46,9 +53,15 @@ export const EVEN_WEIGHTS: DriverWeights = {
   compare: 0.5,
   crash: 0.8,
   close: 0.2,
+  read: 6,
+  full: 0.4,
+  clock: 1,
 };
 
 const QUEUE_COUNT = 6;
+
+/** Where queues begin: at 1, as they do, or close to what a 32-bit number or a double can hold. */
+const FIRST_SEQUENCES = [1, 1, 1, 2 ** 31 - 20, 2 ** 32 - 20, 2 ** 53 - 2 ** 20];
 
 export class StoreDriver {
   readonly #target: DrivenStore;
@@ -61,6 +74,10 @@ export class StoreDriver {
   #nextSequences: Map<QueueId, number>;
   /** Entries the engine still holds, by queue and sequence. */
   #held: Map<QueueId, Map<number, Entry>>;
+  /** What was ever put, as text, by queue and sequence. */
+  readonly #texts: Map<string, string>;
+  /** Reads that are not answered yet. */
+  readonly #reads: Set<Promise<void>>;
   #epoch: number;
 
   private constructor(target: DrivenStore, random: SeededRandom, weights: DriverWeights) {
@@ -73,6 +90,8 @@ export class StoreDriver {
     this.#nextQueue = 0;
     this.#nextSequences = new Map();
     this.#held = new Map();
+    this.#texts = new Map();
+    this.#reads = new Set();
     this.#epoch = 0;
   }
 
@@ -130,12 +149,20 @@ export class StoreDriver {
         return this.#crash();
       case 'close':
         return this.#close();
+      case 'read':
+        return this.#read();
+      case 'full':
+        return this.#full();
+      case 'clock':
+        return this.#target.setWallMs?.(1.6e12 + this.#random.below(1e11));
     }
   }
 
   #addQueue(): void {
     this.#nextQueue += 1;
-    this.#queueIds.push(this.#epoch * 2 ** 32 + this.#nextQueue);
+    const queueId = this.#epoch * 2 ** 32 + this.#nextQueue;
+    this.#queueIds.push(queueId);
+    this.#nextSequences.set(queueId, this.#random.pick(FIRST_SEQUENCES));
   }
 
   /** One message to one or more queues; sometimes a burst, sometimes large, sometimes odd. */
@@ -171,7 +198,9 @@ export class StoreDriver {
     this.#store.put(queueId, entry, survives);
     this.#heldOf(queueId).set(entry.sequence, entry);
     const queue = this.#model.queue(queueId);
-    queue.entries.set(entry.sequence, modelEntry(entry, survives));
+    const known = modelEntry(entry, survives);
+    queue.entries.set(entry.sequence, known);
+    this.#texts.set(`${queueId}/${entry.sequence}`, known.text);
   }
 
   #heldOf(queueId: QueueId): Map<number, Entry> {
@@ -216,7 +245,8 @@ export class StoreDriver {
     const queueId = this.#random.pick(this.#queueIds);
     const queue = this.#model.queue(queueId);
     const next = this.#nextSequences.get(queueId) ?? 1;
-    const first = this.#random.below(next + 1);
+    const [lowest = 1] = queue.entries.keys();
+    const first = lowest + this.#random.below(next - lowest + 1);
     const end = this.#random.chance(0.3) ? Infinity : first + this.#random.below(30);
     this.#store.settleRange(queueId, first, end);
     for (const sequence of [...queue.entries.keys()]) {
@@ -242,13 +272,67 @@ export class StoreDriver {
     this.#store.update(queueId, entry);
     known.state = stateText(entry);
     known.notBeforeMs = entry.notBeforeMs;
+    known.leaseUntilMs = entry.leaseUntilMs;
+    // What an entry has for a consumer's eyes only is never stored.
+    if (random.chance(0.3)) entry.leaseUntilMs = 7e12;
+  }
+
+  /** Starts a read, and looks at the answer when it comes: much may have happened by then. */
+  #read(): void {
+    const random = this.#random;
+    const queueId = random.pick(this.#queueIds);
+    const before = this.#model.durable.queues.get(queueId);
+    const sequences = [...(before?.entries.keys() ?? [])].sort((a, b) => a - b);
+    const from = sequences.length === 0 ? 1 : random.pick(sequences);
+    const model = this.#model.current;
+    const maxBytes = random.chance(0.5) ? 1e9 : 1 + random.below(2_000);
+    const answered = read(this.#store, queueId, from, 1 + random.below(50), maxBytes).then(
+      ({ entries, end }) => {
+        const found = entries.map(({ sequence }) => sequence);
+        expect(found).toEqual([...new Set(found)].sort((a, b) => a - b));
+        for (const { message, sequence } of entries) {
+          expect(sequence).toBeGreaterThanOrEqual(from);
+          expect(sequence).toBeLessThan(end);
+          const text = JSON.stringify(describeMessage(message));
+          expect(text).toBe(this.#texts.get(`${queueId}/${sequence}`));
+        }
+        const left = model.queues.get(queueId)?.entries;
+        const due = sequences.filter((at) => at >= from && at < end && left?.has(at) === true);
+        expect(found).toEqual(expect.arrayContaining(due));
+      },
+    );
+    this.#reads.add(answered);
+  }
+
+  /** Waits for the answers of all reads. */
+  async #endReads(): Promise<void> {
+    await Promise.all(this.#reads);
+    this.#reads.clear();
+  }
+
+  /** The disk is full for a while, in which work goes on. */
+  async #full(): Promise<void> {
+    const { squeeze } = this.#target;
+    if (squeeze === undefined) return;
+    await squeeze(this.#store, true);
+    for (let i = this.#random.below(8); i > 0; i -= 1) {
+      if (this.#random.chance(0.5)) this.#put();
+      else if (this.#random.chance(0.7)) this.#settle();
+      else this.#update();
+      if (this.#random.chance(0.3)) this.#store.commit(false);
+      if (this.#random.chance(0.3)) this.#read();
+      await new Promise((resolve) => setTimeout(resolve, this.#random.below(3)));
+    }
+    await squeeze(this.#store, false);
+    await commit(this.#store);
+    this.#noteDurable();
   }
 
   #mark(): void {
     const queueId = this.#random.pick(this.#queueIds);
     const queue = this.#model.queue(queueId);
     const next = this.#nextSequences.get(queueId) ?? 1;
-    queue.deliveredBelow = this.#random.below(next + 1);
+    queue.deliveredBelow = next - this.#random.below(Math.min(next, 100));
     this.#store.mark(queueId, queue.deliveredBelow);
   }
 
@@ -306,12 +390,15 @@ export class StoreDriver {
     if (this.#store.committedTicket < this.#store.ticket && !this.#store.isDirty) {
       await commit(this.#store);
     }
+    await this.#endReads();
     this.#model.crash();
     await this.#open();
     await this.#compare();
   }
 
   async #close(): Promise<void> {
+    if (this.#store.isDirty) await commit(this.#store);
+    await this.#endReads();
     await this.#store.close();
     this.#model.durable = this.#model.snapshot();
     this.#model.crash();
@@ -355,6 +442,10 @@ export class StoreDriver {
         .filter((entry) => entry.notBeforeMs > 0)
         .map(({ sequence, notBeforeMs }) => ({ sequence, notBeforeMs }));
       expect(delayed, `delayed entries of ${queueId}`).toEqual(expected);
+      const leased = entries
+        .filter((entry) => entry.leaseUntilMs !== Infinity)
+        .map(({ sequence, leaseUntilMs }) => ({ sequence, leaseUntilMs }));
+      expect(found?.leased, `leases of ${queueId}`).toEqual(leased);
     }
   }
 
@@ -375,6 +466,9 @@ export class StoreDriver {
       const middle = expected[Math.floor(expected.length / 2)]?.sequence ?? 1;
       const { entries: some } = await read(this.#store, queueId, middle, 3);
       expect(some[0]?.sequence).toBe(expected.length === 0 ? undefined : middle);
+      const at = middle + this.#random.below(5);
+      const next = expected.find(({ sequence }) => sequence >= at)?.sequence ?? Infinity;
+      expect(this.#store.firstLive(queueId, at)).toBe(next);
     }
   }
 }

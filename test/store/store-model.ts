@@ -15,6 +15,7 @@ export interface ModelEntry {
   readonly text: string;
   state: string;
   notBeforeMs: number;
+  leaseUntilMs: number;
 }
 
 export interface ModelQueue {
@@ -48,6 +49,7 @@ export function modelEntry(entry: Entry, survives: boolean): ModelEntry {
     text: JSON.stringify(describeMessage(entry.message)),
     state: stateText(entry),
     notBeforeMs: entry.notBeforeMs,
+    leaseUntilMs: entry.leaseUntilMs,
   };
 }
 
