@@ -18,13 +18,13 @@ import type { BuiltRow, RowBuilder } from './row-builder.ts';
 import { type PutRecord, visitIndex } from './row-index.ts';
 import type { LoadedRow } from './row-loader.ts';
 
-/** A row written by row is closed at this size. */
-const ROW_BYTES = 4 * 1024 * 1024;
+/**
+ * A row is closed at this size, by queue only between queues: it is what must be loaded for the
+ * sake of one entry of it.
+ */
+const ROW_BYTES = 256 * 1024;
 
-/** A row written by queue is closed between queues at this size: what reading a queue must load. */
-const QUEUE_ROW_BYTES = 256 * 1024;
-
-/** ... and within a queue at this one. */
+/** A row of one queue's entries is closed at this size. */
 const LONG_QUEUE_ROW_BYTES = 1024 * 1024;
 
 /** Longest gap of settled entries that a moved run may span: 4 bytes each, against a run's 80. */
@@ -136,7 +136,7 @@ export class Mover {
     for (const { queue, pieces } of moves) {
       pieces.sort((a, b) => a.put.first - b.put.first);
       for (const piece of pieces) this.#writePiece(queue, piece, LONG_QUEUE_ROW_BYTES);
-      if ((this.#builder?.dataBytes ?? 0) >= QUEUE_ROW_BYTES) this.#closeRow();
+      if ((this.#builder?.dataBytes ?? 0) >= ROW_BYTES) this.#closeRow();
     }
   }
 
