@@ -4,6 +4,7 @@
 #   CMQ_SECRET_ID, CMQ_SECRET_KEY   a key that may do everything
 #   CMQS_URL       the same over TLS, with its authority in TLS_CA
 #   AMQP_URL       the same gateway, for the workers
+#   CMQ_FULL=1     10,000 tasks for the workers
 #   CLIENTS_LOG    directory for what the clients print beside their checks
 # One line per check, then 'N passed, N failed'. install.sh must have run.
 set -uo pipefail
@@ -29,7 +30,10 @@ command_of() {
   cmq-sdk) command=(node --require "$CMQ_HOME/js/redirect.cjs" "$CMQ_HOME/js/cmq-sdk-checks.mjs") ;;
   cmq-sdk-specs) command=(bash "$CMQ_HOME/specs/run.sh"); limit=120 ;;
   python) command=(env SSL_CERT_FILE="${TLS_CA:-}" "$CMQ_PYTHON" -W ignore "$CMQ_HOME/python/cmq_checks.py") ;;
-  workers) command=(node --no-deprecation "$CMQ_HOME/workers/master.mjs") ;;
+  workers)
+    command=(node --no-deprecation "$CMQ_HOME/workers/master.mjs")
+    limit=$([[ ${CMQ_FULL:-} == 1 ]] && echo 900 || echo 220)
+    ;;
   *) return 1 ;;
   esac
 }

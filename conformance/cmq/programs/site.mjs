@@ -32,6 +32,9 @@ async function mqttDevice() {
     const dial = () => net.connect({ host, port: Number(MQTT_PORT), localAddress });
     const options = { username: login, password: login, protocolVersion: 5, reconnectPeriod: 0 };
     device = new MqttClient(dial, options);
+    device.on('message', (topic, payload, { properties }) => {
+      heard.push({ topic, body: payload.toString(), properties });
+    });
     await new Promise((resolve, reject) => device.on('connect', resolve).on('error', reject));
   }
   return device;
@@ -91,12 +94,36 @@ const actions = {
     await connection.close();
     return found;
   },
+  /** The reverse; told when it is confirmed. */
+  async browserPublish({ exchange, key, body }) {
+    const url = `ws://${host}:${HTTP_PORT}/ws/amqp`;
+    const connection = await new AMQPWebSocketClient(url, '/', login, login).connect();
+    const open = await connection.channel();
+    await open.confirmSelect();
+    await open.basicPublish(exchange, key, body, { deliveryMode: 2 });
+    await connection.close();
+  },
   async mqttSubscribe({ filter }) {
-    const connected = await mqttDevice();
-    connected.on('message', (topic, payload, { properties }) => {
-      heard.push({ topic, body: payload.toString(), properties });
+    return await (await mqttDevice()).subscribeAsync(filter, { qos: 1 });
+  },
+  /** The codes of SUBACK in a version of MQTT, 4 or 5, as they came. */
+  async mqttSuback({ filter, protocolVersion }) {
+    const dial = () => net.connect({ host, port: Number(MQTT_PORT), localAddress });
+    const own = new MqttClient(dial, {
+      ...{ username: login, password: login, protocolVersion, reconnectPeriod: 0 },
     });
-    return await connected.subscribeAsync(filter, { qos: 1 });
+    const codes = new Promise((resolve, reject) => {
+      own.on('error', reject);
+      own.on('packetreceive', ({ cmd, granted, reasonCode }) => {
+        if (cmd === 'suback') resolve(granted ?? [reasonCode]);
+      });
+    });
+    own.on('connect', () => own.subscribe(filter, { qos: 1 }, () => {}));
+    try {
+      return await codes;
+    } finally {
+      own.end(true);
+    }
   },
   async mqttPublish({ topic, body }) {
     const connected = await mqttDevice();

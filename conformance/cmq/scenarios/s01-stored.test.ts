@@ -7,7 +7,7 @@
  */
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import amqp, { type ChannelModel, type ConfirmChannel } from 'amqplib';
+import amqp, { type ChannelModel } from 'amqplib';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { CmqClient } from '../../support/cmq-client.ts';
 import { cmqUrl, eventually, KEYS, startCmq, unique } from '../../support/cmq-test.ts';
@@ -42,11 +42,11 @@ function bodyOf(id: string): string {
 
 /** Publishes what is there to publish until it is or the server is gone. */
 async function overAmqp(queueName: string, ids: readonly string[], confirm: (id: string) => void) {
-  const connection = await amqp.connect(server.url);
-  connection.on('error', () => {});
-  const channel: ConfirmChannel = await connection.createConfirmChannel();
-  channel.on('error', () => {});
   try {
+    const connection = await amqp.connect(server.url);
+    connection.on('error', () => {});
+    const channel = await connection.createConfirmChannel();
+    channel.on('error', () => {});
     for (const [at, id] of ids.entries()) {
       channel.sendToQueue(queueName, Buffer.from(bodyOf(id)), { persistent: true }, (error) => {
         if (error === null) confirm(id);
@@ -54,10 +54,10 @@ async function overAmqp(queueName: string, ids: readonly string[], confirm: (id:
       if (at % 200 === 199) await channel.waitForConfirms();
     }
     await channel.waitForConfirms();
+    await connection.close();
   } catch {
     // The server is gone.
   }
-  await connection.close().catch(() => {});
 }
 
 async function overHttp(queueName: string, ids: readonly string[], confirm: (id: string) => void) {
