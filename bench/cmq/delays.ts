@@ -1,9 +1,10 @@
 /**
- * `node dist/bench/cmq/delays.js [--messages 1000000] [--spread 3600] [--lead 60] [--size 64]`:
+ * `node dist/bench/cmq/delays.js [--messages 1000000] [--spread 3600] [--lead 60] [--size 64] [--batch 16]`:
  * delayed messages with random due times, a kill -9, and what becomes of them: each must be
  * received once, not before its time and at most a second after it, while the gateway's memory
  * stays small.
  *
+ * The messages of one batch are due together: with `--batch 1` each has a due time of its own.
  * Due times are spread over `spread` seconds that begin `lead` seconds after the start; sending and
  * restarting must be over by then.
  */
@@ -19,6 +20,7 @@ const { values } = parseArgs({
     spread: { type: 'string', default: '3600' },
     lead: { type: 'string', default: '60' },
     size: { type: 'string', default: '64' },
+    batch: { type: 'string', default: '16' },
   },
 });
 
@@ -27,7 +29,9 @@ const SPREAD_SECONDS = Number(values.spread);
 const LEAD_SECONDS = Number(values.lead);
 const SIZE = Number(values.size);
 const QUEUE = 'delayed';
-const BATCH = 16;
+const BATCH = Number(values.batch);
+/** Messages a receiver asks for. */
+const RECEIVED_MAX = 16;
 const SENDERS = 64;
 const RECEIVERS = 16;
 const LATE_MS_MAX = 1_000;
@@ -104,7 +108,7 @@ async function receive(port: number): Promise<Sums> {
     while (sums.received < COUNT && Date.now() < endMs) {
       const reply = await link.call('BatchReceiveMessage', [
         ['queueName', QUEUE],
-        ['numOfMsg', String(BATCH)],
+        ['numOfMsg', String(RECEIVED_MAX)],
         ['pollingWaitSeconds', '2'],
       ]);
       if (reply.code === EMPTY) continue;
