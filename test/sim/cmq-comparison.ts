@@ -1,33 +1,45 @@
 /** What must be equal between a queue and its model after every step. */
 import type { Entry } from '../../src/engine/message.ts';
 import type { FoundEntry } from '../../src/engine/queue/queue-inspector.ts';
-import { bodyOf } from '../support/engine-fixture.ts';
-import type { CmqModel, ModelMessage } from './cmq-model.ts';
-import { type CmqProcess, FORMAT } from './cmq-process.ts';
+import type { CmqClients } from './cmq-clients.ts';
+import { FORMAT, textOf } from './cmq-message.ts';
+import type { ModelMessage } from './cmq-model.ts';
+import type { CmqNotes } from './cmq-notes.ts';
 
 /** Told of each fact: what it is about, what the engine says, what the model says. */
-export type Expect = (what: string, actual: unknown, expected: unknown) => void;
+type Expect = CmqNotes['expect'];
 
 const ALL = 1_000;
 
+/** The counters alone: those are known without a read. */
+export function compareCounters({ queue, model }: CmqClients, expect: Expect): void {
+  const actual = [
+    `ready ${queue.readyCount}`,
+    `leased ${queue.unackedCount}`,
+    `delayed ${queue.delayedCount}`,
+    `rewindable ${queue.rewindableCount}`,
+  ];
+  const states = ['ready', 'leased', 'delayed', 'rewindable'] as const;
+  const expected = states.map((state) => `${state} ${model.in(state).length}`);
+  expect(`counters of ${queue.name}`, actual.join(), expected.join());
+}
+
 /**
- * Compares order, every message, the dead letters, due times and the oldest message.
+ * Compares order, every message, due times and the oldest message.
  *
- * @param id of a message that was here once, and is or is not any more
+ * @param reads waits for all reads under way
  */
 export async function compare(
-  process: CmqProcess,
-  model: CmqModel,
-  id: string,
+  clients: CmqClients,
+  reads: () => Promise<void>,
   expect: Expect,
 ): Promise<void> {
-  const { queue } = process;
+  const { model, queue } = clients;
   let answers = 0;
   const ready = model.in('ready');
   queue.peek(ALL, (entries) => {
     answers += 1;
-    const ids = entries.map((entry) => queue.messageIdOf(entry));
-    expect('ready messages', ids.join(), ready.map((message) => message.id).join());
+    comparePeeked(entries, clients, expect);
   });
   for (const message of model.messages) {
     queue.find(message.id, (found) => {
@@ -35,10 +47,7 @@ export async function compare(
       compareMessage(message, found, expect);
     });
   }
-  process.deadQueue.peek(ALL, (entries) => {
-    answers += 1;
-    compareDead(model, entries, expect);
-  });
+  const id = clients.anId();
   const isHere = model.messages.some((message) => message.id === id);
   queue.find(id, (found) => {
     answers += 1;
@@ -52,27 +61,21 @@ export async function compare(
   const listed = queue.delayed?.list(0, ALL).map(({ dueAtMs }) => dueAtMs) ?? [];
   const due = model.in('delayed').map(({ dueAtMs }) => dueAtMs);
   expect('due times', listed.join(), due.sort((a, b) => a - b).join());
-  await process.reads();
-  expect('answers to questions', answers, model.messages.length + 4);
+  await reads();
+  expect('answers to questions', answers, model.messages.length + 3);
 }
 
-/** The counters alone: those are known without a read. */
-export function compareCounters(process: CmqProcess, model: CmqModel, expect: Expect): void {
-  const { queue, deadQueue } = process;
-  const actual = [
-    `ready ${queue.readyCount}`,
-    `leased ${queue.unackedCount}`,
-    `delayed ${queue.delayedCount}`,
-    `rewindable ${queue.rewindableCount}`,
-    `dead ${deadQueue.readyCount}`,
-  ];
-  const expected = [
-    ...(['ready', 'leased', 'delayed', 'rewindable'] as const).map(
-      (state) => `${state} ${model.in(state).length}`,
-    ),
-    `dead ${model.dead.length}`,
-  ];
-  expect('counters', actual.join(), expected.join());
+/** In order, but for what shares a place. */
+function comparePeeked(
+  entries: readonly Entry[],
+  { model, queue }: CmqClients,
+  expect: Expect,
+): void {
+  const ids = entries.map((entry) => queue.messageIdOf(entry));
+  const ready = model.in('ready').map(({ id }) => id);
+  expect('ready messages', ids.toSorted().join(), ready.toSorted().join());
+  const isInOrder = model.isInOrder(ids);
+  if (!isInOrder) expect('order of ready messages', ids.join(), ready.join());
 }
 
 function compareMessage(
@@ -85,7 +88,9 @@ function compareMessage(
   expect(`state of ${what}`, found?.state, state);
   if (found === undefined) return;
   const { entry } = found;
-  expect(`body of ${what}`, bodyOf(entry.message), message.body);
+  expect(`body of ${what}`, textOf(entry.message), message.body);
+  expect(`priority of ${what}`, entry.message.priority, message.priority);
+  compareOrigin(entry, message, expect);
   expect(`enqueue time of ${what}`, entry.message.publishedAtMs, message.publishedAtMs);
   if (state === 'delayed') expect(`due time of ${what}`, found.dueAtMs, message.dueAtMs);
   if (state === 'leased') expect(`lease of ${what}`, entry.leaseUntilMs, message.leaseUntilMs);
@@ -94,21 +99,18 @@ function compareMessage(
   expect(`first receive of ${what}`, entry.firstReceivedAtMs, message.firstReceivedAtMs);
 }
 
-function compareDead(model: CmqModel, entries: readonly Entry[], expect: Expect): void {
-  const actual = entries.map(({ message }) => {
-    const headers = FORMAT.headers(message);
-    return [
-      headers?.get('x-origin-msg-id'),
-      bodyOf(message),
-      Number(headers?.get('x-origin-enqueue-time')),
-      Number(headers?.get('x-origin-receive-count')),
-      headers?.get('x-last-death-reason'),
-      headers?.get('x-origin-queue'),
-    ].join(' ');
-  });
-  const expected = model.dead.map((dead) => {
-    const { originId, body, publishedAtMs, receiveCount, reason } = dead;
-    return [originId, body, publishedAtMs, receiveCount, reason, 'q'].join(' ');
-  });
-  expect('dead letters', actual.sort().join('\n'), expected.sort().join('\n'));
+/** What a dead-letter queue must say of where a message was before. */
+function compareOrigin({ message }: Entry, { origin }: ModelMessage, expect: Expect): void {
+  if (origin === undefined) return;
+  const headers = FORMAT.headers(message);
+  const { originId, publishedAtMs, receiveCount, reason } = origin;
+  const actual = [
+    headers?.get('x-origin-msg-id'),
+    Number(headers?.get('x-origin-enqueue-time')),
+    Number(headers?.get('x-origin-receive-count')),
+    headers?.get('x-last-death-reason'),
+    headers?.get('x-origin-queue'),
+  ];
+  const expected = [originId, publishedAtMs, receiveCount, reason, 'q'];
+  expect(`origin of ${originId}`, actual.join(' '), expected.join(' '));
 }

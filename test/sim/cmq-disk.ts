@@ -6,6 +6,8 @@ import { MemoryStore } from '../../src/store/memory-store.ts';
 import { IMMEDIATE_SCHEDULER } from '../support/immediate-scheduler.ts';
 
 export interface CmqDisk {
+  /** Bytes of bodies to store, as often as they are to come. */
+  readonly bodyBytes: readonly number[];
   /** Opens what the last store left; one that was not closed has crashed. */
   open(clock: Clock): Promise<Store>;
   /** The next crash leaves what is committed now, whatever is written until then. */
@@ -18,6 +20,7 @@ export interface CmqDisk {
 
 /** Commits of an abandoned in-memory store reach nothing, so there is nothing to hold. */
 export class MemoryCmqDisk implements CmqDisk {
+  readonly bodyBytes = [8];
   readonly #disk = new MemoryDisk();
 
   open(clock: Clock): Promise<Store> {

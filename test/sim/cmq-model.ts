@@ -27,10 +27,20 @@ export interface ModelSettings {
 export interface ModelMessage {
   readonly id: string;
   readonly body: string;
+  readonly priority: number;
+  /** Higher ones are handed over first. */
+  readonly level: number;
   readonly publishedAtMs: number;
+  /** What it was before it died; undefined of a message that did not. */
+  readonly origin: ModelDead | undefined;
   state: ModelState;
-  /** Place among the ready ones, or among the delayed and parked ones of the same time. */
+  /**
+   * Place among the ready ones, or among the delayed and parked ones of the same time. Messages
+   * that died, or came home, at one instant share a place: their order is nobody's promise.
+   */
   order: number;
+  /** Rest (see `rested`) before which it became ready. */
+  readyIn: number;
   dueAtMs: number;
   leaseUntilMs: number;
   /** Unique number of the present lease; 0 without one. */
@@ -46,9 +56,19 @@ export interface ModelMessage {
 export interface ModelDead {
   readonly originId: string;
   readonly body: string;
+  readonly priority: number;
   readonly publishedAtMs: number;
   readonly receiveCount: number;
   readonly reason: 'expired' | 'delivery_limit' | 'rejected';
+}
+
+/** What is sent. */
+export interface ModelSend {
+  readonly id: string;
+  readonly body: string;
+  readonly priority: number;
+  /** Undefined: ready at once. */
+  readonly dueAtMs?: number | undefined;
 }
 
 /** A receive that waits, or is answered in this step. */
@@ -67,50 +87,98 @@ export interface ModelLease {
 }
 
 /** Everything that a crash takes back to what was committed. */
-export interface ModelSnapshot {
-  readonly messages: readonly ModelMessage[];
-  readonly dead: readonly ModelDead[];
-}
+export type ModelSnapshot = readonly ModelMessage[];
 
 export class CmqModel {
   settings: ModelSettings;
   nowMs: number;
   messages: ModelMessage[] = [];
-  dead: ModelDead[] = [];
   /** Receives in line: those that wait, in the order in which they came. */
   waiting: ModelReceive[] = [];
   #counter = 0;
+  /** Counts rests. */
+  #rest = 0;
+  /** Place of what comes together before the next rest; 0 while nothing has. */
+  #sharedOrder = 0;
+  /** Takes what dies. */
+  readonly #onDeath: (dead: ModelDead) => void;
 
-  constructor(settings: ModelSettings, nowMs: number) {
+  readonly #levelMax: number;
+
+  /** @param levelMax highest priority that counts; 0: they are all the same */
+  constructor(
+    settings: ModelSettings,
+    nowMs: number,
+    levelMax: number,
+    onDeath: (dead: ModelDead) => void,
+  ) {
     this.settings = settings;
     this.nowMs = nowMs;
+    this.#levelMax = levelMax;
+    this.#onDeath = onDeath;
   }
 
   in(state: ModelState): ModelMessage[] {
     const found = this.messages.filter((message) => message.state === state);
-    return found.sort((a, b) => a.order - b.order);
+    if (state !== 'ready') return found.sort((a, b) => a.order - b.order);
+    return found.sort((a, b) => b.level - a.level || a.order - b.order);
   }
 
   get isFull(): boolean {
-    const held = this.messages.filter((message) => message.state !== 'rewindable').length;
-    return held >= this.settings.heapMax;
+    return this.room <= 0;
   }
 
-  /** `dueAtMs` undefined: ready at once. */
-  send(id: string, body: string, dueAtMs: number | undefined): void {
-    this.messages.push({
-      id,
-      body,
-      publishedAtMs: this.nowMs,
-      state: dueAtMs === undefined ? 'ready' : 'delayed',
-      order: this.#next(),
-      dueAtMs: dueAtMs ?? 0,
-      leaseUntilMs: Infinity,
-      lease: 0,
-      hasHandle: false,
-      receiveCount: 0,
-      firstReceivedAtMs: 0,
-      isRewound: false,
+  /** Messages that may be sent yet. */
+  get room(): number {
+    const held = this.messages.filter((message) => message.state !== 'rewindable').length;
+    return this.settings.heapMax - held;
+  }
+
+  send({ id, body, priority, dueAtMs }: ModelSend): void {
+    const message = this.#add(id, body, priority, this.#next());
+    if (dueAtMs === undefined) return;
+    message.state = 'delayed';
+    message.dueAtMs = dueAtMs;
+  }
+
+  /** A message of another queue has died, or comes back from its dead-letter queue. */
+  bury(origin: ModelDead): void {
+    const { originId, body, priority } = origin;
+    this.#add(originId, body, priority, this.#shared(), origin);
+  }
+
+  /** A dead letter comes home, as if it were new. */
+  revive({ id, body, priority }: ModelMessage): void {
+    this.#add(id, body, priority, this.#shared());
+  }
+
+  /** Everything there was to do at this instant is done: what comes now comes later. */
+  rested(): void {
+    this.#rest += 1;
+    this.#sharedOrder = 0;
+  }
+
+  /**
+   * Whether handing those over, in whatever turns, leaves nothing behind that was before them.
+   * What became ready since the last rest may have come in a later turn.
+   */
+  mayHandOver(ids: readonly string[]): boolean {
+    const ready = this.in('ready');
+    const taken = ready.filter(({ id }) => ids.includes(id));
+    const last = taken.at(-1);
+    if (taken.length !== ids.length) return false;
+    if (last === undefined) return true;
+    const left = ready.filter((message) => !taken.includes(message));
+    return left.every((message) => isBefore(last, message) || message.readyIn === this.#rest);
+  }
+
+  /** Whether ready messages are in the order in which one receiver must get them. */
+  isInOrder(ids: readonly string[]): boolean {
+    const found = ids.map((id) => this.in('ready').find((message) => message.id === id));
+    return found.every((message, index) => {
+      const before = found[index - 1];
+      if (message === undefined || before === undefined) return message !== undefined;
+      return isBefore(before, message) || message.readyIn === this.#rest;
     });
   }
 
@@ -119,16 +187,10 @@ export class CmqModel {
     return [...this.waiting].sort((a, b) => this.#rank(a) - this.#rank(b));
   }
 
-  /** Leases the oldest ready messages to a receive, at most `maxCount` of them. */
-  serve(receive: ModelReceive, maxCount: number): ModelLease[] {
-    const ready = this.in('ready').slice(0, maxCount);
-    return ready.map((message) => this.#lease(message, receive.visibilityMs, true));
-  }
-
-  /** Leases the oldest ready message to a connection (basic.get); undefined without one. */
-  get(): ModelLease | undefined {
-    const [oldest] = this.in('ready');
-    return oldest && this.#lease(oldest, undefined, false);
+  /** Hands a ready message over: by handle, or to a connection. */
+  handOver(id: string, visibilityMs: number | undefined, hasHandle: boolean): ModelLease {
+    const message = this.in('ready').find((each) => each.id === id)!;
+    return this.#lease(message, visibilityMs, hasHandle);
   }
 
   /** Ends a lease before its time: the message comes back, or has been leased too often. */
@@ -145,7 +207,7 @@ export class CmqModel {
   disconnect(): void {
     for (const message of this.in('leased')) {
       if (message.hasHandle) continue;
-      message.state = 'ready';
+      this.#makeReady(message);
       message.lease = 0;
       message.leaseUntilMs = Infinity;
     }
@@ -153,8 +215,7 @@ export class CmqModel {
 
   /** The message when that lease of it is alive. */
   leased(lease: ModelLease): ModelMessage | undefined {
-    const message = this.messages.find(({ id }) => id === lease.id);
-    return message?.state === 'leased' && message.lease === lease.lease ? message : undefined;
+    return this.in('leased').find((message) => message.lease === lease.lease);
   }
 
   delete(message: ModelMessage): void {
@@ -185,7 +246,7 @@ export class CmqModel {
   rewind(fromMs: number): number {
     const back = this.in('rewindable').filter(({ publishedAtMs }) => publishedAtMs >= fromMs);
     for (const message of back.sort((a, b) => a.publishedAtMs - b.publishedAtMs)) {
-      message.state = 'ready';
+      this.#makeReady(message);
       message.order = this.#next();
       message.isRewound = true;
       message.firstReceivedAtMs = 0;
@@ -239,18 +300,56 @@ export class CmqModel {
     }
     for (const message of due.sort((a, b) => a.dueAtMs - b.dueAtMs)) {
       if (!this.messages.includes(message) || this.#endByAge(message)) continue;
-      message.state = 'ready';
+      this.#makeReady(message);
       message.order = this.#next();
     }
   }
 
   snapshot(): ModelSnapshot {
-    return { messages: this.messages.map((message) => ({ ...message })), dead: [...this.dead] };
+    return this.messages.map((message) => ({ ...message }));
   }
 
-  restore({ messages, dead }: ModelSnapshot): void {
-    this.messages = messages.map((message) => ({ ...message }));
-    this.dead = [...dead];
+  restore(snapshot: ModelSnapshot): void {
+    this.messages = snapshot.map((message) => ({ ...message }));
+  }
+
+  #add(
+    id: string,
+    body: string,
+    priority: number,
+    order: number,
+    origin?: ModelDead,
+  ): ModelMessage {
+    const message: ModelMessage = {
+      id,
+      body,
+      priority,
+      level: Math.min(Math.max(priority, 0), this.#levelMax),
+      publishedAtMs: this.nowMs,
+      origin,
+      state: 'ready',
+      order,
+      readyIn: this.#rest,
+      dueAtMs: 0,
+      leaseUntilMs: Infinity,
+      lease: 0,
+      hasHandle: false,
+      receiveCount: 0,
+      firstReceivedAtMs: 0,
+      isRewound: false,
+    };
+    this.messages.push(message);
+    return message;
+  }
+
+  #makeReady(message: ModelMessage): void {
+    message.state = 'ready';
+    message.readyIn = this.#rest;
+  }
+
+  #shared(): number {
+    if (this.#sharedOrder === 0) this.#sharedOrder = this.#next();
+    return this.#sharedOrder;
   }
 
   #lease(message: ModelMessage, visibilityMs: number | undefined, hasHandle: boolean): ModelLease {
@@ -271,7 +370,7 @@ export class CmqModel {
     if (maxReceives > 0 && message.receiveCount >= maxReceives && !message.isRewound) {
       this.#die(message, 'delivery_limit');
     } else {
-      message.state = 'ready';
+      this.#makeReady(message);
     }
   }
 
@@ -286,8 +385,8 @@ export class CmqModel {
   }
 
   #die(message: ModelMessage, reason: ModelDead['reason']): void {
-    const { id, body, publishedAtMs, receiveCount } = message;
-    this.dead.push({ originId: id, body, publishedAtMs, receiveCount, reason });
+    const { id, body, priority, publishedAtMs, receiveCount } = message;
+    this.#onDeath({ originId: id, body, priority, publishedAtMs, receiveCount, reason });
     this.#remove(message);
   }
 
@@ -319,4 +418,9 @@ export class CmqModel {
     this.#counter += 1;
     return this.#counter;
   }
+}
+
+/** Whether `a` is handed over before `b`, or may be. */
+function isBefore(a: ModelMessage, b: ModelMessage): boolean {
+  return a.level === b.level ? a.order <= b.order : a.level > b.level;
 }

@@ -2,54 +2,74 @@
  * A gateway process of the simulation: a broker with a CMQ queue `q` and its dead-letter queue
  * `dead`, turned by hand under a virtual clock. What it leaves on the disk the next process finds.
  */
-import { EMPTY_TABLE } from '../../src/base/field-value.ts';
 import type { Broker } from '../../src/engine/broker.ts';
-import { FORMAT_AMQP, Message } from '../../src/engine/message.ts';
+import { Redrive, type RedriveState } from '../../src/engine/cmq/redrive.ts';
+import { revive } from '../../src/engine/cmq/redrive-message.ts';
+import type { Entry } from '../../src/engine/message.ts';
 import type { Store } from '../../src/engine/ports.ts';
 import type { ClassicQueue } from '../../src/engine/queue/classic-queue.ts';
 import type { QueueSettings } from '../../src/engine/queue/settings.ts';
 import { recoverBroker } from '../../src/engine/recover.ts';
-import { encodeHeader } from '../../protocols/amqp/content-header.ts';
-import { AmqpMessageFormat } from '../../protocols/amqp/amqp-message-format.ts';
+import type { VHostQueues } from '../../src/engine/vhost-queues.ts';
 import type { FakeClock } from '../support/fake-clock.ts';
 import type { SeededRandom } from '../support/seeded-random.ts';
 import type { CmqDisk } from './cmq-disk.ts';
-
-export const FORMAT = new AmqpMessageFormat();
-
-/** Bytes of every body, so that all messages share one header. */
-export const BODY_BYTES = 8;
-const HEADER = encodeHeader({ deliveryMode: 2 }, BODY_BYTES);
+import { FORMAT } from './cmq-message.ts';
 
 /** Rounds after which a broker that still wants turns is broken. */
 const ROUNDS_MAX = 1_000;
 
+/** Messages per second: all there are, in a few ms. */
+const REDRIVE_RATE = 1_000_000;
+
+export type QueueName = 'q' | 'dead';
+
+/** A priority from 1 on is the highest of `q`; 0: it has none. */
+export interface CmqTopology {
+  readonly priorityMax: number;
+}
+
 export class CmqProcess {
-  readonly queue: ClassicQueue;
-  readonly deadQueue: ClassicQueue;
+  readonly #queues: VHostQueues;
+  readonly #byName: ReadonlyMap<string, unknown>;
   readonly #clock: FakeClock;
   readonly #broker: Broker;
   readonly #store: Store;
   readonly #activity: Activity;
 
-  private constructor(clock: FakeClock, broker: Broker, store: Store, activity: Activity) {
+  private constructor(
+    clock: FakeClock,
+    broker: Broker,
+    store: Store,
+    activity: Activity,
+    { priorityMax }: CmqTopology,
+  ) {
     this.#clock = clock;
     this.#broker = broker;
     this.#store = store;
     this.#activity = activity;
     const vhost = broker.vhost('/') ?? broker.addVHost('/');
-    const { queues } = vhost.topology;
+    this.#queues = broker.queuesOf(vhost);
+    this.#byName = vhost.topology.queues;
     for (const name of ['q', 'dead']) {
-      if (queues.has(name)) continue;
-      const options = { durable: true, autoDelete: false, arguments: EMPTY_TABLE };
-      broker.queuesOf(vhost).define(name, options);
+      if (this.#byName.has(name)) continue;
+      const hasPriorities = name === 'q' && priorityMax > 0;
+      const args = new Map(hasPriorities ? [['x-max-priority', priorityMax]] : []);
+      this.#queues.define(name, { durable: true, autoDelete: false, arguments: args });
     }
-    this.queue = queues.get('q') as ClassicQueue;
-    this.deadQueue = queues.get('dead') as ClassicQueue;
+  }
+
+  queue(name: QueueName): ClassicQueue {
+    return this.#byName.get(name) as ClassicQueue;
   }
 
   /** Starts on what the last process left. */
-  static async start(disk: CmqDisk, clock: FakeClock, random: SeededRandom): Promise<CmqProcess> {
+  static async start(
+    disk: CmqDisk,
+    clock: FakeClock,
+    random: SeededRandom,
+    topology: CmqTopology,
+  ): Promise<CmqProcess> {
     const store = await disk.open(clock);
     const activity = new Activity();
     countReads(store, activity);
@@ -65,12 +85,40 @@ export class CmqProcess {
       activity.wake();
     };
     store.onFailure = (error) => activity.fail(error);
-    return new CmqProcess(clock, broker, store, activity);
+    return new CmqProcess(clock, broker, store, activity, topology);
   }
 
-  /** Decides settings of the queue as its CMQ attributes do. */
-  configure(settings: Partial<QueueSettings>): void {
-    this.#broker.queuesOf(this.#broker.vhost('/')!).override(this.queue, settings);
+  /** Decides settings of a queue as its CMQ attributes do. */
+  configure(name: QueueName, settings: Partial<QueueSettings>): void {
+    this.#queues.override(this.queue(name), settings);
+  }
+
+  /** Starts to move what lies in `dead` to `q`; `onMoved` is told of each entry. */
+  redrive(onMoved: (entry: Entry) => void): RedriveState {
+    const nowMs = this.#clock.wallMs();
+    const from = this.queue('dead');
+    const state: RedriveState = {
+      id: 'redrive',
+      status: 'running',
+      destination: 'q',
+      rate: REDRIVE_RATE,
+      userName: '',
+      total: from.readyCount,
+      moved: 0,
+      failed: 0,
+      startedAtMs: nowMs,
+      endedAtMs: 0,
+      lastError: '',
+    };
+    new Redrive(from, state, {
+      nowMs: () => this.#clock.wallMs(),
+      wakeAt: this.#queues.wakeAt,
+      targetOf: () => this.queue('q'),
+      revive: (message) => revive(message, FORMAT, 'q', this.#clock.wallMs()),
+      moved: (_, entry) => onMoved(entry),
+      changed: () => {},
+    }).start();
+    return state;
   }
 
   /** One turn: begins a commit of what is buffered. */
@@ -121,25 +169,6 @@ export class CmqProcess {
   get #isWaiting(): boolean {
     return this.#isAtDisk && !this.#activity.isTurnWanted;
   }
-}
-
-/** A persistent message to the queue. */
-export function messageOf(body: string, publishedAtMs: number): Message {
-  const bytes = Buffer.concat([HEADER, Buffer.from(body)]);
-  const headerBytes = HEADER.length;
-  return new Message(
-    '',
-    'q',
-    FORMAT_AMQP,
-    bytes,
-    0,
-    headerBytes,
-    BODY_BYTES,
-    true,
-    -1,
-    -1,
-    publishedAtMs,
-  );
 }
 
 /** What is under way, and who waits for any of it. */

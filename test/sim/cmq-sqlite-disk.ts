@@ -40,6 +40,8 @@ const SCHEDULER: Scheduler = {
 };
 
 export class SqliteCmqDisk implements CmqDisk {
+  /** Short ones, some of a few rows, and one that lies apart from its row. */
+  readonly bodyBytes = [...Array<number>(20).fill(8), 100, 100, 400, 70_000];
   readonly #random: SeededRandom;
   readonly #root = temporaryDirectory();
   readonly #limits: { cleanerLimits?: typeof EAGER; thinRowBytes?: number; rowBytesMax?: number };

@@ -14,6 +14,7 @@
  */
 import { DeadlineHeap } from '../../base/deadline-heap.ts';
 import type { Entry, Message } from '../message.ts';
+import type { PriorityLevels } from './priority-levels.ts';
 import type { QueueSettings } from './settings.ts';
 import { placeKey } from './store-ids.ts';
 
@@ -142,12 +143,14 @@ export class AgeLimits {
     if (entry.notBeforeMs > 0) this.#remove(placeKey(level, entry.sequence));
   }
 
-  /** Every ready entry is gone; the leased ones are not. */
-  forgetReady(leased: ReadonlySet<Entry>): void {
-    const sequences = new Set<number>();
-    for (const entry of leased) sequences.add(entry.sequence);
-    for (const [key, stray] of this.#strays) {
-      if (!sequences.has(stray.sequence)) this.#remove(key);
+  /** Every ready entry is gone; the leased ones, each of its level, are not. */
+  forgetReady(leased: ReadonlySet<Entry> | undefined, levels: PriorityLevels): void {
+    const kept = new Set<number>();
+    for (const entry of leased ?? []) {
+      kept.add(placeKey(levels.levelOf(entry.message), entry.sequence));
+    }
+    for (const key of [...this.#strays.keys()]) {
+      if (!kept.has(key)) this.#remove(key);
     }
   }
 

@@ -286,7 +286,7 @@ export class ClassicQueue extends Queue {
     let count = 0;
     for (const backlog of this.#levels.backlogs) count += backlog.purge();
     const { ages, leases } = this.#life;
-    if (ages.strayCount > 0) ages.forgetReady(leases?.held() ?? new Set());
+    if (ages.strayCount > 0) ages.forgetReady(leases?.held(), this.#levels);
     return count;
   }
 

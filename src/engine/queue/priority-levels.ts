@@ -61,6 +61,11 @@ export class PriorityLevels {
     return this.at(Math.min(priority, this.#maxLevel));
   }
 
+  /** The number of the level a message belongs to. */
+  levelOf(message: Message): number {
+    return this.of(message).id - this.#id;
+  }
+
   /** The highest level that holds anything. */
   top(): Backlog | undefined {
     for (const backlog of this.#backlogs) if (backlog.count > 0) return backlog;
