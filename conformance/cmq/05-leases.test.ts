@@ -3,7 +3,11 @@ import { describe, expect, test } from 'vitest';
 import { eventually, expectCode, makeQueue, pause, timed, useCmq } from '../support/cmq-test.ts';
 
 const { client, server } = useCmq();
-const WAKE_MS = 900;
+/** Seconds of a poll that is to wake, and how soon it does: a busy machine is no missed wake. */
+const WAIT_SECONDS = 30;
+const WAKE_MS = 8_000;
+/** What the machine may add to the end of a poll; a client gives up a second after it. */
+const END_MS = 900;
 
 describe.concurrent('leases', () => {
   test('S9a: not deleted is visible again: same id, new handle, counted, first time kept', async () => {
@@ -12,8 +16,8 @@ describe.concurrent('leases', () => {
     const msgId = await cmq.send(queueName, 'x');
     const first = await cmq.receive(queueName);
     expectCode(await cmq.call('ReceiveMessage', { queueName }), 7000);
-    const second = await cmq.receive(queueName, 3);
-    const third = await cmq.receive(queueName, 3);
+    const second = await cmq.receive(queueName, WAIT_SECONDS);
+    const third = await cmq.receive(queueName, WAIT_SECONDS);
     const all = [first, second, third];
     expect(all.map((message) => message.msgId)).toEqual([msgId, msgId, msgId]);
     expect(all.map((message) => message.dequeueCount)).toEqual([1, 2, 3]);
@@ -45,7 +49,7 @@ describe.concurrent('leases', () => {
     await cmq.send(queueName, 'x');
     const short = await cmq.ok('ReceiveMessage', { queueName, visibilityTimeout: 1 });
     expect(short.nextVisibleTime - short.firstDequeueTime).toBe(1);
-    const again = await cmq.receive(queueName, 3);
+    const again = await cmq.receive(queueName, WAIT_SECONDS);
     expect(again.dequeueCount).toBe(2);
     const batch = { queueName, numOfMsg: 1, visibilityTimeout: 43_200 };
     expectCode(await cmq.call('BatchReceiveMessage', batch), 7000);
@@ -53,14 +57,16 @@ describe.concurrent('leases', () => {
 
   test('a lease ends on the second, and returned messages keep their place', async () => {
     const cmq = client();
-    const queueName = await makeQueue(cmq, { visibilityTimeout: 2 });
+    const queueName = await makeQueue(cmq, { visibilityTimeout: 3 });
     await cmq.send(queueName, 'first');
-    await cmq.receive(queueName);
-    await cmq.send(queueName, 'second');
-    await pause(1_700);
-    expect((await cmq.counters(queueName)).inactive).toBe(1);
-    await pause(500);
-    expect((await cmq.counters(queueName)).inactive).toBe(0);
+    const { ms } = await timed(async () => {
+      await cmq.receive(queueName);
+      await cmq.send(queueName, 'second');
+      await eventually(async () => (await cmq.counters(queueName)).inactive === 0, 'it ends');
+    });
+    expect(ms).toBeGreaterThanOrEqual(2_990);
+    expect(ms).toBeLessThan(3_000 + WAKE_MS);
+    await cmq.ok('SetQueueAttributes', { queueName, visibilityTimeout: 43_200 });
     expect((await cmq.receive(queueName)).msgBody).toBe('first');
     expect((await cmq.receive(queueName)).msgBody).toBe('second');
   });
@@ -71,7 +77,7 @@ describe.concurrent('leases', () => {
     await cmq.send(queueName, 'x');
     const first = await cmq.receive(queueName);
     await cmq.ok('SetQueueAttributes', { queueName, visibilityTimeout: 30 });
-    const second = await cmq.receive(queueName, 3);
+    const second = await cmq.receive(queueName, WAIT_SECONDS);
     expect(second.nextVisibleTime - first.firstDequeueTime).toBeGreaterThanOrEqual(30);
   });
 });
@@ -80,7 +86,7 @@ describe.concurrent('long polling', () => {
   test('wakes on a send', async () => {
     const cmq = client();
     const queueName = await makeQueue(cmq);
-    const polled = timed(() => cmq.receive(queueName, 10));
+    const polled = timed(() => cmq.receive(queueName, WAIT_SECONDS));
     await pause(1_000);
     const sent = await timed(() => cmq.send(queueName, 'x'));
     const { ms, value } = await polled;
@@ -92,9 +98,11 @@ describe.concurrent('long polling', () => {
   test('wakes when a delay is due', async () => {
     const cmq = client();
     const queueName = await makeQueue(cmq);
-    await cmq.send(queueName, 'x', { delaySeconds: 1 });
-    const { ms } = await timed(() => cmq.receive(queueName, 10));
-    expect(ms).toBeGreaterThan(700);
+    const { ms } = await timed(async () => {
+      await cmq.send(queueName, 'x', { delaySeconds: 1 });
+      await cmq.receive(queueName, WAIT_SECONDS);
+    });
+    expect(ms).toBeGreaterThanOrEqual(990);
     expect(ms).toBeLessThan(1_000 + WAKE_MS);
   });
 
@@ -103,7 +111,7 @@ describe.concurrent('long polling', () => {
     const queueName = await makeQueue(cmq, { visibilityTimeout: 1 });
     await cmq.send(queueName, 'x');
     await cmq.receive(queueName);
-    const { ms, value } = await timed(() => cmq.receive(queueName, 10));
+    const { ms, value } = await timed(() => cmq.receive(queueName, WAIT_SECONDS));
     expect(value.dequeueCount).toBe(2);
     expect(ms).toBeLessThan(1_000 + WAKE_MS);
   });
@@ -113,7 +121,7 @@ describe.concurrent('long polling', () => {
     const queueName = await makeQueue(cmq, { rewindSeconds: 600 });
     await cmq.send(queueName, 'x');
     await cmq.remove(queueName, await cmq.receive(queueName));
-    const polled = timed(() => cmq.receive(queueName, 10));
+    const polled = timed(() => cmq.receive(queueName, WAIT_SECONDS));
     await pause(500);
     const startConsumeTime = Math.floor(Date.now() / 1000) - 60;
     await cmq.ok('RewindQueue', { queueName, startConsumeTime });
@@ -127,7 +135,7 @@ describe.concurrent('long polling', () => {
     const queueName = await makeQueue(cmq);
     await cmq.send(queueName, 'x');
     const { receiptHandle } = await cmq.receive(queueName);
-    const polled = cmq.receive(queueName, 10);
+    const polled = cmq.receive(queueName, WAIT_SECONDS);
     await pause(300);
     await cmq.ok('ChangeMessageVisibility', { queueName, receiptHandle, visibilityTimeout: 0 });
     expect((await polled).dequeueCount).toBe(2);
@@ -137,10 +145,17 @@ describe.concurrent('long polling', () => {
     const cmq = client();
     const queueName = await makeQueue(cmq);
     const call = () => cmq.call('ReceiveMessage', { queueName, pollingWaitSeconds: 2 });
-    const { ms, value } = await timed(call);
-    expectCode(value, 7000, 10200);
-    expect(ms).toBeGreaterThanOrEqual(1_990);
-    expect(ms).toBeLessThan(2_000 + WAKE_MS);
+    // One that came late because of the machine is tried again.
+    await eventually(
+      async () => {
+        const { ms, value } = await timed(call);
+        expectCode(value, 7000, 10200);
+        expect(ms).toBeGreaterThanOrEqual(1_990);
+        return ms < 2_000 + END_MS;
+      },
+      'an end in time',
+      30_000,
+    );
   });
 
   test('waits as long as the queue says when the receive says nothing', async () => {
@@ -149,6 +164,7 @@ describe.concurrent('long polling', () => {
     const { ms, value } = await timed(() => cmq.call('ReceiveMessage', { queueName }));
     expectCode(value, 7000);
     expect(ms).toBeGreaterThanOrEqual(990);
+    await cmq.ok('SetQueueAttributes', { queueName, pollingWaitSeconds: WAIT_SECONDS });
     const none = { queueName, pollingWaitSeconds: 0 };
     expect((await timed(() => cmq.call('ReceiveMessage', none))).ms).toBeLessThan(WAKE_MS);
   });
@@ -159,13 +175,13 @@ describe.concurrent('long polling', () => {
     const order: number[] = [];
     const polls: Promise<void>[] = [];
     for (let at = 0; at < 5; at += 1) {
-      const poll = cmq.call('ReceiveMessage', { queueName, pollingWaitSeconds: 4 });
+      const poll = cmq.call('ReceiveMessage', { queueName, pollingWaitSeconds: 10 });
       polls.push(
         poll.then((reply) => {
           if (reply.code === 0) order.push(at);
         }),
       );
-      await pause(60);
+      await pause(250);
     }
     await cmq.send(queueName, 'one');
     await eventually(async () => order.length > 0, 'one wakes');
@@ -195,12 +211,12 @@ describe.concurrent('long polling', () => {
   test('ends with 4440 when its queue is deleted', async () => {
     const cmq = client();
     const queueName = await makeQueue(cmq);
-    const poll = cmq.call('ReceiveMessage', { queueName, pollingWaitSeconds: 10 });
+    const poll = cmq.call('ReceiveMessage', { queueName, pollingWaitSeconds: WAIT_SECONDS });
     await pause(200);
     await cmq.ok('DeleteQueue', { queueName });
     const { ms, value } = await timed(() => poll);
     expect([4440, 7000]).toContain(value.code);
-    expect(ms).toBeLessThan(2_000);
+    expect(ms).toBeLessThan(WAKE_MS);
   });
 
   test('a batch receive that waits gets what one send of many brings', async () => {

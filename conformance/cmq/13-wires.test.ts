@@ -134,8 +134,8 @@ describe('queues', () => {
     const cmq = client();
     const queueName = await makeQueue(cmq);
     const channel = await amqpChannel();
-    const poll = cmq.call('ReceiveMessage', { queueName, pollingWaitSeconds: 5 });
-    await pause(100);
+    const poll = cmq.call('ReceiveMessage', { queueName, pollingWaitSeconds: 30 });
+    await pause(500);
     const consumed: string[] = [];
     await channel.consume(queueName, (message) => {
       if (message === null) return;
@@ -168,7 +168,7 @@ describe('queues', () => {
     await cmq.send(queueName, 'x');
     await cmq.receive(queueName);
     const channel = await amqpChannel();
-    const letter = await eventually(async () => await channel.get(dead), 'a dead letter', 4_000);
+    const letter = await eventually(async () => await channel.get(dead), 'a dead letter', 30_000);
     if (letter === false) throw new Error('no letter');
     const headers = letter.properties.headers ?? {};
     expect(headers['x-death']).toMatchObject([{ queue: queueName, count: 1 }]);

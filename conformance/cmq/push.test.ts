@@ -139,7 +139,7 @@ describe('a push over HTTP', () => {
     await arrived(receiver, 1);
     const { headers, body } = receiver.pushes[0]!;
     const timestamp = String(headers['x-cmq-timestamp']);
-    expect(Math.abs(Number(timestamp) - now())).toBeLessThan(5);
+    expect(Math.abs(Number(timestamp) - now())).toBeLessThan(60);
     const expected = createHmac('sha256', 'sésame')
       .update(`${timestamp}.${String(headers['x-cmq-message-id'])}.`)
       .update(body)
@@ -177,9 +177,9 @@ describe('a push over HTTP', () => {
     expect(receiver.bodies).toEqual(['first', 'first', 'first', 'second']);
     const [a, b, c] = receiver.pushes;
     expect(b!.atMs - a!.atMs).toBeGreaterThanOrEqual(950);
-    expect(b!.atMs - a!.atMs).toBeLessThan(2_000);
+    expect(b!.atMs - a!.atMs).toBeLessThan(1_000 + LATE_MS_MAX);
     expect(c!.atMs - b!.atMs).toBeGreaterThanOrEqual(1_950);
-    expect(c!.atMs - b!.atMs).toBeLessThan(3_000);
+    expect(c!.atMs - b!.atMs).toBeLessThan(2_000 + LATE_MS_MAX);
     const ids = receiver.pushes.slice(0, 3).map(({ headers }) => headers['x-cmq-message-id']);
     expect(new Set(ids).size).toBe(1);
   });

@@ -107,7 +107,9 @@ test(`S2, S3: ${BACKLOG} messages that wait cost neither time nor memory`, async
   const { few, many, ratio } = rounds.at(-1)!;
   const peakBytes = server().peakResidentBytes();
   const ms = await restartMs();
-  const { active } = await client().counters(large);
+  const again = client();
+  const { active } = await again.counters(large);
+  for (const queueName of [small, large]) await again.ok('DeleteQueue', { queueName });
   tell('S2, S3, backlog', {
     waiting: active,
     'filled in s': (fillMs / 1_000).toFixed(1),

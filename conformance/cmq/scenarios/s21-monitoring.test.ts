@@ -91,7 +91,7 @@ test('1b: a thousand polls wait, one message wakes exactly one', async () => {
   const queueName = await makeQueue(cmq);
   let woken = 0;
   const polls = Array.from({ length: POLLS }, async () => {
-    const reply = await cmq.call('ReceiveMessage', { queueName, pollingWaitSeconds: 8 });
+    const reply = await cmq.call('ReceiveMessage', { queueName, pollingWaitSeconds: 30 });
     if (reply.code === 0) woken += 1;
     return reply.code;
   });
@@ -104,7 +104,7 @@ test('1b: a thousand polls wait, one message wakes exactly one', async () => {
     await cmq.send(queueName, 'one');
     await eventually(async () => woken > 0, 'one wakes');
   });
-  expect(ms).toBeLessThan(2_000);
+  expect(ms).toBeLessThan(10_000);
   expect(woken).toBe(1);
   // As many messages as polls that are left: each gets one, none is left and none is taken twice.
   for (let sent = 1; sent < POLLS; sent += 16) {
