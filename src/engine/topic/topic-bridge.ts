@@ -8,14 +8,15 @@
  * Each end is an exchange of its own that answers with one destination, and only when somebody
  * beyond it would get the message: what reaches nobody stays unroutable on either side. The
  * destination publishes the message anew under its other address. While that happens neither end
- * answers, so that nothing echoes; all of it is one synchronous run.
+ * answers, so that nothing echoes; all of it is one synchronous run. What dies in that run because a
+ * queue overflows is no echo: it has one death more than the message that crosses.
  *
  * A device names tags of a tag topic by the user property `x-msg-tag`, or by the levels below T.
  *
  * Rights: whoever makes the topic opens the bridge, as whoever makes a binding between exchanges
  * does. Devices need their rights on `amq.topic` alone.
  */
-import { EMPTY_TABLE, type FieldTable } from '../../base/field-value.ts';
+import { EMPTY_TABLE, type FieldTable, isTable } from '../../base/field-value.ts';
 import { carbonCopies } from '../dead-letter.ts';
 import { Exchange, type Destination, type RoutedMessage } from '../exchange/exchange.ts';
 import { route } from '../exchange/router.ts';
@@ -72,7 +73,8 @@ export class TopicBridge {
   readonly #outlet: BridgeEnd;
   readonly #outletKey: string;
   readonly #prefix: string;
-  #isCrossing: boolean;
+  /** Deaths of the message that crosses; undefined while none does. */
+  #crossingDeaths: number | undefined;
 
   /** @param devices the exchange devices publish to and subscribe at */
   constructor(topic: Topic, devices: Exchange, host: TopicsHost) {
@@ -80,7 +82,7 @@ export class TopicBridge {
     this.#host = host;
     this.#devices = devices;
     this.#prefix = `${topic.name}.`;
-    this.#isCrossing = false;
+    this.#crossingDeaths = undefined;
     const hasTags = topic.exchange instanceof TagsExchange;
     this.#inlet = new BridgeEnd(
       topic.name,
@@ -117,10 +119,13 @@ export class TopicBridge {
   }
 
   #reaches(exchange: Exchange, key: string, message: RoutedMessage | undefined): boolean {
-    if (this.#isCrossing) return false;
+    const crossing = this.#crossingDeaths;
+    if (crossing !== undefined && deathsOf(message?.headers()) <= crossing) return false;
     const out: Destination[] = [];
     const { topology } = this.#host;
-    this.#cross(() => route(exchange, [key], message, (name) => topology.exchange(name), out));
+    const lookup = (name: string): Exchange | undefined => topology.exchange(name);
+    // Nothing dies of a question.
+    this.#cross(Infinity, () => route(exchange, [key], message, lookup, out));
     return out.length > 0;
   }
 
@@ -133,15 +138,18 @@ export class TopicBridge {
     const tags = exchange instanceof TagsExchange ? levelTags(headers, key) : [];
     const set = tags.length > 0 ? [tagsHeader(tags)] : [];
     const entering = stamp.edit(message, set, exchange.name, key);
-    return this.#cross(() => publisher.publish(publisher.resolve(exchange, key), entering));
+    return this.#cross(deathsOf(headers), () =>
+      publisher.publish(publisher.resolve(exchange, key), entering),
+    );
   }
 
   #enterDevices(message: Message): number {
     const { stamp, publisher } = this.#host;
     const key = this.#deviceKey(message.routingKey);
-    const copies = carbonCopies(stamp.headersOf(message)).map((each) => this.#deviceKey(each));
+    const headers = stamp.headersOf(message);
+    const copies = carbonCopies(headers).map((each) => this.#deviceKey(each));
     const entering = stamp.edit(stamp.stamp(message), [], this.#devices.name, key);
-    return this.#cross(() =>
+    return this.#cross(deathsOf(headers), () =>
       publisher.publish(publisher.resolve(this.#devices, key), entering, copies),
     );
   }
@@ -156,14 +164,24 @@ export class TopicBridge {
     return key === '' ? this.#topic.name : this.#prefix + key;
   }
 
-  #cross<T>(action: () => T): T {
-    this.#isCrossing = true;
+  #cross<T>(deaths: number, action: () => T): T {
+    const outer = this.#crossingDeaths;
+    this.#crossingDeaths = deaths;
     try {
       return action();
     } finally {
-      this.#isCrossing = false;
+      this.#crossingDeaths = outer;
     }
   }
+}
+
+/** How often a message was dead-lettered, by its header. */
+function deathsOf(headers: FieldTable | undefined): number {
+  const value = headers?.get('x-death');
+  if (!Array.isArray(value)) return 0;
+  let count = 0;
+  for (const death of value) if (isTable(death)) count += Number(death.get('count') ?? 0);
+  return count;
 }
 
 /** A message of a device as the tag filter sees it: the levels below the topic are its tags. */

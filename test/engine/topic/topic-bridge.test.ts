@@ -117,6 +117,37 @@ describe('a publish to a topic', () => {
 });
 
 describe('the bridge', () => {
+  it('takes what dies because a queue overflows while a message crosses', async () => {
+    const fixture = await TopicFixture.open();
+    const { engine } = fixture;
+    engine.queue('dead');
+    fixture.subscribe(fixture.topic('T', 2), 'S', { endpoint: 'dead', bindingKeys: ['dead'] });
+    engine.queue('short', {
+      'x-max-length': 1,
+      'x-dead-letter-exchange': 'amq.topic',
+      'x-dead-letter-routing-key': 'T.dead',
+    });
+    engine.bind('short', 'amq.topic', 'T.live');
+    for (const body of ['1', '2', '3']) fixture.publish('T', 'live', body);
+    expect(taken(fixture, 'short')).toEqual(['3 amq.topic T.live']);
+    expect(taken(fixture, 'dead')).toEqual(['1 T dead', '2 T dead']);
+    // What died does so again: each crosses once, and nothing goes round.
+    for (const body of ['4', '5']) fixture.publish('T', 'live', body);
+    expect(taken(fixture, 'dead')).toEqual(['4 T dead']);
+  });
+
+  it('takes what dies on the way from a device, too', async () => {
+    const fixture = await TopicFixture.open();
+    const { engine } = fixture;
+    engine.queue('short', { 'x-max-length': 1, 'x-dead-letter-exchange': 'T' });
+    fixture.subscribe(fixture.topic('T', 2), 'S', { endpoint: 'short', bindingKeys: ['live'] });
+    deviceSubscribe(fixture, 'T/#', 'device');
+    for (const body of ['1', '2']) devicePublish(fixture, 'T/live', body);
+    // Each by the device itself; the first once more, dead.
+    expect(fixture.drain('device')).toEqual(['1', '2', '1']);
+    expect(fixture.drain('short')).toEqual(['2']);
+  });
+
   it('is there again after a restart', async () => {
     let fixture = await TopicFixture.open();
     fixture.engine.queue('q');
