@@ -1,11 +1,12 @@
 /** The data directory: settings, lock, schema, damage, and what a killed process leaves. */
 import { spawn } from 'node:child_process';
-import { mkdirSync, statSync } from 'node:fs';
+import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { DataDirBusyError, DataDirLock } from '../../src/store/data-dir-lock.ts';
 import { checkDataFile, dumpDataFile, type DumpedRow } from '../../src/store/sqlite/check.ts';
 import { Connection } from '../../src/store/sqlite/driver.ts';
+import { dumpMessages } from '../../src/store/sqlite/dump.ts';
 import { applyPragmas, DataFileError, MIGRATIONS } from '../../src/store/sqlite/schema.ts';
 import { SqliteStore } from '../../src/store/sqlite/sqlite-store.ts';
 import { SqliteHarness } from './sqlite-harness.ts';
@@ -13,6 +14,7 @@ import {
   commit,
   makeEntry,
   queueIdOf,
+  read,
   readAll,
   sequencesOf,
   temporaryDirectory,
@@ -219,7 +221,81 @@ describe('damage', () => {
   });
 });
 
+describe('a page that is lost', () => {
+  /** Three rows of ten entries; of the second one, 15 is settled and a page is all zeros. */
+  async function prepare(): Promise<void> {
+    const store = await openStore();
+    for (let sequence = 1; sequence <= 30; sequence += 1) {
+      const letter = 'abc'[Math.floor((sequence - 1) / 10)]!;
+      const body = Buffer.alloc(30_000 + sequence, letter);
+      store.put(QUEUE, makeEntry(sequence, { body }), true);
+      if (sequence % 10 === 0) await commit(store);
+    }
+    store.settleRange(QUEUE, 15, 16);
+    await store.close();
+    const file = readFileSync(harness.dataPath);
+    const pageBytes = 16 * 1024;
+    let page = 0;
+    for (let isFound = false; !isFound; page += 1) {
+      const inner = file.subarray(page * pageBytes + 8, (page + 1) * pageBytes);
+      isFound = inner.length > 0 && inner.every((byte) => byte === 'b'.charCodeAt(0));
+    }
+    file.fill(0, page * pageBytes, (page + 1) * pageBytes);
+    writeFileSync(harness.dataPath, file);
+  }
+
+  it('does not keep the store from starting', async () => {
+    await prepare();
+    const store = await harness.open();
+    const { queues } = await store.recover();
+    expect(queues.get(QUEUE)).toMatchObject({ liveCount: 29, firstSequence: 1, nextSequence: 31 });
+    const { entries } = await read(store, QUEUE, 21);
+    expect(sequencesOf(entries)).toEqual([21, 22, 23, 24, 25, 26, 27, 28, 29, 30]);
+  });
+
+  it('is one problem of a check, and the other rows are looked at', async () => {
+    await prepare();
+    const { problems, entries } = await checkDataFile(harness.directory);
+    expect(problems.filter((text) => text.startsWith('row'))).toEqual([
+      'row 2: its pages are damaged',
+    ]);
+    expect(entries).toBe(20);
+  });
+
+  it('costs a dump the messages of its row', async () => {
+    await prepare();
+    const sequences: number[] = [];
+    const problems = await dumpMessages(harness.directory, {
+      choose: (_definitions, stored) => stored,
+      visit: ({ sequence }) => Promise.resolve(sequences.push(sequence) > 0),
+    });
+    expect(sequences).toHaveLength(20);
+    expect(problems).toContain('row 2: its pages are damaged, 9 messages are lost');
+    const rows: number[] = [];
+    await dumpDataFile(harness.directory, ({ id }) => rows.push(id));
+    expect(rows).toEqual([1, 3, 4]);
+  });
+});
+
 describe('dump', () => {
+  it('says when messages expire now, not when they were published', async () => {
+    const store = await openStore();
+    const entry = makeEntry(1);
+    entry.expiresAtMs = 5e12;
+    store.put(QUEUE, entry, true);
+    store.put(QUEUE, makeEntry(2), true);
+    await commit(store);
+    entry.expiresAtMs = 6e12;
+    store.update(QUEUE, entry);
+    await store.close();
+    const times: number[] = [];
+    await dumpMessages(harness.directory, {
+      choose: (_definitions, stored) => stored,
+      visit: ({ expiresAtMs }) => Promise.resolve(times.push(expiresAtMs) > 0),
+    });
+    expect(times).toEqual([6e12, Infinity]);
+  });
+
   it('lists rows, entries and deltas', async () => {
     const store = await openStore();
     const entries = [1, 2, 3].map((sequence) => makeEntry(sequence));

@@ -7,11 +7,12 @@
 import { join } from 'node:path';
 import type { QueueId } from '../../engine/ports.ts';
 import { DataDirLock } from '../data-dir-lock.ts';
-import { Connection } from './driver.ts';
+import { Connection, isMalformed } from './driver.ts';
 import { JournalIndex } from './journal-index.ts';
 import type { LoadedRow } from './row-loader.ts';
 import { checkRow, RowLoader } from './row-loader.ts';
 import { JournalRecovery, readDefinitions } from './recovery.ts';
+import { loadBodyIfWhole, loadOrFault, PAGES_DAMAGED } from './row-fault.ts';
 import { visitIndex } from './row-index.ts';
 import { DATA_FILE, DataFileError, MIGRATIONS } from './schema.ts';
 
@@ -75,6 +76,10 @@ export function checkDataFile(directory: string): Promise<CheckReport> {
     let entries = 0;
     const ownedBodies = new Map<number, number>();
     await eachRow(connection, (row) => {
+      if (typeof row === 'number') {
+        problems.push(`row ${row}: ${PAGES_DAMAGED}`);
+        return;
+      }
       const loaded = checkRow(row.id, row.runs, row.data);
       if (typeof loaded === 'string') {
         problems.push(`row ${row.id}: ${loaded}`);
@@ -114,6 +119,7 @@ export function checkDataFile(directory: string): Promise<CheckReport> {
 export function dumpDataFile(directory: string, visit: (row: DumpedRow) => void): Promise<void> {
   return withDataFile(directory, async (connection, index) => {
     await eachRow(connection, (row) => {
+      if (typeof row === 'number') return;
       const loaded = checkRow(row.id, row.runs, row.data);
       if (typeof loaded !== 'string') visit(describeRow(loaded, index));
     });
@@ -165,16 +171,33 @@ async function requireVersion(connection: Connection): Promise<void> {
   );
 }
 
-async function eachRow(connection: Connection, visit: (row: StoredRow) => void): Promise<void> {
+/** Visits every row, or the id of one that SQLite cannot read. */
+async function eachRow(
+  connection: Connection,
+  visit: (row: StoredRow | number) => void,
+): Promise<void> {
   let lastId = -1;
   for (;;) {
-    const [row] = await connection.all<StoredRow>(
-      'SELECT id, runs, data FROM journal WHERE id > ? ORDER BY id LIMIT 1',
+    const [next] = await connection.all<{ id: number }>(
+      'SELECT id FROM journal WHERE id > ? ORDER BY id LIMIT 1',
       [lastId],
     );
-    if (row === undefined) return;
-    visit(row);
-    lastId = row.id;
+    if (next === undefined) return;
+    lastId = next.id;
+    visit(await readRow(connection, next.id));
+  }
+}
+
+async function readRow(connection: Connection, id: number): Promise<StoredRow | number> {
+  try {
+    const [row] = await connection.all<StoredRow>(
+      'SELECT id, runs, data FROM journal WHERE id = ?',
+      [id],
+    );
+    return row ?? id;
+  } catch (error) {
+    if (isMalformed(error)) return id;
+    throw error;
   }
 }
 
@@ -210,7 +233,7 @@ async function checkBodies(
     }
     for (const row of index.rows.values()) {
       if (row.bodyIds === undefined || row.liveCount === 0) continue;
-      const loaded = await loader.load(row.id);
+      const loaded = await loadOrFault(loader, row.id);
       if (typeof loaded === 'string') continue;
       for (let slot = 0; slot < row.slotCount; slot += 1) {
         if (row.isSettled(slot)) continue;
@@ -218,7 +241,8 @@ async function checkBodies(
         const bodyId = loaded.data.bodyId(at);
         if (bodyId < 0) continue;
         const size = loaded.data.bodyBytes(at);
-        if ((await loader.loadBody(bodyId, loaded.data.bodyCrc(at), size)) === undefined) {
+        const crc = loaded.data.bodyCrc(at);
+        if ((await loadBodyIfWhole(loader, bodyId, crc, size)) === undefined) {
           problems.push(`body ${bodyId} of row ${row.id} is damaged`);
         }
       }

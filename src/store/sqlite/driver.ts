@@ -26,6 +26,11 @@ export function isBusy(error: unknown): boolean {
   return code === 'SQLITE_BUSY' || code === 'SQLITE_LOCKED';
 }
 
+/** Whether `error` says that pages of the file hold what cannot be right. */
+export function isMalformed(error: unknown): boolean {
+  return (error as SqliteError).code === 'SQLITE_CORRUPT';
+}
+
 /** One connection. */
 export class Connection {
   readonly #database: sqlite3.Database;

@@ -10,6 +10,7 @@ import type { JournalIndex } from './journal-index.ts';
 import type { QueueIndex } from './queue-index.ts';
 import { type LoadedRow, RowLoader } from './row-loader.ts';
 import { readDefinitions } from './recovery.ts';
+import { loadBodyIfWhole, loadOrFault } from './row-fault.ts';
 
 /** One live message of one queue. */
 export interface DumpedMessage {
@@ -58,7 +59,7 @@ async function dumpQueue(
 ): Promise<boolean> {
   for (const run of queue.runs) {
     if (run.liveCount === 0 || !index.rows.has(run.row.id)) continue;
-    const loaded = await loader.load(run.row.id);
+    const loaded = await loadOrFault(loader, run.row.id);
     if (typeof loaded === 'string') {
       problems.push(`row ${run.row.id}: ${loaded}, ${run.liveCount} messages are lost`);
       continue;
@@ -91,7 +92,12 @@ async function loadMessage(
   const payloadAt = data.payloadAt(recordAt);
   const bodyId = data.bodyId(recordAt);
   if (bodyId < 0) return data.message(recordAt, data.data, payloadAt);
-  const body = await loader.loadBody(bodyId, data.bodyCrc(recordAt), data.bodyBytes(recordAt));
+  const body = await loadBodyIfWhole(
+    loader,
+    bodyId,
+    data.bodyCrc(recordAt),
+    data.bodyBytes(recordAt),
+  );
   if (body === undefined) return undefined;
   const header = data.data.subarray(payloadAt, payloadAt + data.headerBytes(recordAt));
   return data.message(recordAt, Buffer.concat([header, body]), 0);

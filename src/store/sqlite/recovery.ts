@@ -15,6 +15,7 @@ import {
   type RowHeader,
   visitIndex,
 } from './row-index.ts';
+import { loadOrFault } from './row-fault.ts';
 import type { RowLoader } from './row-loader.ts';
 
 /** Rows fetched per statement; the index of one that went to 10,000 queues has some 140 KB. */
@@ -324,7 +325,7 @@ export class JournalRecovery {
 
   /** Sums the body sizes of a run's live entries from the row's data. */
   async #measureRun(run: Run): Promise<number> {
-    const loaded = await this.#loader.load(run.row.id);
+    const loaded = await loadOrFault(this.#loader, run.row.id);
     if (typeof loaded === 'string') return 0;
     let total = 0;
     for (let slot = run.slotBase; slot < run.slotBase + run.count; slot += 1) {
