@@ -3,78 +3,8 @@
 # Debian packages need root; everything else goes to ${TRIBUTARY_CLIENTS_CACHE:-$HOME/.cache/tributary-clients}.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/support/common.sh"
-mkdir -p "$CLIENTS_CACHE/log" "$CLIENTS_CACHE/stamp"
-export DEBIAN_FRONTEND=noninteractive
-
-die() { echo "install.sh: $*" >&2; exit 1; }
-
-# quietly LABEL COMMAND...: its output is shown only when it fails.
-quietly() {
-  local log=$CLIENTS_CACHE/log/$1.log
-  shift
-  "$@" >"$log" 2>&1 || { tail -n 20 "$log" >&2; die "failed: $*"; }
-}
-
-# A package that brings a service must not start it here.
-forbid_services() {
-  [[ -e /usr/sbin/policy-rc.d ]] && return
-  printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d
-  chmod +x /usr/sbin/policy-rc.d
-  trap 'rm -f /usr/sbin/policy-rc.d' EXIT
-}
-
-packages_updated=
-update_packages() {
-  [[ -n $packages_updated ]] && return
-  quietly apt-update apt-get update -qq
-  packages_updated=yes
-}
-
-packages() {
-  local missing=() name
-  for name in "$@"; do dpkg -s "$name" >/dev/null 2>&1 || missing+=("$name"); done
-  ((${#missing[@]} == 0)) && return
-  ((EUID == 0)) || die "these Debian packages are missing: ${missing[*]}"
-  forbid_services
-  update_packages
-  quietly "apt-${missing[0]}" apt-get install -y -qq --no-install-recommends "${missing[@]}"
-}
-
-# stale STAMP FILE...: true when the stamp is not of these files' contents.
-stale() {
-  local name=$1
-  shift
-  stamp=$CLIENTS_CACHE/stamp/$name
-  digest=$(cat "$@" "$CLIENTS_HOME/install.sh" | sha256sum)
-  [[ $(cat "$stamp" 2>/dev/null) != "$digest" ]]
-}
-fresh() { printf '%s\n' "$digest" >"$stamp"; }
-
-python_clients() {
-  stale python "$CLIENTS_HOME/python/requirements.txt" || return 0
-  python3 -c 'import ensurepip' 2>/dev/null || packages python3-venv
-  quietly venv python3 -m venv --clear "$CLIENTS_CACHE/python"
-  quietly pip "$PYTHON" -m pip install --quiet --disable-pip-version-check \
-    -r "$CLIENTS_HOME/python/requirements.txt"
-  fresh
-}
-
-java_client() {
-  command -v javac >/dev/null || packages default-jdk-headless
-  if stale java "$CLIENTS_HOME/java/pom.xml"; then
-    command -v mvn >/dev/null || packages maven
-    rm -rf "$CLIENTS_CACHE/java"
-    quietly maven mvn -q -B -f "$CLIENTS_HOME/java/pom.xml" dependency:copy-dependencies \
-      -DoutputDirectory="$CLIENTS_CACHE/java/lib"
-    fresh
-  fi
-  if stale java-classes "$CLIENTS_HOME"/java/*.java "$CLIENTS_HOME"/platform/*.java; then
-    rm -rf "$CLIENTS_CACHE/java/classes"
-    quietly javac javac -cp "$CLIENTS_CACHE/java/lib/*" -d "$CLIENTS_CACHE/java/classes" \
-      "$CLIENTS_HOME"/java/*.java "$CLIENTS_HOME"/platform/*.java
-    fresh
-  fi
-}
+INSTALL_CACHE=$CLIENTS_CACHE
+source "$CLIENTS_HOME/support/install-common.sh"
 
 # Only the client libraries of the server's package are taken; the server is never installed.
 erlang_client() {
@@ -145,8 +75,10 @@ tutorials() {
   fresh
 }
 
-python_clients
-java_client
+python_environment "$CLIENTS_CACHE/python" "$CLIENTS_HOME/python/requirements.txt"
+maven_libraries "$CLIENTS_HOME/java/pom.xml" "$CLIENTS_CACHE/java/lib"
+java_classes "$CLIENTS_CACHE/java/lib/*" "$CLIENTS_CACHE/java/classes" \
+  "$CLIENTS_HOME"/java/*.java "$CLIENTS_HOME"/platform/*.java
 erlang_client
 go_client
 openssl_tool
