@@ -46,14 +46,17 @@ export class Subscribing {
   readonly #host: SubscribingHost;
   readonly #actor: Actor;
   readonly #session: Session;
-  /** Consumers by subscription filter; the session's own under ''. None while it has no queue. */
-  #consumers: Map<string, SessionConsumer>;
+  /** Of the session's own queue; none while it has no queue. */
+  #own: SessionConsumer | undefined;
+  /** Of shared subscriptions, by their filters. */
+  #shared: Map<string, SessionConsumer>;
 
   constructor(host: SubscribingHost) {
     this.#host = host;
     this.#actor = host.actor;
     this.#session = host.session;
-    this.#consumers = NO_CONSUMERS;
+    this.#own = undefined;
+    this.#shared = NO_CONSUMERS;
   }
 
   /** Starts consuming: the session's own queue and those it shares. @throws BrokerError */
@@ -69,24 +72,27 @@ export class Subscribing {
   #consumeOwn(): void {
     const own = new SessionConsumer(this.#host, undefined);
     own.queue = this.#actor.vhost.consume(this.#actor, this.#session.queue.name, own);
-    this.#consumers = new Map([['', own]]);
+    this.#own = own;
   }
 
   /** Ends all consumers. */
   stop(): void {
     const { vhost } = this.#actor;
-    for (const consumer of this.#consumers.values()) vhost.cancel(consumer);
-    this.#consumers.clear();
+    if (this.#own !== undefined) vhost.cancel(this.#own);
+    this.#own = undefined;
+    for (const consumer of this.#shared.values()) vhost.cancel(consumer);
+    this.#shared = NO_CONSUMERS;
     this.#host.sys.remove(this.#session);
   }
 
   /** Consumers have credit again. */
   wake(): void {
-    for (const consumer of this.#consumers.values()) consumer.wake();
+    this.#own?.wake();
+    for (const consumer of this.#shared.values()) consumer.wake();
   }
 
   get hasShared(): boolean {
-    return this.#consumers.size > 1;
+    return this.#shared.size > 0;
   }
 
   /**
@@ -128,7 +134,7 @@ export class Subscribing {
     };
     const { sessions } = this.#actor.vhost;
     const isNew = sessions.subscribe(this.#actor, this.#session, subscription, bindingKey);
-    if (this.#consumers.size === 0) this.#consumeOwn();
+    if (this.#own === undefined) this.#consumeOwn();
     if (shareName !== undefined) {
       this.#share(subscription);
       return qos;
@@ -142,9 +148,9 @@ export class Subscribing {
 
   #unsubscribe(filter: string): number {
     const { vhost } = this.#actor;
-    const consumer = this.#consumers.get(filter);
-    if (consumer !== undefined && filter !== '') {
-      this.#consumers.delete(filter);
+    const consumer = this.#shared.get(filter);
+    if (consumer !== undefined) {
+      this.#shared.delete(filter);
       vhost.cancel(consumer);
     }
     const didExist = vhost.sessions.unsubscribe(this.#session, filter);
@@ -153,13 +159,14 @@ export class Subscribing {
 
   #share(subscription: Subscription): void {
     const { vhost } = this.#actor;
-    const previous = this.#consumers.get(subscription.filter);
+    const previous = this.#shared.get(subscription.filter);
     if (previous !== undefined) vhost.cancel(previous);
     const queue = vhost.sessions.sharedQueue(subscription);
     if (queue === undefined) return;
     const consumer = new SessionConsumer(this.#host, subscription);
     consumer.queue = vhost.consume(this.#actor, queue.name, consumer);
-    this.#consumers.set(subscription.filter, consumer);
+    if (this.#shared === NO_CONSUMERS) this.#shared = new Map();
+    this.#shared.set(subscription.filter, consumer);
   }
 
   #replay({ subscription, sendsRetained }: Granted): void {

@@ -9,8 +9,8 @@
 const SCAN_MAX = 8;
 
 export class CountedList<V> {
-  /** Distinct values; read only for others. */
-  readonly items: V[] = [];
+  /** Distinct values; read only for others, and another array after a change. */
+  items: V[] = [];
   /** Values that were added more than once, with how often. */
   #counts: Map<V, number> | undefined = undefined;
   /** Positions in `items`, once there are many. */
@@ -20,6 +20,11 @@ export class CountedList<V> {
     if (this.#find(value) >= 0) {
       this.#counts ??= new Map();
       this.#counts.set(value, (this.#counts.get(value) ?? 1) + 1);
+      return;
+    }
+    if (this.items.length === 0) {
+      // A push into an empty array makes room for seventeen.
+      this.items = [value];
       return;
     }
     this.#index?.set(value, this.items.length);

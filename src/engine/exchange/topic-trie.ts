@@ -40,6 +40,9 @@ class TrieNode<V> {
   /** Word that leads here from the parent. */
   readonly word: string;
   readonly isAnyWords: boolean;
+  /** The child by a word while there is one only, as in most nodes: a map costs 200 bytes. */
+  child: TrieNode<V> | undefined = undefined;
+  /** The children by word once there are more. */
   children: Map<string, TrieNode<V>> | undefined = undefined;
   one: TrieNode<V> | undefined = undefined;
   any: TrieNode<V> | undefined = undefined;
@@ -56,10 +59,44 @@ class TrieNode<V> {
   get isEmpty(): boolean {
     return (
       this.values === undefined &&
+      this.child === undefined &&
       this.children === undefined &&
       this.one === undefined &&
       this.any === undefined
     );
+  }
+
+  /** The child that `word` leads to. */
+  below(word: string): TrieNode<V> | undefined {
+    const { child } = this;
+    if (child !== undefined) return child.word === word ? child : undefined;
+    return this.children?.get(word);
+  }
+
+  /** The same, made when it is missing. */
+  grow(word: string): TrieNode<V> {
+    const known = this.below(word);
+    if (known !== undefined) return known;
+    const made = new TrieNode<V>(this, word, false);
+    if (this.children !== undefined) {
+      this.children.set(word, made);
+    } else if (this.child === undefined) {
+      this.child = made;
+    } else {
+      this.children = new Map([
+        [this.child.word, this.child],
+        [word, made],
+      ]);
+      this.child = undefined;
+    }
+    return made;
+  }
+
+  /** Takes a child by a word away. */
+  prune(child: TrieNode<V>): void {
+    if (this.child === child) this.child = undefined;
+    this.children?.delete(child.word);
+    if (this.children?.size === 0) this.children = undefined;
   }
 }
 
@@ -85,10 +122,7 @@ export class TopicTrie<V> {
       } else if (word === oneWord) {
         node = node.one ??= new TrieNode<V>(node, word, false);
       } else {
-        const children = (node.children ??= new Map());
-        let child = children.get(word);
-        if (child === undefined) children.set(word, (child = new TrieNode<V>(node, word, false)));
-        node = child;
+        node = node.grow(word);
       }
     }
     (node.values ??= new CountedList()).add(value);
@@ -135,7 +169,7 @@ export class TopicTrie<V> {
     this.#stamp++;
     for (let i = 0; i < alive.length; i++) {
       const node = alive[i] as TrieNode<V>;
-      const child = node.children?.get(word);
+      const child = node.below(word);
       if (child !== undefined) this.#wake(child, next);
       if (node.one !== undefined) this.#wake(node.one, next);
       if (node.isAnyWords) this.#wake(node, next);
@@ -164,7 +198,7 @@ export class TopicTrie<V> {
       if (word === anyWords) {
         if (!node.isAnyWords) node = node.any;
       } else {
-        node = word === oneWord ? node.one : node.children?.get(word);
+        node = word === oneWord ? node.one : node.below(word);
       }
     }
     return node;
@@ -176,8 +210,7 @@ export class TopicTrie<V> {
     } else if (parent.one === node) {
       parent.one = undefined;
     } else {
-      parent.children?.delete(node.word);
-      if (parent.children?.size === 0) parent.children = undefined;
+      parent.prune(node);
     }
   }
 }

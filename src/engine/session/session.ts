@@ -123,8 +123,7 @@ export class Session {
     this.highestQos = Math.max(this.highestQos, subscription.qos);
     if (subscription.noLocal) this.noLocalCount += 1;
     if (subscription.group === undefined) {
-      this.#trie ??= new TopicTrie(MQTT_SYNTAX);
-      this.#trie.add(subscription.topicFilter, subscription);
+      this.#trie?.add(subscription.topicFilter, subscription);
       this.#matches?.clear();
     }
     return previous;
@@ -151,7 +150,7 @@ export class Session {
   match(topic: string): TopicMatch {
     const known = this.#matches?.get(topic);
     if (known !== undefined) return known;
-    if (this.#trie === undefined) return NO_MATCH;
+    if (this.#subscriptions === undefined) return NO_MATCH;
     const match = merged(this.matching(topic));
     this.#matches ??= new Map();
     if (this.#matches.size >= MATCH_CACHE_TOPICS) this.#matches.clear();
@@ -159,10 +158,20 @@ export class Session {
     return match;
   }
 
+  /** Made by the first message: many clients only wait for one. */
+  #ownTrie(): TopicTrie<Subscription> {
+    const trie = new TopicTrie<Subscription>(MQTT_SYNTAX);
+    for (const subscription of this.subscriptions.values()) {
+      if (subscription.group === undefined) trie.add(subscription.topicFilter, subscription);
+    }
+    return trie;
+  }
+
   /** Own subscriptions that match a topic. */
   matching(topic: string): readonly Subscription[] {
     const found: Subscription[] = [];
-    this.#trie?.match(topic, found);
+    this.#trie ??= this.#ownTrie();
+    this.#trie.match(topic, found);
     return found.filter(({ topicFilter }) => !isHiddenFrom(topicFilter, topic));
   }
 }

@@ -18,8 +18,8 @@ interface Target {
 
 export class SubscriptionIndex {
   readonly #trie: TopicTrie<Target>;
-  /** By destination, then filter: how often it is subscribed, and its entry in the trie. */
-  readonly #targets: Map<Destination, Map<string, Target>>;
+  /** By destination: its one entry in the trie, or its entries by filter. */
+  readonly #targets: Map<Destination, Target | Map<string, Target>>;
   readonly #matched: Target[];
   /** The topic of the publish being routed, when it came with one. */
   #topic: string | undefined;
@@ -40,11 +40,20 @@ export class SubscriptionIndex {
 
   /** Adds a filter; returns false when the destination has it already. */
   add(topicFilter: string, destination: Destination): boolean {
-    let filters = this.#targets.get(destination);
-    if (filters === undefined) this.#targets.set(destination, (filters = new Map()));
-    if (filters.has(topicFilter)) return false;
+    const known = this.#targets.get(destination);
+    if (targetIn(known, topicFilter) !== undefined) return false;
     const target = { topicFilter, destination };
-    filters.set(topicFilter, target);
+    if (known === undefined) {
+      this.#targets.set(destination, target);
+    } else if (known instanceof Map) {
+      known.set(topicFilter, target);
+    } else {
+      const both: [string, Target][] = [
+        [known.topicFilter, known],
+        [topicFilter, target],
+      ];
+      this.#targets.set(destination, new Map(both));
+    }
     this.#trie.add(topicFilter, target);
     this.#count += 1;
     return true;
@@ -52,20 +61,23 @@ export class SubscriptionIndex {
 
   /** Removes a filter; missing is fine. */
   remove(topicFilter: string, destination: Destination): void {
-    const filters = this.#targets.get(destination);
-    const target = filters?.get(topicFilter);
-    if (filters === undefined || target === undefined) return;
-    filters.delete(topicFilter);
-    if (filters.size === 0) this.#targets.delete(destination);
+    const known = this.#targets.get(destination);
+    const target = targetIn(known, topicFilter);
+    if (target === undefined) return;
+    if (known instanceof Map) known.delete(topicFilter);
+    if (known === target || (known instanceof Map && known.size === 0)) {
+      this.#targets.delete(destination);
+    }
     this.#trie.remove(topicFilter, target);
     this.#count -= 1;
   }
 
   /** Removes every filter of a destination that goes away. */
   removeDestination(destination: Destination): void {
-    for (const topicFilter of [...(this.#targets.get(destination)?.keys() ?? [])]) {
-      this.remove(topicFilter, destination);
-    }
+    const known = this.#targets.get(destination);
+    if (known === undefined) return;
+    const targets = known instanceof Map ? [...known.values()] : [known];
+    for (const { topicFilter } of targets) this.remove(topicFilter, destination);
   }
 
   /** Runs `route` for a publish that came with a topic: `match` then goes by it, not by the key. */
@@ -95,4 +107,12 @@ export class SubscriptionIndex {
     }
     matched.length = 0;
   }
+}
+
+function targetIn(
+  known: Target | Map<string, Target> | undefined,
+  topicFilter: string,
+): Target | undefined {
+  if (known instanceof Map) return known.get(topicFilter);
+  return known?.topicFilter === topicFilter ? known : undefined;
 }
