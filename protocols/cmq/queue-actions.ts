@@ -24,6 +24,8 @@ import { resourceFilter, resourceTagsOf } from './resource-tags.ts';
 /** Times from here on are in ms: an example of API 3.0 has them so. In seconds it is year 5138. */
 const MS_FROM = 100_000_000_000;
 
+const EMPTY_DEAD_LETTER = 'deadLetterQueueName is empty: UnbindDeadLetter ends a binding';
+
 /** Handlers of all actions on queues as such. */
 export function queueHandlers(deps: CmqDeps): CmqHandlers {
   return new Map([
@@ -56,11 +58,12 @@ function create(call: CmqCall, { broker, settings }: CmqDeps): void {
 
 function setAttributes(call: CmqCall, { broker }: CmqDeps): void {
   const { queues } = call.vhost.cmq;
-  const { queue, ticket } = queues.set(
-    call.actor,
-    call.parameters.text('queueName'),
-    wishesOf(call.parameters),
-  );
+  const name = call.parameters.text('queueName');
+  if (call.parameters.optionalText('deadLetterQueueName') === '') {
+    const { deadLetter } = queues.attributesOf(queues.find(call.actor, name, 'configure'));
+    if (deadLetter !== undefined) throw new CmqFailure('QUEUE_NAME', EMPTY_DEAD_LETTER);
+  }
+  const { queue, ticket } = queues.set(call.actor, name, wishesOf(call.parameters));
   // API 2.0 tells what is set now; 3.0 has no fields for it.
   broker.hold(ticket, () => call.reply(call.api === 2 ? settableFields(call, queue) : {}));
 }
@@ -88,7 +91,7 @@ const NUMERIC = [
   'rewindSeconds',
 ] as const;
 
-/** Undefined when the call says nothing about dead letters; consoles send empty names. */
+/** Undefined when the call says nothing about dead letters; consoles send empty names for none. */
 function deadLetterOf(parameters: Parameters): DeadLetterRequest | undefined {
   const name = parameters.optionalText('deadLetterQueueName');
   const request = {

@@ -1,12 +1,8 @@
 /**
  * A dead letter on its way home: where it came from, and what it looks like without its death.
  */
-import type { FieldTable } from '../../base/field-value.ts';
-import { FORMAT_AMQP, Message } from '../message.ts';
+import { FORMAT_AMQP, FORMAT_AMQP_DEAD, Message } from '../message.ts';
 import type { MessageFormat } from '../ports.ts';
-
-/** Header with the queue a dead letter came from. */
-export const ORIGIN_QUEUE_HEADER = 'x-origin-queue';
 
 /** What queues wrote on its way, but for the message id. */
 const PASSING_HEADERS = [
@@ -21,15 +17,19 @@ const PASSING_HEADERS = [
   'x-last-death-queue',
   'x-last-death-reason',
   'x-delivery-count',
-  ORIGIN_QUEUE_HEADER,
+  'x-origin-queue',
   'x-origin-msg-id',
   'x-origin-enqueue-time',
   'x-origin-receive-count',
 ];
 
-/** The queue a dead letter died in last; undefined when it is none. */
-export function originOf(headers: FieldTable | undefined): string | undefined {
-  const origin = headers?.get(ORIGIN_QUEUE_HEADER) ?? headers?.get('x-last-death-queue');
+/**
+ * The queue a dead letter died in last; undefined when it is none, whatever its publisher wrote
+ * into its headers.
+ */
+export function originOf(message: Message, format: MessageFormat): string | undefined {
+  if (message.format !== FORMAT_AMQP_DEAD) return undefined;
+  const origin = format.headers(message)?.get('x-last-death-queue');
   return typeof origin === 'string' ? origin : undefined;
 }
 

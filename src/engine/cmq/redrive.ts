@@ -130,6 +130,7 @@ export class Redrive implements WakeTarget {
       visibilityMs: REDRIVE_LEASE_MS,
       untilMs: 0,
       isByHandle: false,
+      isCounted: false,
       done: (entries) => this.#move(entries),
     });
     this.queue.receive(this.#receive);
@@ -139,7 +140,7 @@ export class Redrive implements WakeTarget {
     this.#receive = undefined;
     let isRefused = false;
     for (const entry of entries) {
-      if (isRefused || this.isDeleted) this.queue.requeue(entry, false);
+      if (isRefused || this.isDeleted) this.queue.giveBack(entry);
       else isRefused = !this.#moveOne(entry);
     }
     if (this.isDeleted || this.queue.isDeleted) return;
@@ -166,7 +167,7 @@ export class Redrive implements WakeTarget {
     const accepted = target.publish(this.#host.revive(entry.message, target));
     if (accepted === REFUSED) {
       state.lastError = `queue '${target.name}' is full`;
-      this.queue.requeue(entry, false);
+      this.queue.giveBack(entry);
       return false;
     }
     state.moved += 1;
@@ -185,7 +186,7 @@ export class Redrive implements WakeTarget {
     this.state.endedAtMs = this.#host.nowMs();
     if (this.#receive !== undefined) this.queue.cancelReceive(this.#receive);
     this.#receive = undefined;
-    for (const entry of this.#held.splice(0)) this.queue.requeue(entry, false);
+    for (const entry of this.#held.splice(0)) this.queue.giveBack(entry);
     this.#host.changed(this);
   }
 }

@@ -127,7 +127,7 @@ export class Redrives {
 
   #targetOf(state: RedriveState, message: Message): Queue | string {
     const { formats } = this.#vhost.publisher.host;
-    const name = state.destination ?? originOf(formats[message.format]!.headers(message));
+    const name = state.destination ?? originOf(message, formats[message.format]!);
     if (name === undefined) return 'a message does not say where it came from';
     const target = this.#vhost.topology.queues.get(name);
     if (target === undefined) return `queue '${name}' does not exist`;

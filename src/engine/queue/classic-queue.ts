@@ -164,7 +164,8 @@ export class ClassicQueue extends Queue {
   handleOf(entry: Entry): LeaseHandle {
     const { sequence, receiveCount } = entry;
     const epoch = this.#life.epochOf(entry);
-    return { level: this.#levelOf(entry), sequence, receiveCount, epoch };
+    const level = this.#life.levelOf(this.#levels.of(entry.message));
+    return { level, sequence, receiveCount, epoch };
   }
 
   /** The entry if that very lease is alive, else undefined; later when it is being read. */
@@ -254,7 +255,17 @@ export class ClassicQueue extends Queue {
 
   /** Its client has gone: takes nothing, and what it took in this turn comes back. */
   cancelReceive(receive: Receive): void {
-    for (const entry of this.#line.cancel(receive)) this.requeue(entry, false);
+    for (const entry of this.#line.cancel(receive)) {
+      if (receive.isCounted) this.requeue(entry, false);
+      else this.giveBack(entry);
+    }
+  }
+
+  /** Takes back what a receive that does not count has looked at, as if it had never left. */
+  giveBack(entry: Entry): void {
+    if (!this.#endHandOver(entry)) return;
+    this.#life.giveBack(entry);
+    this.#intake.mayExpire = true;
   }
 
   override acknowledge(entry: Entry): void {
@@ -372,15 +383,23 @@ export class ClassicQueue extends Queue {
     if (settings.overflow === 'drop-head' && this.#limit.isOver) this.#limit.trim();
   }
 
-  /** The oldest entry of a level that is still worth delivering; drops expired ones before it. */
+  /**
+   * The oldest entry of a level that is still worth delivering; drops expired ones before it, a
+   * turn's share of them: undefined also when more are left.
+   */
   #oldest(backlog: Backlog, nowMs: number): Entry | undefined {
-    for (;;) {
+    for (let budget = EXPIRIES_PER_TURN; ; ) {
       const entry = backlog.peek();
       if (entry === undefined) {
         if (backlog.count > 0 && this.#hasTaker()) backlog.pageIn();
         return undefined;
       }
       if (this.#life.headEndsAtMs(entry) > nowMs || this.#isFresh(backlog, entry)) return entry;
+      if (budget === 0) {
+        this.host.markDirty(this);
+        return undefined;
+      }
+      budget -= 1;
       backlog.shift();
       this.#life.endHead(backlog, entry, nowMs);
     }
@@ -409,7 +428,9 @@ export class ClassicQueue extends Queue {
   }
 
   #leaseTo(receive: Receive, backlog: Backlog, entry: Entry): void {
-    this.#life.stamp(backlog, entry, receive.visibilityMs, receive.isByHandle);
+    if (receive.isCounted) {
+      this.#life.stamp(backlog, entry, receive.visibilityMs, receive.isByHandle);
+    } else this.#life.lend(backlog, entry, receive.visibilityMs);
     entry.state = ENTRY_LEASED;
     this.#life.unackedCount += 1;
     this.#line.give(receive, entry);
@@ -421,11 +442,8 @@ export class ClassicQueue extends Queue {
       const backlog = this.#levels.top();
       if (backlog === undefined) return undefined;
       const entry = this.#oldest(backlog, nowMs);
-      if (entry === undefined) {
-        if (backlog.count > 0) return undefined;
-        continue;
-      }
-      if (backlog.mark.ticketToHandOver(entry) > 0) return undefined;
+      if (entry === undefined && backlog.count === 0) continue;
+      if (entry === undefined || backlog.mark.ticketToHandOver(entry) > 0) return undefined;
       backlog.shift();
       this.#life.stamp(backlog, entry, undefined, false);
       entry.state = ENTRY_LEASED;
@@ -453,10 +471,8 @@ export class ClassicQueue extends Queue {
   }
 
   #endLeases(nowMs: number): void {
-    const { leases } = this.#life;
-    if (leases === undefined) return;
     for (let budget = EXPIRIES_PER_TURN; budget > 0; budget -= 1) {
-      const entry = leases.takeExpired(nowMs);
+      const entry = this.#life.leases?.takeExpired(nowMs);
       if (entry === undefined) return;
       this.requeue(entry, true);
     }
@@ -465,11 +481,8 @@ export class ClassicQueue extends Queue {
   /** Asks to be woken for whatever is due next besides the heads. */
   #wakeForNext(): void {
     const { leases, nextStrayMs, parking, retries } = this.#life;
-    this.wake(this.#line.nextMs);
-    this.wake(retries?.nextMs ?? Infinity);
-    this.wake(nextStrayMs);
-    this.wake(leases?.nextMs ?? Infinity);
-    this.wake(parking?.nextMs ?? Infinity);
+    const others = Math.min(retries?.nextMs ?? Infinity, parking?.nextMs ?? Infinity);
+    this.wake(Math.min(this.#line.nextMs, leases?.nextMs ?? Infinity, nextStrayMs, others));
   }
 
   #inspector(): QueueInspector {
@@ -481,9 +494,5 @@ export class ClassicQueue extends Queue {
       parking: this.#life.parking,
       leases: this.#life.leases,
     });
-  }
-
-  #levelOf(entry: Entry): number {
-    return this.#life.levelOf(this.#levels.of(entry.message));
   }
 }

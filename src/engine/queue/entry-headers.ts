@@ -75,6 +75,12 @@ export function rewoundCount(host: HeaderHost, message: Message): number | undef
   return typeof count === 'bigint' || typeof count === 'number' ? Number(count) : undefined;
 }
 
+/** The message without a mark of the rewind window: a publisher's, or one of another queue's. */
+export function withoutRewound(host: HeaderHost, message: Message): Message {
+  if (rewoundCount(host, message) === undefined) return message;
+  return host.withHeaders(message, [[REWOUND, false]]);
+}
+
 /** The id the message carries; undefined when its place tells it. */
 export function idOf(host: HeaderHost, message: Message): string | undefined {
   return carriedId(host.headersOf(message));

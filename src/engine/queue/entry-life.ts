@@ -15,6 +15,7 @@ import { AgeLimits, type Stray } from './age-limits.ts';
 import type { Backlog } from './backlog.ts';
 import {
   rewoundCount,
+  withoutRewound,
   withAcquiredCount,
   withFailureCount,
   withOrigin,
@@ -129,7 +130,9 @@ export class EntryLife {
     const { publishedAtMs } = message;
     const isStray = ages.isSet && ages.isStray(publishedAtMs, this.#host.nowMs(), this.#isEmpty);
     if (!isStray && !isRewound) return backlog.push(message, expiresAtMs, isDurable);
-    const entry = backlog.push(message, expiresAtMs, isDurable, publishedAtMs);
+    // Among strays the header is believed: here, and when they are read from disk.
+    const marked = isRewound ? message : withoutRewound(this.#host, message);
+    const entry = backlog.push(marked, expiresAtMs, isDurable, publishedAtMs);
     if (isRewound) entry.receiveCount = rewoundCount(this.#host, message) ?? 0;
     const level = this.levelOf(backlog);
     ages.add({ level, sequence: entry.sequence, publishedAtMs, isRewound });
@@ -153,17 +156,54 @@ export class EntryLife {
     else if (entry.isRedelivered && this.#isQuorum) {
       entry.message = withAcquiredCount(this.#host, entry);
     } else if (entry.receiveCount > 0) entry.message = withFailureCount(this.#host, entry);
-    let leaseMs = visibilityMs ?? settings.visibilityTimeoutMs;
-    if (isByHandle) leaseMs ??= VISIBILITY_MS_DEFAULT;
-    if (leaseMs !== undefined || this.ages.isSet) {
-      const leases = this.#makeLeases();
-      leases.grant(entry, leaseMs === undefined ? Infinity : this.#host.nowMs() + leaseMs);
-      if (isByHandle) leases.name(this.levelOf(backlog), entry);
-      this.#wake(leases.nextMs);
-    }
+    this.#grant(entry, isByHandle ? (visibilityMs ?? this.#handleLeaseMs) : visibilityMs);
+    if (isByHandle) this.#makeLeases().name(this.levelOf(backlog), entry);
     if (!isCounted) return;
     this.record(backlog, entry);
     this.tracer?.received(entry, this.idOf(backlog, entry), isByHandle, consumer);
+  }
+
+  /** Hands an entry over to somebody who looks at it: no receive, unless it is settled. */
+  lend(backlog: Backlog, entry: Entry, visibilityMs: number | undefined): void {
+    backlog.mark.note(entry.sequence);
+    entry.generation += 1;
+    this.#grant(entry, visibilityMs);
+  }
+
+  /** What was lent comes back. */
+  giveBack(entry: Entry): void {
+    const backlog = this.levels.of(entry.message);
+    entry.generation -= 1;
+    this.#endLease(backlog, entry);
+    if (this.#staysByAge(backlog, entry)) this.#makeReady(backlog, entry);
+  }
+
+  get #handleLeaseMs(): number {
+    return this.#queue.settings.visibilityTimeoutMs ?? VISIBILITY_MS_DEFAULT;
+  }
+
+  /** Gives a hand-over its deadline, if it has one. */
+  #grant(entry: Entry, visibilityMs: number | undefined): void {
+    const leaseMs = visibilityMs ?? this.#queue.settings.visibilityTimeoutMs;
+    if (leaseMs === undefined && !this.ages.isSet) return;
+    const leases = this.#makeLeases();
+    leases.grant(entry, leaseMs === undefined ? Infinity : this.#host.nowMs() + leaseMs);
+    this.#wake(leases.nextMs);
+  }
+
+  /** Returns true when the lease had a handle. */
+  #endLease(backlog: Backlog, entry: Entry): boolean {
+    entry.leaseUntilMs = Infinity;
+    return this.#leases?.end(this.levelOf(backlog), entry) === true;
+  }
+
+  /** False when age has ended an entry that comes back. */
+  #staysByAge(backlog: Backlog, entry: Entry): boolean {
+    if (!this.ages.isSet) return true;
+    if (this.#endByAge(backlog, entry, this.#host.nowMs())) return false;
+    // Its time may have been looked at, to no effect, while it was leased.
+    if (entry.notBeforeMs > 0) this.#addStray(backlog, entry);
+    return true;
   }
 
   /** Gives a leased entry until `untilMs`, which is to come. */
@@ -181,14 +221,9 @@ export class EntryLife {
    */
   comeBack(entry: Entry, countsAsFailure: boolean): void {
     const backlog = this.levels.of(entry.message);
-    const hadHandle = this.#leases?.end(this.levelOf(backlog), entry) === true;
+    const hadHandle = this.#endLease(backlog, entry);
     entry.isRedelivered = true;
-    entry.leaseUntilMs = Infinity;
-    if (this.ages.isSet) {
-      if (this.#endByAge(backlog, entry, this.#host.nowMs())) return;
-      // Its time may have been looked at, to no effect, while it was leased.
-      if (entry.notBeforeMs > 0) this.#addStray(backlog, entry);
-    }
+    if (!this.#staysByAge(backlog, entry)) return;
     if (hadHandle || this.#queue.settings.countsReceives === true) {
       if (this.#isSpent(entry)) {
         this.die(backlog, entry, 'delivery_limit');

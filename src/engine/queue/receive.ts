@@ -23,6 +23,8 @@ export interface ReceiveOptions {
    * a restart.
    */
   readonly isByHandle: boolean;
+  /** False: whoever takes looks only, and gives back what it does not want (`giveBack`). */
+  readonly isCounted?: boolean;
   /** Called once, in a turn, with what it got; nothing when there was nothing in time. */
   readonly done: (entries: readonly Entry[]) => void;
 }
@@ -33,6 +35,7 @@ export class Receive {
   readonly visibilityMs: number | undefined;
   readonly untilMs: number;
   readonly isByHandle: boolean;
+  readonly isCounted: boolean;
   #entries: Entry[];
   /** Undefined once it is over. */
   #done: ((entries: readonly Entry[]) => void) | undefined;
@@ -42,6 +45,7 @@ export class Receive {
     this.visibilityMs = options.visibilityMs;
     this.untilMs = options.untilMs;
     this.isByHandle = options.isByHandle;
+    this.isCounted = options.isCounted ?? true;
     this.#entries = [];
     this.#done = options.done;
   }

@@ -14,12 +14,17 @@ async function filled(clock: FakeClock): Promise<MemoryDisk> {
   const engine = await EngineFixture.open({ disk, clock });
   const { queues } = engine.vhost.cmq;
   queues.create(engine.actor, 'dead');
-  queues.create(engine.actor, 'home');
-  const headers: Map<string, FieldValue> = new Map([['x-origin-queue', 'home']]);
+  queues.create(engine.actor, 'home', {
+    deadLetter: { queue: 'dead', policy: 0, maxReceiveCount: 1, maxTimeToLive: undefined },
+  });
+  const consumer = engine.consume('home', { credit: COUNT });
   for (let n = 0; n < COUNT; n += 1) {
-    headers.set('x-msg-id', `${n}`);
-    engine.publish('', 'dead', `${n}`, { persistent: true, headers });
+    const headers: Map<string, FieldValue> = new Map([['x-msg-id', `${n}`]]);
+    engine.publish('', 'home', `${n}`, { persistent: true, headers });
   }
+  while (consumer.deliveries.length < COUNT) await engine.settle();
+  for (const { queue, entry } of consumer.deliveries) queue.reject(entry);
+  engine.vhost.cancel(consumer);
   await engine.settle();
   return disk;
 }

@@ -7,6 +7,7 @@ import { Receive } from '../../../src/engine/queue/receive.ts';
 import { MemoryDisk } from '../../../src/store/memory-disk.ts';
 import { MemoryStore } from '../../../src/store/memory-store.ts';
 import { EngineFixture } from '../../support/engine-fixture.ts';
+import { onDisk } from './on-disk.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 
 const ID = 512;
@@ -156,6 +157,7 @@ test('a length limit drops nothing while leases of before the restart are read',
     await before.settle();
   }
   await before.settle();
+  await onDisk(before);
   const after = await EngineFixture.open({ disk, clock });
   const restored = after.queue('q', args) as ClassicQueue;
   after.publish('', 'q', 'wxyz', { persistent: true });

@@ -4,6 +4,7 @@ import type { ClassicQueue } from '../../../src/engine/queue/classic-queue.ts';
 import { Receive } from '../../../src/engine/queue/receive.ts';
 import { MemoryDisk } from '../../../src/store/memory-disk.ts';
 import { bodyOf, EngineFixture } from '../../support/engine-fixture.ts';
+import { onDisk } from './on-disk.ts';
 
 interface Asked {
   readonly receive: Receive;
@@ -308,13 +309,4 @@ async function foundLater(e: EngineFixture, handle: ReturnType<ClassicQueue['han
   });
   while (answer === undefined) await e.settle();
   return answer.entry;
-}
-
-/** What was done until now is on disk. */
-async function onDisk(e: EngineFixture): Promise<void> {
-  const { ticket } = e.broker;
-  while (e.store.committedTicket < ticket) {
-    e.turn();
-    await new Promise((resolve) => setImmediate(resolve));
-  }
 }

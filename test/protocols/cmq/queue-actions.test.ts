@@ -291,7 +291,11 @@ describe('dead-letter bindings', () => {
     });
     expect(sources).toMatchObject({ totalCount: 1, queueList: [{ queueName: 'q' }] });
     expect(await harness.failure('DeleteQueue', { queueName: 'dlq' })).toBe('4000/10110');
+    const nameless = { queueName: 'q', deadLetterQueueName: '' };
+    expect(await harness.failure('SetQueueAttributes', nameless)).toBe('4000/10020');
+    expect(harness.queue('q').settings.deadLetterExchange).toBeDefined();
     await harness.ok('UnbindDeadLetter', { sourceQueueName: 'q' });
+    await harness.ok('SetQueueAttributes', nameless);
     expect(harness.queue('q').settings.deadLetterExchange).toBeUndefined();
     await harness.ok('DeleteQueue', { queueName: 'dlq' });
   });
