@@ -5,12 +5,15 @@ export class Form {
   readonly #byName: Map<string, string>;
   /** The first name that came twice. */
   repeated: string | undefined;
+  /** Whether any name has a dot: none is part of a list then. */
+  hasDots: boolean;
 
   constructor() {
     this.names = [];
     this.values = [];
     this.#byName = new Map();
     this.repeated = undefined;
+    this.hasDots = false;
   }
 
   get(name: string): string | undefined {
@@ -22,10 +25,11 @@ export class Form {
   }
 
   add(name: string, value: string): void {
-    if (this.#byName.has(name)) this.repeated ??= name;
     this.names.push(name);
     this.values.push(value);
     this.#byName.set(name, value);
+    if (this.#byName.size < this.names.length) this.repeated ??= name;
+    this.hasDots ||= name.includes('.');
   }
 }
 

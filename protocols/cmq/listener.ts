@@ -130,29 +130,20 @@ class Acceptor implements CmqAcceptor {
   }
 
   #accept(request: IncomingMessage, response: ServerResponse): void {
-    const { method = '', url = '/', headers } = request;
-    const mark = url.indexOf('?');
-    const head = {
-      method,
-      path: mark < 0 ? url : url.slice(0, mark),
-      query: mark < 0 ? '' : url.slice(mark + 1),
-      headers,
-      remoteAddress: request.socket.remoteAddress ?? '',
-      socket: request.socket,
-    };
+    const { method = '' } = request;
     if (method === 'GET') {
       request.resume();
-      this.#serve({ ...head, body: Buffer.alloc(0) }, response);
+      this.#serve(incomingOf(request, NO_BODY), response);
       return;
     }
     this.#bodies.read(request, (body) => {
       if (method !== 'POST') {
-        this.#refuse(head, response, parameterFailure('HTTP_METHOD', method));
+        this.#refuse(request, response, parameterFailure('HTTP_METHOD', method));
       } else if (body === 'too large') {
-        this.#refuse(head, response, new CmqFailure('REQUEST_TOO_LARGE'));
+        this.#refuse(request, response, new CmqFailure('REQUEST_TOO_LARGE'));
       } else if (body === 'too many') {
-        this.#refuse(head, response, new CmqFailure('REQUEST_RATE'));
-      } else this.#serve({ ...head, body }, response);
+        this.#refuse(request, response, new CmqFailure('REQUEST_RATE'));
+      } else this.#serve(incomingOf(request, body), response);
     });
   }
 
@@ -321,6 +312,23 @@ class Acceptor implements CmqAcceptor {
 /** Stands for the row of an action that is not known. */
 const UNKNOWN_ACTION = { resource: 'queue', failure: 'INTERNAL' } as const;
 
+const NO_BODY = Buffer.alloc(0);
+
+/** A request that has come whole. Keeps `body` as it is. */
+function incomingOf(request: IncomingMessage, body: Buffer): Incoming {
+  const { method = '', url = '/', headers, socket } = request;
+  const mark = url.indexOf('?');
+  return {
+    method,
+    path: mark < 0 ? url : url.slice(0, mark),
+    query: mark < 0 ? '' : url.slice(mark + 1),
+    headers,
+    body,
+    remoteAddress: socket.remoteAddress ?? '',
+    socket,
+  };
+}
+
 function hasHeaderSignature(headers: Incoming['headers']): boolean {
   const isSigned = headers.authorization?.startsWith(TC3_ALGORITHM) === true;
   return isSigned || headers['x-tc-action'] !== undefined;
@@ -383,10 +391,12 @@ function parseObject(body: Buffer): object | undefined {
 function write(response: ServerResponse, text: string, isLast: boolean): void {
   if (response.destroyed) return;
   if (isLast) response.shouldKeepAlive = false;
+  const byteCount = Buffer.byteLength(text);
   response.writeHead(200, {
     'content-type': 'application/json',
-    'content-length': Buffer.byteLength(text),
+    'content-length': byteCount,
     'x-content-type-options': 'nosniff',
   });
-  response.end(text);
+  // What is all ASCII is the same in both, and Latin-1 is copied where UTF-8 is encoded.
+  response.end(text, byteCount === text.length ? 'latin1' : 'utf8');
 }

@@ -11,7 +11,10 @@ export type ReplyFields = Readonly<Record<string, unknown>>;
 
 /** Writes the replies to one request as JSON text. */
 export interface ReplyFormat {
-  /** `fields` by their 2.0 names, times in seconds. */
+  /**
+   * `fields` by their 2.0 names, times in seconds; none is one that every reply has.
+   * @param requestId digits
+   */
   succeeded(requestId: string, fields: ReplyFields): string;
   failed(requestId: string, failure: CmqFailure): string;
 }
@@ -27,22 +30,25 @@ export class ReplyFormatV2 implements ReplyFormat {
   }
 
   succeeded(requestId: string, fields: ReplyFields): string {
-    const reply: Record<string, unknown> = { code: 0, message: '', requestId, ...fields };
+    const { rewindMsgNum } = fields;
     // The legacy spelling, which the Python and Node SDKs read.
-    if ('rewindMsgNum' in fields) reply['rewindmsgNum'] = fields['rewindMsgNum'];
-    return this.#write(reply);
+    const own = rewindMsgNum === undefined ? fields : { ...fields, rewindmsgNum: rewindMsgNum };
+    const text = JSON.stringify(own);
+    const head = `{"code":0,"message":"","requestId":"${requestId}"`;
+    return this.#close(text === '{}' ? head : `${head},${text.slice(1, -1)}`);
   }
 
   failed(requestId: string, { error, message, fields }: CmqFailure): string {
     const { code, module } = CMQ_ERRORS[error];
-    return this.#write({ code, message: `(${module})${message}`, requestId, ...fields });
+    const reply = { code, message: `(${module})${message}`, requestId, ...fields };
+    return this.#close(JSON.stringify(reply).slice(0, -1));
   }
 
-  #write(reply: object): string {
-    const text = JSON.stringify(reply);
-    if (this.#clientRequestId === undefined) return text;
+  /** Ends the text of an object that is open yet. */
+  #close(text: string): string {
+    if (this.#clientRequestId === undefined) return `${text}}`;
     // Digits as they came: a uint64 does not fit a JavaScript number.
-    return `${text.slice(0, -1)},"clientRequestId":${this.#clientRequestId}}`;
+    return `${text},"clientRequestId":${this.#clientRequestId}}`;
   }
 }
 

@@ -182,19 +182,22 @@ export class FormSource implements ParameterSource {
 
   scalar(name: string): string | undefined {
     const value = this.#form.get(name);
-    if (value === undefined && (this.#form.has(`${name}.0`) || this.#form.has(`${name}.1`))) {
+    if (value !== undefined || !this.#form.hasDots) return value;
+    if (this.#form.has(`${name}.0`) || this.#form.has(`${name}.1`)) {
       throw parameterFailure('PARAMETER_REPEATED', name);
     }
-    return value;
+    return undefined;
   }
 
   list(name: string, spec: ParameterSpec): readonly string[] | undefined {
     if (this.#form.has(name)) throw parameterFailure('PARAMETER_FORMAT', name);
-    const { names, values } = this.#form;
+    const { names, values, hasDots } = this.#form;
+    if (!hasDots) return undefined;
     const prefix = `${name}.`;
     const items: (string | undefined)[] = [];
     let count = 0;
-    for (const [at, full] of names.entries()) {
+    for (let at = 0; at < names.length; at += 1) {
+      const full = names[at]!;
       if (!full.startsWith(prefix)) continue;
       const index = full.slice(prefix.length);
       if (!INDEX.test(index)) throw parameterFailure('PARAMETER_FORMAT', full);

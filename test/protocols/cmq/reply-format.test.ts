@@ -14,6 +14,27 @@ test('API 2.0 has both spellings of one counter', () => {
   expect(JSON.parse(text)).toEqual(expected);
 });
 
+test.each([
+  [undefined, {}, '{"code":0,"message":"","requestId":"1"}'],
+  [
+    '18446744073709551615',
+    {},
+    '{"code":0,"message":"","requestId":"1","clientRequestId":18446744073709551615}',
+  ],
+  [undefined, { a: undefined }, '{"code":0,"message":"","requestId":"1"}'],
+  ['no number', { a: '"é' }, '{"code":0,"message":"","requestId":"1","a":"\\"é"}'],
+  ['7', { a: [] }, '{"code":0,"message":"","requestId":"1","a":[],"clientRequestId":7}'],
+])('API 2.0 for clientRequestId %s with %j', (clientRequestId, fields, expected) => {
+  expect(new ReplyFormatV2(clientRequestId).succeeded('1', fields)).toBe(expected);
+});
+
+test('API 2.0 keeps the digits of clientRequestId in failures', () => {
+  const failure = new CmqFailure('NO_MESSAGE');
+  const text = new ReplyFormatV2('18446744073709551615').failed('1', failure);
+  expect(text.endsWith(',"clientRequestId":18446744073709551615}')).toBe(true);
+  expect(JSON.parse(text)).toMatchObject({ code: 7000, requestId: '1' });
+});
+
 describe('API 3.0', () => {
   const answer = (format: ReplyFormatV3, fields: object) =>
     (JSON.parse(format.succeeded('7', fields as Record<string, unknown>)) as { Response: object })
