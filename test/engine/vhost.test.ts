@@ -200,7 +200,7 @@ describe('streams', () => {
     });
     for (let i = 0; i < 500 && consumer.deliveries.length < total; i += 1) await e.settle(1);
     expect(consumer.bodies).toEqual(Array.from({ length: total }, (_, i) => `${i}`));
-  }, 30_000);
+  });
 
   it('refuses get, purge, automatic acks and unlimited prefetch', async () => {
     const e = await EngineFixture.open();
