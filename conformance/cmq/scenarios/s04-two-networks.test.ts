@@ -7,6 +7,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { CmqKey } from '../../support/cmq-sign.ts';
 import { KEYS, startCmq, unique } from '../../support/cmq-test.ts';
 import type { ServerProcess } from '../../support/server-process.ts';
 import { makeNetworks, type Networks, Site } from '../../support/site-process.ts';
@@ -23,41 +24,60 @@ interface Reply {
   readonly msgBody: string;
 }
 
-/** The definitions of all suites, but that `limited` may have MQTT sessions of its own. */
-function withDevices(): object {
+/** A key of `stranger`, who is of another account, for this one. */
+const GRANTED: CmqKey = { id: 'AKIDgranted', secret: 'secret-of-granted' };
+
+/**
+ * The definitions of all suites; `limited` may have MQTT sessions of its own, and `stranger` may read
+ * some queues of an account that is not its own.
+ */
+function withGrants(): object {
   const file = path.resolve(import.meta.dirname, '../../support/cmq-definitions.json');
-  const all = JSON.parse(readFileSync(file, 'utf8')) as { permissions: { user: string }[] };
+  const all = JSON.parse(readFileSync(file, 'utf8')) as {
+    permissions: { user: string }[];
+    access_keys: object[];
+  };
   const session = '^mqtt-subscription-';
   const permissions = all.permissions.map((permission) =>
     permission.user === 'limited'
       ? { ...permission, configure: session, read: `^read-|${session}` }
       : permission,
   );
-  return { ...all, permissions };
+  const granted = { user: 'stranger', vhost: '/', configure: '^$', write: '^$', read: '^shared-' };
+  const key = { ...GRANTED, user: 'stranger', vhost: '/' };
+  return {
+    ...all,
+    permissions: [...permissions, granted],
+    access_keys: [...all.access_keys, key],
+  };
 }
+
+/** What a site knows: the gateway as it sees it, and its own address. */
+const gateway = (host: string, own: string) => ({
+  GATEWAY_HOST: host,
+  LOCAL_ADDRESS: own,
+  AMQP_PORT: String(server.port('amqp')),
+  MQTT_PORT: String(server.port('mqtt')),
+  HTTP_PORT: String(server.port('http')),
+  CMQ_URL: `http://${host}:${server.port('http')}`,
+});
+
+const gatewayOfB = () => gateway(networks.gatewayOfB, networks.addressOfB);
 
 beforeAll(async () => {
   networks = makeNetworks();
   work = mkdtempSync(path.join(tmpdir(), 'two-networks-'));
   const definitions = path.join(work, 'definitions.json');
-  writeFileSync(definitions, JSON.stringify(withDevices()));
+  writeFileSync(definitions, JSON.stringify(withGrants()));
   const host = networks.isApart ? ['--host', '0.0.0.0'] : [];
   const args = [...host, '--load-definitions', definitions];
   server = await startCmq({ args, prefix: networks.inGateway });
-  const gateway = (host: string, own: string) => ({
-    GATEWAY_HOST: host,
-    LOCAL_ADDRESS: own,
-    AMQP_PORT: String(server.port('amqp')),
-    MQTT_PORT: String(server.port('mqtt')),
-    HTTP_PORT: String(server.port('http')),
-    CMQ_URL: `http://${host}:${server.port('http')}`,
-  });
   // A may write `write-*` and read `read-*`, B may do everything.
   const { limited, owner } = KEYS;
   const a = { LOGIN: 'limited', CMQ_ID: limited.id, CMQ_SECRET: limited.secret };
   const b = { LOGIN: 'owner', CMQ_ID: owner.id, CMQ_SECRET: owner.secret };
   siteA = new Site({ ...gateway(networks.gatewayOfA, networks.addressOfA), ...a }, networks.inA);
-  siteB = new Site({ ...gateway(networks.gatewayOfB, networks.addressOfB), ...b }, networks.inB);
+  siteB = new Site({ ...gatewayOfB(), ...b }, networks.inB);
 });
 
 afterAll(async () => {
@@ -199,4 +219,31 @@ test('A may write only: each protocol refuses to let it read, in its own words',
   expect(await siteA.run('mqttSuback', { filter, protocolVersion: 5 })).toEqual([0x87]);
   expect(await siteA.run('mqttSuback', { filter, protocolVersion: 4 })).toEqual([0x80]);
   await cmq(siteA, 'SendMessage', { queueName: queue, msgBody: 'allowed' });
+});
+
+test('a queue is granted to a user of another account, who sees nothing else of this one', async () => {
+  const [shared, own] = [unique('shared'), unique('own')];
+  for (const queueName of [shared, own]) {
+    await cmq(siteB, 'CreateQueue', { queueName });
+    await cmq(siteB, 'SendMessage', { queueName, msgBody: `in ${queueName}` });
+  }
+  // Asked from B's network, with a key of the other account's user.
+  const as = { CMQ_ID: GRANTED.id, CMQ_SECRET: GRANTED.secret };
+  const stranger = new Site({ ...gatewayOfB(), ...as }, networks.inB);
+  try {
+    const got = await cmq(stranger, 'ReceiveMessage', {
+      queueName: shared,
+      pollingWaitSeconds: 10,
+    });
+    expect(got.msgBody).toBe(`in ${shared}`);
+    for (const [action, parameters] of [
+      ['ReceiveMessage', { queueName: own }],
+      ['SendMessage', { queueName: shared, msgBody: 'x' }],
+      ['DeleteQueue', { queueName: shared }],
+    ] as const) {
+      expect((await call(stranger, action, parameters)).message).toMatch(/^\((10440|10461)\)/);
+    }
+  } finally {
+    stranger.stop();
+  }
 });

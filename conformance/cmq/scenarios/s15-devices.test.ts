@@ -12,6 +12,7 @@ import {
   makeQueue,
   mqttAddress,
   now,
+  timed,
   unique,
   useCmq,
 } from '../../support/cmq-test.ts';
@@ -90,7 +91,7 @@ test('one message through MQTT, HTTP and AMQP, counted exactly at every step', a
 test('a delayed message is nobody’s until it is due, then everybody’s', async () => {
   const queueName = await makeQueue(cmq);
   const channel = await connection.createChannel();
-  await cmq.send(queueName, 'later', { delaySeconds: 1 });
+  await cmq.send(queueName, 'later', { delaySeconds: 3 });
   expect(await cmq.counters(queueName)).toEqual({ ...NOTHING, delayed: 1 });
   expect(await channel.get(queueName)).toBe(false);
   expectCode(await cmq.call('ReceiveMessage', { queueName }), 7000);
@@ -103,6 +104,26 @@ test('a delayed message is nobody’s until it is due, then everybody’s', asyn
   expect(await delivered).toBe('later');
   expect(await cmq.counters(queueName)).toEqual(NOTHING);
   await channel.close();
+});
+
+test('1b: a delay that AMQP asked for is that of CMQ', async () => {
+  const queueName = await makeQueue(cmq);
+  const confirms = await connection.createConfirmChannel();
+  const exchange = unique('late');
+  const options = { arguments: { 'x-delayed-type': 'direct' } };
+  await confirms.assertExchange(exchange, 'x-delayed-message', options);
+  await confirms.bindQueue(queueName, exchange, 'k');
+  const { ms, value: got } = await timed(async () => {
+    const headers = { 'x-delay': 3_000 };
+    confirms.publish(exchange, 'k', Buffer.from('later'), { persistent: true, headers });
+    await confirms.waitForConfirms();
+    expect(await cmq.counters(queueName)).toMatchObject({ active: 0, inactive: 0 });
+    return await cmq.receive(queueName, 30);
+  });
+  expect(got).toMatchObject({ msgBody: 'later', dequeueCount: 1 });
+  expect(ms).toBeGreaterThanOrEqual(2_990);
+  await confirms.deleteExchange(exchange);
+  await confirms.close();
 });
 
 test('an AMQP consumer that rejects, requeues or dies moves the same counters', async () => {
@@ -135,7 +156,7 @@ test('an answer of HTTP reaches the device that asked', async () => {
   });
   await device.subscribeAsync(`${topicName}/+/answer`, { qos: 1 });
   await device.publishAsync(`${topicName}/door/ask`, 'may I open?', { qos: 1 });
-  const question = await cmq.receive(queueName, 3);
+  const question = await cmq.receive(queueName, 30);
   expect(question.msgBody).toBe('may I open?');
   await cmq.remove(queueName, question);
   await cmq.ok('PublishMessage', { topicName, msgBody: 'yes', routingKey: 'door.answer' });

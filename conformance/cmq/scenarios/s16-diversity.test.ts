@@ -76,6 +76,21 @@ describe.concurrent('a change acts on the next operation', () => {
     expect(got.nextVisibleTime - got.firstDequeueTime).toBe(5);
   });
 
+  test('trace on, and off again', async () => {
+    const cmq = client();
+    const queueName = await makeQueue(cmq);
+    const traced = async (): Promise<number> => {
+      const msgId = await cmq.send(queueName, 'x');
+      const reply = await cmq.ok('QueryTrace', { queueName, msgId });
+      return (reply['eventList'] as unknown[]).length;
+    };
+    expect(await traced()).toBe(0);
+    await set(queueName, { trace: 1 });
+    expect(await traced()).toBe(1);
+    await set(queueName, { trace: 0 });
+    expect(await traced()).toBe(0);
+  });
+
   test('rewindSeconds on, and off again', async () => {
     const cmq = client();
     const queueName = await makeQueue(cmq);

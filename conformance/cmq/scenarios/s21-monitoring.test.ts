@@ -11,12 +11,14 @@ import {
   eventually,
   KEYS,
   makeQueue,
+  pause,
   startCmq,
   timed,
   unique,
   useCmq,
 } from '../../support/cmq-test.ts';
 import type { ServerProcess } from '../../support/server-process.ts';
+import { tell } from './sizes.ts';
 
 const POLLS = 1_000;
 const { client, server } = useCmq({ args: ['--metrics-port', '0'] });
@@ -85,6 +87,23 @@ test('S21: the figures of a topic are exact', async () => {
     tributary_cmq_num_of_match_total: 3,
   });
 });
+
+test('1b: a poll of 10 s is answered when a message comes after 3 s, and otherwise at 10 s', async () => {
+  const cmq = client();
+  const [wakes, stays] = [await makeQueue(cmq), await makeQueue(cmq)];
+  const poll = (queueName: string) =>
+    timed(() => cmq.call('ReceiveMessage', { queueName, pollingWaitSeconds: 10 }));
+  const polls = Promise.all([poll(wakes), poll(stays)]);
+  await pause(3_000);
+  await cmq.send(wakes, 'x');
+  const [woken, ended] = await polls;
+  expect([woken.value.code, ended.value.code]).toEqual([0, 7000]);
+  tell('1b, polls', { 'woken at ms': Math.round(woken.ms), 'ended at ms': Math.round(ended.ms) });
+  expect(woken.ms).toBeGreaterThanOrEqual(2_990);
+  expect(ended.ms).toBeGreaterThanOrEqual(9_990);
+  // Whether the message woke it, not how busy the machine is.
+  expect(woken.ms).toBeLessThan(ended.ms);
+}, 60_000);
 
 test('1b: a thousand polls wait, one message wakes exactly one', async () => {
   const cmq = client();
