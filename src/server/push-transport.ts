@@ -60,10 +60,13 @@ export class OutgoingPush implements PushTransport {
   }
 
   #post(attempt: PushAttempt, makeRequest: typeof pushRequest, done: Done): PushHandle {
-    const { endpoint, vhostName } = attempt.subscription;
+    const { endpoint, vhostName, protocol, format } = attempt.subscription;
     const { poster, clock } = this.#deps;
     const makeContent = () => makeRequest(attempt, clock.wallMs());
-    return poster.post({ url: endpoint, makeContent, tenant: vhostName }, (result) => {
+    const isShared = protocol === 'http' && format === 'SIMPLIFIED';
+    const ownBytes = isShared ? 0 : attempt.message.body.length;
+    const order = { url: endpoint, makeContent, ownBytes, tenant: vhostName };
+    return poster.post(order, (result) => {
       this.#end(result.isOk ? undefined : result.reason, result.detail, done);
     });
   }

@@ -22,25 +22,23 @@ const ID_FORM = /^\d{1,20}$/;
 export class TopicStamp implements HeaderHost {
   readonly #formats: readonly MessageFormat[];
   readonly #nextId: () => string;
-  /** The message stamped last: it goes to the next subscription at once. */
-  #message: Message | undefined;
-  #stamped: Message | undefined;
+  /** By message, which goes to the next subscription at once; holds none of them. */
+  readonly #stamped: WeakMap<Message, Message>;
 
   constructor(formats: readonly MessageFormat[], nextId: () => string) {
     this.#formats = formats;
     this.#nextId = nextId;
-    this.#message = undefined;
-    this.#stamped = undefined;
+    this.#stamped = new WeakMap();
   }
 
   /** The message with an id; the same object when it has one. One id however often it is asked. */
   stamp(message: Message): Message {
-    if (this.#message === message) return this.#stamped!;
+    const known = this.#stamped.get(message);
+    if (known !== undefined) return known;
     const id = carriedId(this.headersOf(message));
     const hasId = id !== undefined && ID_FORM.test(id);
     const stamped = hasId ? message : this.edit(message, [[MESSAGE_ID_HEADER, this.#nextId()]]);
-    this.#message = message;
-    this.#stamped = stamped;
+    this.#stamped.set(message, stamped);
     return stamped;
   }
 

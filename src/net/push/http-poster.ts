@@ -48,6 +48,8 @@ export interface PostOrder {
   readonly url: string;
   /** Called when its turn has come: those that wait in line have no request in memory. */
   readonly makeContent: () => PostContent;
+  /** Bytes that content takes of memory; nothing when its body is shared with somebody. */
+  readonly ownBytes?: number;
   /** Whose attempt it is: nobody has more than half of all places. */
   readonly tenant: string;
 }
@@ -57,6 +59,15 @@ export interface PostHandle {
   /** Ends it without a result. */
   abort(): void;
 }
+
+/**
+ * Bytes of memory from which on a content is large: what CMQ takes at most. AMQP takes more, and
+ * each of hundreds of attempts would have its own copy.
+ */
+const LARGE_BYTES = 1_048_577;
+/** Large contents at a time: of one tenant, and in all. */
+const LARGE_PER_TENANT_MAX = 1;
+const LARGE_MAX = 2;
 
 /** Failures that say that an endpoint is down: whoever answers, however badly, is up. */
 const DOWN: ReadonlySet<PostFailure> = new Set([
@@ -139,14 +150,20 @@ export class HttpPoster {
    * Suspects have slots among themselves that are a quarter of all: however many slow endpoints
    * there are, once they are known as such the others have the rest.
    */
-  #levelsOf({ key }: Endpoint, tenant: string, isSuspect: boolean): readonly SlotLevel[] {
+  #levelsOf({ key }: Endpoint, order: PostOrder, isSuspect: boolean): readonly SlotLevel[] {
     const { concurrencyMax: max, endpointConcurrencyMax } = this.#options;
+    const { tenant, ownBytes = 0 } = order;
+    const large = [
+      { name: `large of ${tenant}`, max: LARGE_PER_TENANT_MAX },
+      { name: 'large', max: LARGE_MAX },
+    ];
     const suspect = [
       { name: `suspects of ${tenant}`, max: Math.ceil(max / 8) },
       { name: 'suspects', max: Math.ceil(max / 4) },
     ];
     return [
       { name: `endpoint ${key}`, max: endpointConcurrencyMax },
+      ...(ownBytes >= LARGE_BYTES ? large : []),
       ...(isSuspect ? suspect : []),
       { name: `tenant ${tenant}`, max: Math.ceil(max / 2) },
       { name: 'all', max },
@@ -156,7 +173,7 @@ export class HttpPoster {
   /** @param isProbe the circuit has let it in */
   #enter(endpoint: Endpoint, order: PostOrder, attempt: Attempt, isProbe = false): void {
     const isSuspect = this.#breaker.isSuspect(circuitOf(endpoint, order.tenant));
-    const levels = this.#levelsOf(endpoint, order.tenant, isSuspect);
+    const levels = this.#levelsOf(endpoint, order, isSuspect);
     attempt.place = this.#gate.enter(levels, () => {
       attempt.defer(() => this.#run(endpoint, order, attempt, isProbe));
     });

@@ -4,8 +4,8 @@
  * full with those it already has. So a slow endpoint fills its own slots, then its own line, and
  * never the line of the total:
  *
- *     enter --> endpoint --> (suspects) --> tenant --> all --> run --> leave
- *                | line       | line         | line     | line
+ *     enter --> endpoint --> (large) --> (suspects) --> tenant --> all --> run --> leave
+ *                | line       | line      | line         | line     | line
  *
  * All take slots in the same order, hence nobody waits for somebody who waits for him. Every step
  * is O(1) in the number of those that wait.

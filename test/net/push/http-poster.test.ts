@@ -223,6 +223,28 @@ describe('bounds', () => {
     expect(madeCount).toBe(2);
   });
 
+  test('large contents are few at a time, and hold up no small ones', async () => {
+    const slow = await hold();
+    const { poster, post } = createPoster();
+    const results: PostResult[] = [];
+    const large = (path: string, tenant: string): PostHandle =>
+      poster.post(
+        { url: slow.url + path, makeContent: CONTENT, ownBytes: 2 ** 20 + 1, tenant },
+        (result) => results.push(result),
+      );
+    for (const path of ['1', '2', '3']) for (const tenant of ['a', 'b', 'c']) large(path, tenant);
+    // One of a tenant, two in all.
+    await until(() => slow.waiting.length === 2);
+    const fast = await serve((_request, response) => response.end());
+    expect(await post(fast)).toMatchObject({ isOk: true });
+    for (let answered = 0; answered < 9; answered += 1) {
+      await until(() => slow.waiting.length > answered);
+      expect(slow.waiting.length).toBeLessThanOrEqual(answered + 2);
+      slow.waiting[answered]!();
+    }
+    await until(() => results.length === 9);
+  });
+
   test('idle connections are few, however many hosts there are', async () => {
     const server = createServer((request, response) => {
       request.resume();
