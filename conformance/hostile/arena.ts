@@ -26,7 +26,9 @@ export class Bystander {
   readonly #queue: string;
   #isStopped = false;
   #rounds = 0;
+  /** The longest round trip of all, and the longest since the last check. */
   #worstMs = 0;
+  #latestWorstMs = 0;
   #failure: unknown;
   #loop: Promise<void> = Promise.resolve();
 
@@ -53,7 +55,9 @@ export class Bystander {
         this.#channel.publish('', this.#queue, body);
         const message = await this.#channel.delivery(STANDSTILL_MS);
         if (message.body !== body) throw new Error(`expected ${body}, got ${message.body}`);
-        this.#worstMs = Math.max(this.#worstMs, performance.now() - startedAt);
+        const tookMs = performance.now() - startedAt;
+        this.#worstMs = Math.max(this.#worstMs, tookMs);
+        this.#latestWorstMs = Math.max(this.#latestWorstMs, tookMs);
         this.#rounds += 1;
         await new Promise((resolve) => setTimeout(resolve, 2));
       }
@@ -73,9 +77,9 @@ export class Bystander {
   /** Throws when anything went wrong so far. */
   check(): void {
     if (this.#failure !== undefined) throw this.#failure;
-    const worstMs = this.#worstMs;
+    const worstMs = this.#latestWorstMs;
     // Told once: the tests that follow are not to blame.
-    this.#worstMs = 0;
+    this.#latestWorstMs = 0;
     if (worstMs > ROUND_TRIP_MAX_MS) {
       throw new Error(`a bystander waited ${Math.round(worstMs)} ms`);
     }

@@ -10,7 +10,9 @@ class MqttBystander {
   #failure: unknown;
   #loop: Promise<void> = Promise.resolve();
   rounds = 0;
+  /** The longest round trip of all, and the longest since the last check. */
   worstMs = 0;
+  #latestWorstMs = 0;
 
   private constructor(client: MqttConnection) {
     this.#client = client;
@@ -33,7 +35,9 @@ class MqttBystander {
         await this.#client.publish('bystander/own', body, { qos: 1 });
         const message = await this.#client.next(PUBLISH, STANDSTILL_MS);
         if (message.payload.toString() !== body) throw new Error('a bystander got another message');
-        this.worstMs = Math.max(this.worstMs, performance.now() - startedAt);
+        const tookMs = performance.now() - startedAt;
+        this.worstMs = Math.max(this.worstMs, tookMs);
+        this.#latestWorstMs = Math.max(this.#latestWorstMs, tookMs);
         this.rounds += 1;
         await new Promise((resolve) => setTimeout(resolve, 2));
       }
@@ -50,9 +54,9 @@ class MqttBystander {
       if (Date.now() > until) throw new Error('the MQTT bystander stands still');
       await new Promise((resolve) => setTimeout(resolve, 5));
     }
-    const { worstMs } = this;
+    const worstMs = this.#latestWorstMs;
     // Told once: the tests that follow are not to blame.
-    this.worstMs = 0;
+    this.#latestWorstMs = 0;
     if (worstMs > ROUND_TRIP_MAX_MS) {
       throw new Error(`the MQTT bystander waited ${Math.round(worstMs)} ms`);
     }
