@@ -17,8 +17,10 @@ const SQLITE_SEEDS_ON_CI = 300;
 const SQLITE_SEEDS_ELSEWHERE = 40;
 const STEPS = 40;
 const LONG_STEPS = 400;
+/** Steps from one look at every message to the next, on average. */
+const LOOK_EVERY = 2;
 /** Every so many seeds, one is long. */
-const LONG_EVERY = 100;
+const LONG_EVERY = 200;
 
 export interface Seeds {
   readonly first: number;
@@ -82,7 +84,7 @@ export async function runSeeds({ first, count }: Seeds, options: RunOptions = {}
 async function runSeed(seed: number, { makeDisk, lookEvery }: RunOptions): Promise<Seen> {
   const random = new SeededRandom(seed);
   const disk = makeDisk?.(random) ?? new MemoryCmqDisk();
-  const simulation = new CmqSimulation(random, disk, lookEvery ?? 1);
+  const simulation = new CmqSimulation(random, disk, lookEvery ?? LOOK_EVERY);
   try {
     await simulation.run(seed % LONG_EVERY === 0 ? LONG_STEPS : STEPS);
     await disk.dispose(true);

@@ -1,20 +1,23 @@
 /**
  * A gateway process of the simulation: a broker with a CMQ queue `q` and its dead-letter queue
- * `dead`, turned by hand under a virtual clock. What it leaves on the disk the next process finds.
+ * `dead`, and
+ * a topic that leads to `q`, turned by hand under a virtual clock. What it leaves on the disk the next process finds.
  */
+import { EMPTY_TABLE } from '../../src/base/field-value.ts';
 import type { Broker } from '../../src/engine/broker.ts';
 import { Redrive, type RedriveState } from '../../src/engine/cmq/redrive.ts';
 import { revive } from '../../src/engine/cmq/redrive-message.ts';
-import type { Entry } from '../../src/engine/message.ts';
+import type { Entry, Message } from '../../src/engine/message.ts';
 import type { Store } from '../../src/engine/ports.ts';
 import type { ClassicQueue } from '../../src/engine/queue/classic-queue.ts';
 import type { QueueSettings } from '../../src/engine/queue/settings.ts';
 import { recoverBroker } from '../../src/engine/recover.ts';
+import type { VHost } from '../../src/engine/vhost.ts';
 import type { VHostQueues } from '../../src/engine/vhost-queues.ts';
 import type { FakeClock } from '../support/fake-clock.ts';
 import type { SeededRandom } from '../support/seeded-random.ts';
 import type { CmqDisk } from './cmq-disk.ts';
-import { FORMAT } from './cmq-message.ts';
+import { FORMAT, TOPIC, WANTED_TAG } from './cmq-message.ts';
 
 /** Rounds after which a broker that still wants turns is broken. */
 const ROUNDS_MAX = 1_000;
@@ -30,8 +33,8 @@ export interface CmqTopology {
 }
 
 export class CmqProcess {
+  readonly #vhost: VHost;
   readonly #queues: VHostQueues;
-  readonly #byName: ReadonlyMap<string, unknown>;
   readonly #clock: FakeClock;
   readonly #broker: Broker;
   readonly #store: Store;
@@ -50,17 +53,58 @@ export class CmqProcess {
     this.#activity = activity;
     const vhost = broker.vhost('/') ?? broker.addVHost('/');
     this.#queues = broker.queuesOf(vhost);
-    this.#byName = vhost.topology.queues;
+    this.#vhost = vhost;
     for (const name of ['q', 'dead']) {
-      if (this.#byName.has(name)) continue;
+      if (vhost.topology.queues.has(name)) continue;
       const hasPriorities = name === 'q' && priorityMax > 0;
       const args = new Map(hasPriorities ? [['x-max-priority', priorityMax]] : []);
       this.#queues.define(name, { durable: true, autoDelete: false, arguments: args });
     }
+    if (vhost.topics.find(TOPIC) === undefined) this.#makeTopic();
   }
 
   queue(name: QueueName): ClassicQueue {
-    return this.#byName.get(name) as ClassicQueue;
+    return this.#vhost.topology.queues.get(name) as ClassicQueue;
+  }
+
+  /** An id as topics give them. */
+  nextTopicMessageId(): string {
+    return this.#vhost.topics.nextMessageId();
+  }
+
+  publishToTopic(message: Message): void {
+    const { publisher, topology } = this.#vhost;
+    publisher.publish(publisher.resolve(topology.exchanges.get(TOPIC)!, ''), message);
+  }
+
+  /** A tag topic with one subscription, which leads to `q`. */
+  #makeTopic(): void {
+    const { topics, topology } = this.#vhost;
+    topology.addExchange(TOPIC, {
+      type: 'x-tags',
+      durable: true,
+      autoDelete: false,
+      internal: false,
+      arguments: EMPTY_TABLE,
+    });
+    topics.define(TOPIC, {
+      id: undefined,
+      owner: '',
+      filterType: 1,
+      maxMsgSize: 65_536,
+      msgRetentionSeconds: 60,
+      trace: false,
+      tags: [],
+    });
+    topics.defineSubscription(topics.find(TOPIC)!, 'subscription', {
+      id: undefined,
+      protocol: 'queue',
+      endpoint: 'q',
+      strategy: 'BACKOFF_RETRY',
+      format: 'JSON',
+      filterTags: [WANTED_TAG],
+      bindingKeys: [],
+    });
   }
 
   /** Starts on what the last process left. */

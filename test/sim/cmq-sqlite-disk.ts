@@ -11,6 +11,7 @@ import type { Clock } from '../../src/base/clock.ts';
 import type { Store } from '../../src/engine/ports.ts';
 import type { Scheduler } from '../../src/store/scheduler.ts';
 import { checkDataFile } from '../../src/store/sqlite/check.ts';
+import { RowLoader } from '../../src/store/sqlite/row-loader.ts';
 import { DATA_FILE } from '../../src/store/sqlite/schema.ts';
 import { type DamageReport, SqliteStore } from '../../src/store/sqlite/sqlite-store.ts';
 import { temporaryDirectory } from '../store/support.ts';
@@ -38,6 +39,18 @@ const SCHEDULER: Scheduler = {
   soon: (task) => void setImmediate(task),
   nowMs: () => Infinity,
 };
+
+/** A loader that has no room for every third row: it is read again each time. */
+function evictRows(): void {
+  const load: RowLoader['load'] = Reflect.get(RowLoader.prototype, 'load');
+  RowLoader.prototype.load = function loadEvicted(this: RowLoader, id) {
+    if (id % 3 === 0) this.forget(id);
+    return load.call(this, id);
+  };
+}
+
+// The modules of a test file with tiny limits are its own.
+evictRows();
 
 export class SqliteCmqDisk implements CmqDisk {
   /** Short ones, some of a few rows, and one that lies apart from its row. */
