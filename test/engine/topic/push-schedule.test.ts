@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import type { ClassicQueue } from '../../../src/engine/queue/classic-queue.ts';
 import { EngineFixture } from '../../support/engine-fixture.ts';
-import { ScriptedTransport, TopicFixture } from './topic-fixture.ts';
+import { type Answer, ScriptedTransport, TopicFixture } from './topic-fixture.ts';
 
 const HOUR_MS = 3_600_000;
 
@@ -256,5 +257,55 @@ describe('a push subscription', () => {
     const next = await fixture.restart();
     expect(next.topics.find('T')!.subscriptions.size).toBe(0);
     expect(next.engine.vhost.topology.queues.size).toBe(0);
+  });
+
+  it('ends with the exchange of its topic, in mid-attempt', async () => {
+    const { fixture } = await failing('EXPONENTIAL_DECAY_RETRY');
+    const { engine, transport } = fixture;
+    transport.answer = () => 'hang';
+    fixture.publish('T', '', 'm');
+    await fixture.settle();
+    engine.vhost.deleteExchange(engine.actor, 'T', false);
+    await fixture.runUntil(engine.clock.wallMs() + HOUR_MS);
+    expect(transport.abortCount).toBe(1);
+    expect(transport.made).toHaveLength(1);
+    expect(engine.vhost.topology.queues.size).toBe(0);
+  });
+
+  it('is another one when its name is taken again in mid-attempt', async () => {
+    const { fixture, topic, subscription } = await failing('EXPONENTIAL_DECAY_RETRY');
+    let answer: Answer = 'hang';
+    fixture.transport.answer = () => answer;
+    fixture.publish('T', '', 'old');
+    await fixture.settle();
+    fixture.topics.unsubscribe(fixture.engine.actor, subscription);
+    const next = fixture.push(topic, 'S');
+    answer = 'ok';
+    fixture.publish('T', '', 'new');
+    await fixture.runUntil(fixture.engine.clock.wallMs() + HOUR_MS);
+    expect(fixture.transport.bodies).toEqual(['old', 'new']);
+    expect(next.counters).toMatchObject({ matchedMessages: 1, attempts: 1, deliveredMessages: 1 });
+  });
+
+  it('costs its attempts and no more, as one of many that fail', async () => {
+    const { fixture, topic, startMs } = await failing('EXPONENTIAL_DECAY_RETRY');
+    const COUNT = 200;
+    for (let index = 1; index < COUNT; index += 1) fixture.push(topic, `S${index}`);
+    const { broker, vhost } = fixture.engine;
+    for (const body of ['1', '2', '3']) fixture.publish('T', '', body);
+    await fixture.settle();
+    let wakeUps = 0;
+    for (let dueMs = broker.nextDueMs; dueMs <= startMs + HOUR_MS; dueMs = broker.nextDueMs) {
+      wakeUps += 1;
+      await fixture.runUntil(dueMs);
+    }
+    // 1, 2 ... 256, and six times 512 s; only the oldest message is attempted.
+    expect(fixture.transport.made).toHaveLength(COUNT * 16);
+    expect(new Set(fixture.transport.bodies)).toEqual(new Set(['1']));
+    // All are due at the same times: one wake-up for that, and two that an attempt asked for in vain.
+    expect(wakeUps).toBeLessThanOrEqual(3 * 16);
+    for (const queue of vhost.topology.queues.values()) {
+      expect((queue as ClassicQueue).leaseCount).toBeLessThanOrEqual(2);
+    }
   });
 });
