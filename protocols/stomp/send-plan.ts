@@ -154,7 +154,7 @@ export class SendPlans {
     const { userName, mayImpersonate } = this.#sender;
     if (userId === userName || mayImpersonate) return;
     throw new BrokerError(
-      'ACCESS_REFUSED',
+      'PRECONDITION_FAILED',
       `user_id property set to '${userId}' but authenticated user was '${userName}'`,
     );
   }
@@ -175,7 +175,8 @@ function ttlOf(expiration: string | undefined): number {
   if (expiration === undefined) return -1;
   const ttlMs = Number(expiration);
   if (/^\d{1,10}$/.test(expiration) && ttlMs <= EXPIRATION_MS_MAX) return ttlMs;
-  throw new BrokerError('PRECONDITION_FAILED', `invalid expiration '${expiration}'`);
+  const what = /^[+-]?\d/.test(expiration) ? 'out of range' : 'no_integer';
+  throw new BrokerError('PRECONDITION_FAILED', `invalid expiration '${expiration}': ${what}`);
 }
 
 function checkName(header: string, text: string): void {

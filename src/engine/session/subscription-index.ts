@@ -94,7 +94,8 @@ export class SubscriptionIndex {
   match(routingKey: string, out: Destination[]): void {
     if (this.#count === 0) return;
     const topic = this.#topic ?? keyToTopic(routingKey);
-    if (topic === undefined) return;
+    // What the server says of itself comes by no exchange.
+    if (topic === undefined || topic.startsWith('$SYS')) return;
     const matched = this.#matched;
     matched.length = 0;
     this.#trie.match(topic, matched);

@@ -580,5 +580,7 @@ describe('$SYS', () => {
     expect(await client.messages()).toEqual(['2']);
     client.publish('$SYS/broker/clients/connected', '9', { qos: 1 });
     expect(await client.all()).toMatchObject([{ cmd: 'puback', reasonCode: 0x87 }]);
+    harness.fixture.publish('amq.topic', '$SYS.broker.clients.connected', '9');
+    expect(await client.messages()).toEqual([]);
   });
 });

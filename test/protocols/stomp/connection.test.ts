@@ -206,7 +206,7 @@ describe('sending and receiving', () => {
       { destination: '/queue/a', expiration: 'x' },
       'precondition_failed',
     ],
-    ['another user-id', 'SEND', { destination: '/queue/a', 'user-id': 'x' }, 'access_refused'],
+    ['another user-id', 'SEND', { destination: '/queue/a', 'user-id': 'x' }, 'precondition_failed'],
     ['a name too long', 'SEND', { destination: `/queue/${'x'.repeat(256)}` }, 'Invalid header'],
     ['no subscription', 'UNSUBSCRIBE', { id: 'x' }, 'No subscription found'],
     ['no id', 'UNSUBSCRIBE', {}, 'Missing destination or id'],
