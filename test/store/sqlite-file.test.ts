@@ -122,6 +122,44 @@ describe('data directory', () => {
   });
 });
 
+describe('saved states of entries', () => {
+  it('are read page by page; what older rows say of them is ignored, what newer ones say is not', async () => {
+    const store = await openStore();
+    const count = 7_000;
+    const entries = [];
+    for (const queueId of [QUEUE, OTHER]) {
+      for (let sequence = 1; sequence <= count; sequence += 1) {
+        const entry = makeEntry(sequence, { body: '' });
+        entry.notBeforeMs = 1;
+        store.put(queueId, entry, true);
+        if (queueId === OTHER) entries.push(entry);
+      }
+    }
+    await commit(store);
+    entries[0]!.notBeforeMs = 2;
+    store.update(OTHER, entries[0]!);
+    await commit(store);
+    await store.close();
+    await edit(`WITH RECURSIVE s(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM s WHERE n < ${count})
+      INSERT INTO entry_state SELECT q, n, 1, n % 3, 1000 + n, NULL, NULL, 9e12, 0
+      FROM s, (SELECT ${QUEUE} AS q UNION SELECT ${OTHER})`);
+    const again = await harness.open();
+    const { queues } = await again.recover();
+    for (const queueId of [QUEUE, OTHER]) {
+      const delayed = [...queues.get(queueId)!.delayed];
+      expect(delayed).toHaveLength(count);
+      const wrong = delayed.filter(({ sequence, notBeforeMs }) => {
+        const isNewer = queueId === OTHER && sequence === 1;
+        return notBeforeMs !== (isNewer ? 2 : 1000 + sequence);
+      });
+      expect(wrong).toEqual([]);
+    }
+    const { entries: read1 } = await read(again, QUEUE, count, 1);
+    expect(read1[0]).toMatchObject({ receiveCount: count % 3, expiresAtMs: 9e12 });
+    expect(read1[0]).toMatchObject({ leaseUntilMs: Infinity, firstReceivedAtMs: 0 });
+  });
+});
+
 describe('damage', () => {
   /** Two rows: entries 1-3 and 4-6 of one queue, 1-3 of another in the first row. */
   async function prepare(): Promise<void> {

@@ -17,9 +17,17 @@ import {
 } from './row-index.ts';
 import { loadOrFault } from './row-fault.ts';
 import type { RowLoader } from './row-loader.ts';
+import { SupersededStates } from './superseded-states.ts';
 
 /** Rows fetched per statement; the index of one that went to 10,000 queues has some 140 KB. */
 const ROWS_PER_PAGE = 500;
+
+/** Records of table `entry_state` fetched per statement, some 60 bytes each. */
+const STATES_PER_PAGE = 5_000;
+
+/** The order of `EntryStateRow`. */
+const STATE_COLUMNS = `queue_id, sequence, as_of, receive_count, not_before_ms, lease_until_ms,
+  first_received_at_ms, expires_at_ms, is_redelivered`;
 
 /** A row that cannot be trusted: its index is damaged, so nothing is known about it. */
 export interface DamagedRow {
@@ -58,8 +66,7 @@ export class JournalRecovery {
   readonly #loader: RowLoader;
   readonly #index: JournalIndex;
   readonly #settled: Map<number, Buffer>;
-  /** Row id up to which the state records of an entry are superseded, by queue and sequence. */
-  readonly #statesAsOf: Map<QueueId, Map<number, number>>;
+  readonly #superseded: SupersededStates;
   /** Row id up to which the marks of a queue are superseded. */
   readonly #marksAsOf: Map<QueueId, number>;
   readonly #runs: RunBytes[];
@@ -71,7 +78,7 @@ export class JournalRecovery {
     this.#loader = loader;
     this.#index = index;
     this.#settled = new Map();
-    this.#statesAsOf = new Map();
+    this.#superseded = new SupersededStates();
     this.#marksAsOf = new Map();
     this.#runs = [];
     this.#damaged = [];
@@ -120,33 +127,55 @@ export class JournalRecovery {
       queue.deliveredBelow = row.delivered_below;
       this.#marksAsOf.set(row.queue_id, row.as_of);
     }
-    for (const row of await connection.all<EntryStateRow>('SELECT * FROM entry_state')) {
-      this.#applyCheckpointedState(row);
+    await this.#readStates();
+  }
+
+  /**
+   * There may be a million: one page after the other, for memory's sake, and each as one text:
+   * making an object of each row costs the driver more than all else here takes.
+   */
+  async #readStates(): Promise<void> {
+    let lastQueue = -1;
+    let lastSequence = -1;
+    for (;;) {
+      const [page] = await this.#connection.all<{ rows: string }>(
+        `SELECT json_group_array(json_array(${STATE_COLUMNS})) AS rows FROM (
+           SELECT * FROM entry_state WHERE (queue_id, sequence) > (?, ?)
+           ORDER BY queue_id, sequence LIMIT ${STATES_PER_PAGE})`,
+        [lastQueue, lastSequence],
+      );
+      const rows = JSON.parse(page?.rows ?? '[]') as EntryStateRow[];
+      if (rows.length === 0) return;
+      for (const row of rows) {
+        const [queueId, sequence] = row;
+        if (queueId > lastQueue) {
+          lastQueue = queueId;
+          lastSequence = sequence;
+        } else if (queueId === lastQueue) lastSequence = Math.max(lastSequence, sequence);
+        this.#applyCheckpointedState(row);
+      }
     }
   }
 
   #applyCheckpointedState(row: EntryStateRow): void {
-    const index = this.#index;
-    const slot = index.states.set(
-      index.queue(row.queue_id),
-      row.sequence,
+    const [queueId, sequence, asOf, receiveCount, notBeforeMs, leaseUntilMs] = row;
+    const [, , , , , , firstReceivedAtMs, expiresAtMs, isRedelivered] = row;
+    const { states } = this.#index;
+    const slot = states.set(
+      this.#index.queue(queueId),
+      sequence,
       {
-        receiveCount: row.receive_count,
-        notBeforeMs: row.not_before_ms ?? 0,
-        leaseUntilMs: row.lease_until_ms ?? Infinity,
-        firstReceivedAtMs: row.first_received_at_ms ?? 0,
-        expiresAtMs: row.expires_at_ms ?? Infinity,
-        isRedelivered: row.is_redelivered === 1,
+        receiveCount,
+        notBeforeMs: notBeforeMs ?? 0,
+        leaseUntilMs: leaseUntilMs ?? Infinity,
+        firstReceivedAtMs: firstReceivedAtMs ?? 0,
+        expiresAtMs: expiresAtMs ?? Infinity,
+        isRedelivered: isRedelivered === 1,
       },
       0,
     );
-    index.states.checkpointed(slot);
-    let asOf = this.#statesAsOf.get(row.queue_id);
-    if (asOf === undefined) {
-      asOf = new Map();
-      this.#statesAsOf.set(row.queue_id, asOf);
-    }
-    asOf.set(row.sequence, row.as_of);
+    states.checkpointed(slot);
+    this.#superseded.add(queueId, sequence, asOf);
   }
 
   #applyRow(stored: IndexRow): void {
@@ -231,7 +260,7 @@ export class JournalRecovery {
         index.setMark(index.queue(queueId), deliveredBelow, row.id);
       },
       onState: (queueId, sequence, state) => {
-        if ((this.#statesAsOf.get(queueId)?.get(sequence) ?? -1) >= row.id) return;
+        if (this.#superseded.has(queueId, sequence, row.id)) return;
         const queue = index.queue(queueId);
         index.states.set(queue, sequence, state, row.id);
         index.proveSequence(queue, sequence + 1, row.id);
@@ -342,14 +371,15 @@ interface QueueMarkRow {
   readonly delivered_below: number;
 }
 
-interface EntryStateRow {
-  readonly queue_id: number;
-  readonly sequence: number;
-  readonly as_of: number;
-  readonly receive_count: number;
-  readonly not_before_ms: number | null;
-  readonly lease_until_ms: number | null;
-  readonly first_received_at_ms: number | null;
-  readonly expires_at_ms: number | null;
-  readonly is_redelivered: number;
-}
+/** A record of table `entry_state`, as STATE_COLUMNS. */
+type EntryStateRow = readonly [
+  queueId: number,
+  sequence: number,
+  asOf: number,
+  receiveCount: number,
+  notBeforeMs: number | null,
+  leaseUntilMs: number | null,
+  firstReceivedAtMs: number | null,
+  expiresAtMs: number | null,
+  isRedelivered: number,
+];
