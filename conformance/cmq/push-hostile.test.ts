@@ -18,6 +18,8 @@ import {
 } from './push-endpoints.ts';
 
 const PUSH_TIMEOUT_MS = 2_000;
+/** Upper bound of waits that are over when it has happened. */
+const PATIENCE_MS = 60_000;
 const { client, server } = useCmq({
   args: ['--push-allow', GOOD_HOST, '--push-timeout', `${PUSH_TIMEOUT_MS}ms`],
 });
@@ -67,7 +69,9 @@ describe('hostile endpoints', () => {
   const MESSAGES = 200;
   const MEMORY_GROWTH_MAX = 160 * 1024 * 1024;
 
-  test('harm neither the process nor other subscriptions', { timeout: 60_000 }, async () => {
+  test('harm neither the process nor other subscriptions', {
+    timeout: 4 * PATIENCE_MS,
+  }, async () => {
     const cmq = client();
     const topicName = await makeTopic(cmq);
     const good = await track(Receiver.open());
@@ -92,18 +96,21 @@ describe('hostile endpoints', () => {
     const before = server().residentBytes();
     const descriptors = descriptorCount();
     for (const msgBody of bodies) await cmq.ok('PublishMessage', { topicName, msgBody });
-    await eventually(async () => good.pushes.length === MESSAGES, 'all pushes', 20_000);
+    await eventually(async () => good.pushes.length === MESSAGES, 'all pushes', PATIENCE_MS);
     expect(good.bodies).toEqual(bodies);
     expect(await cmq.drain(queueName)).toEqual(bodies);
     // Long enough for each to have had its time limit, and the next attempts theirs.
-    const until = Date.now() + 3 * PUSH_TIMEOUT_MS;
-    const waits: number[] = [];
-    while (Date.now() < until) {
-      const { ms } = await timed(() => cmq.ok('GetTopicAttributes', { topicName }));
-      waits.push(ms);
-    }
-    waits.sort((a, b) => a - b);
-    expect(waits[Math.floor(waits.length * 0.95)]).toBeLessThan(250);
+    const look = async (): Promise<number> => {
+      const until = Date.now() + 3 * PUSH_TIMEOUT_MS;
+      const waits: number[] = [];
+      while (Date.now() < until) {
+        const { ms } = await timed(() => cmq.ok('GetTopicAttributes', { topicName }));
+        waits.push(ms);
+      }
+      return waits.toSorted((a, b) => a - b)[Math.floor(waits.length * 0.95)]!;
+    };
+    // Something else may keep the machine busy; the endpoints would do so each time.
+    await eventually(async () => (await look()) < 250, 'answers in time', PATIENCE_MS);
     expect(server().peakResidentBytes() - before).toBeLessThan(MEMORY_GROWTH_MAX);
     for (const { what, endpoint, subscriptionName } of hostile) {
       const names = { topicName, subscriptionName };
@@ -115,10 +122,14 @@ describe('hostile endpoints', () => {
       expect(endpoint.openCount, what).toBeLessThanOrEqual(COPIES * ENDPOINT_CONCURRENCY);
       await cmq.ok('Unsubscribe', names);
     }
-    await eventually(async () => descriptorCount() <= descriptors + 2, 'every connection closed');
+    await eventually(
+      async () => descriptorCount() <= descriptors + 2,
+      'every connection closed',
+      PATIENCE_MS,
+    );
   });
 
-  test('hundreds of them leave room for others', { timeout: 60_000 }, async () => {
+  test('hundreds of them leave room for others', { timeout: 4 * PATIENCE_MS }, async () => {
     const SLOW = 300;
     const cmq = client();
     const topicName = await makeTopic(cmq);
@@ -126,20 +137,25 @@ describe('hostile endpoints', () => {
     for (let at = 0; at < SLOW; at += 1) await subscribe(cmq, topicName, `${slow.url}${at}`);
     await cmq.ok('PublishMessage', { topicName, msgBody: 'x' });
     // The first two attempts of each are made in good faith.
-    await eventually(async () => slow.connectionCount > 2 * SLOW, 'the third attempts', 30_000);
+    await eventually(
+      async () => slow.connectionCount > 2 * SLOW,
+      'the third attempts',
+      PATIENCE_MS,
+    );
     const good = await track(Receiver.open());
     await subscribe(cmq, topicName, good.url);
     const { ms } = await timed(async () => {
       for (let at = 0; at < 50; at += 1) {
         await cmq.ok('PublishMessage', { topicName, msgBody: String(at) });
       }
-      await eventually(async () => good.pushes.length === 50, 'all pushes');
+      await eventually(async () => good.pushes.length === 50, 'all pushes', PATIENCE_MS);
     });
     expect(good.bodies).toEqual(Array.from({ length: 50 }, (_, at) => String(at)));
-    expect(ms).toBeLessThan(5_000);
+    // One that waits for the slow ones would wait for all their time limits.
+    expect(ms).toBeLessThan(SLOW * PUSH_TIMEOUT_MS * 0.1);
   });
 
-  test('a large message that nobody reads is held once', { timeout: 60_000 }, async () => {
+  test('a large message that nobody reads is held once', { timeout: 4 * PATIENCE_MS }, async () => {
     const cmq = client();
     const topicName = await makeTopic(cmq);
     const deaf = await track(HostileEndpoint.open((socket) => socket.pause()));
@@ -149,9 +165,13 @@ describe('hostile endpoints', () => {
     const before = server().residentBytes();
     const descriptors = descriptorCount();
     await cmq.ok('PublishMessage', { topicName, msgBody: 'x'.repeat(1_000_000) });
-    await eventually(async () => deaf.openCount === 30, '30 connections');
+    await eventually(async () => deaf.openCount === 30, '30 connections', PATIENCE_MS);
     expect(server().residentBytes() - before).toBeLessThan(150 * 1024 * 1024);
-    await eventually(async () => descriptorCount() <= descriptors + 2, 'every attempt ended');
+    await eventually(
+      async () => descriptorCount() <= descriptors + 2,
+      'every attempt ended',
+      PATIENCE_MS,
+    );
   });
 });
 

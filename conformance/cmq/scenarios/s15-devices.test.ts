@@ -50,7 +50,7 @@ const NOTHING = { active: 0, inactive: 0, delayed: 0, rewindable: 0 };
 
 test('one message through MQTT, HTTP and AMQP, counted exactly at every step', async () => {
   const { topicName, queueName } = await deviceQueue({
-    visibilityTimeout: 1,
+    visibilityTimeout: 4,
     rewindSeconds: 600,
   });
   const channel = await connection.createChannel();

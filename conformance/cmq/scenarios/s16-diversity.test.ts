@@ -20,7 +20,7 @@ describe.concurrent('queues with opposite settings', () => {
   test('do not influence each other', async () => {
     const cmq = client();
     const hasty = await makeQueue(cmq, {
-      ...{ visibilityTimeout: 1, pollingWaitSeconds: 0, maxMsgSize: 1_024 },
+      ...{ visibilityTimeout: 3, pollingWaitSeconds: 0, maxMsgSize: 1_024 },
       ...{ maxMsgHeapNum: 2, rewindSeconds: 0, msgRetentionSeconds: 60 },
     });
     const patient = await makeQueue(cmq, {
@@ -111,18 +111,18 @@ describe.concurrent('a change acts on the next operation', () => {
   test('a dead-letter policy bound, and unbound again', async () => {
     const cmq = client();
     const dead = await makeQueue(cmq);
-    const queueName = await makeQueue(cmq, { visibilityTimeout: 1 });
+    const queueName = await makeQueue(cmq, { visibilityTimeout: 3 });
     await cmq.send(queueName, 'x');
     await cmq.remove(queueName, await cmq.receive(queueName));
     await set(queueName, { deadLetterQueueName: dead, policy: 0, maxReceiveCount: 1 });
     await cmq.send(queueName, 'y');
     await cmq.receive(queueName);
-    expect((await cmq.receive(dead, 5)).msgBody).toBe('y');
+    expect((await cmq.receive(dead, 30)).msgBody).toBe('y');
     await cmq.ok('ClearQueue', { queueName: dead });
     await cmq.ok('UnbindDeadLetter', { sourceQueueName: queueName });
     await cmq.send(queueName, 'z');
     await cmq.receive(queueName);
-    await pause(1_300);
+    await pause(3_300);
     expect((await cmq.counters(dead)).active).toBe(0);
     expect((await cmq.receive(queueName)).msgBody).toBe('z');
   });
@@ -137,11 +137,11 @@ describe.concurrent('a change acts on the next operation', () => {
     await channel.consume(queueName, (message) => {
       if (message !== null) held.push(message);
     });
-    await set(queueName, { visibilityTimeout: 1 });
+    await set(queueName, { visibilityTimeout: 4 });
     await cmq.send(queueName, 'x');
     await eventually(async () => held.length === 1, 'delivered');
     // The consumer holds on to it past the new deadline: it is another's, and its late ack nobody's.
-    const got = await cmq.receive(queueName, 5);
+    const got = await cmq.receive(queueName, 30);
     expect(got).toMatchObject({ msgBody: 'x', dequeueCount: 2 });
     channel.ack(held[0]!);
     await channel.assertQueue(queueName, { durable: true });
