@@ -41,10 +41,12 @@ export class AgeLimits {
   #newestMs: number;
   /** Messages that are exempt from the age limit for being older may be in the queue. */
   #mayHaveExempt: boolean;
-  readonly #strays: Map<number, Stray>;
+  /** Made with the first: most queues have none. */
+  #strays: Map<number, Stray> | undefined;
   /** Strays that the age limit does not end, or may not: what lies behind them is stray, too. */
   #lastingCount: number;
-  readonly #deadlines: DeadlineHeap<Stray>;
+  /** Made with them. */
+  #deadlines: DeadlineHeap<Stray> | undefined;
   #sweepAt: number;
 
   constructor(settings: QueueSettings) {
@@ -53,9 +55,9 @@ export class AgeLimits {
     this.#ageLimitFromMs = 0;
     this.#newestMs = 0;
     this.#mayHaveExempt = false;
-    this.#strays = new Map();
+    this.#strays = undefined;
     this.#lastingCount = 0;
-    this.#deadlines = new DeadlineHeap();
+    this.#deadlines = undefined;
     this.#sweepAt = SWEEP_FROM;
     this.configure(settings);
   }
@@ -66,11 +68,11 @@ export class AgeLimits {
 
   /** Wall ms of the next stray's deadline; Infinity without any. */
   get nextMs(): number {
-    return this.#deadlines.nextKey;
+    return this.#deadlines?.nextKey ?? Infinity;
   }
 
   get strayCount(): number {
-    return this.#strays.size;
+    return this.#strays?.size ?? 0;
   }
 
   /** Takes new limits; those present are held to them at once. */
@@ -91,7 +93,8 @@ export class AgeLimits {
   /** When the oldest stray that is still in the queue was published (wall ms); Infinity. */
   get oldestStrayMs(): number {
     let oldestMs = Infinity;
-    for (const stray of this.#strays.values()) oldestMs = Math.min(oldestMs, stray.publishedAtMs);
+    for (const stray of this.#strays?.values() ?? [])
+      oldestMs = Math.min(oldestMs, stray.publishedAtMs);
     return oldestMs;
   }
 
@@ -132,9 +135,10 @@ export class AgeLimits {
   add(stray: Stray): void {
     const key = placeKey(stray.level, stray.sequence);
     this.#remove(key);
+    this.#strays ??= new Map();
     this.#strays.set(key, stray);
     if (mayLast(stray)) this.#lastingCount += 1;
-    if (this.#deadlines.length >= this.#sweepAt) this.#rebuild();
+    if (this.#deadlineCount >= this.#sweepAt) this.#rebuild();
     this.#enter(stray);
   }
 
@@ -149,30 +153,30 @@ export class AgeLimits {
     for (const entry of leased ?? []) {
       kept.add(placeKey(levels.levelOf(entry.message), entry.sequence));
     }
-    for (const key of [...this.#strays.keys()]) {
+    for (const key of [...(this.#strays?.keys() ?? [])]) {
       if (!kept.has(key)) this.#remove(key);
     }
   }
 
   /** A stray whose deadline has passed; it may be leased at the moment. */
   takeDue(nowMs: number): Stray | undefined {
-    while (this.#deadlines.nextKey <= nowMs) {
-      const stray = this.#deadlines.pop()!;
-      if (this.#strays.get(placeKey(stray.level, stray.sequence)) === stray) return stray;
+    while (this.nextMs <= nowMs) {
+      const stray = this.#deadlines!.pop()!;
+      if (this.#strays?.get(placeKey(stray.level, stray.sequence)) === stray) return stray;
     }
     return undefined;
   }
 
   clear(): void {
-    this.#strays.clear();
+    this.#strays = undefined;
     this.#lastingCount = 0;
-    this.#deadlines.clear();
+    this.#deadlines = undefined;
   }
 
   /** The queue is empty: whatever is remembered of it is stale. */
   #startOver(): void {
     this.#mayHaveExempt = false;
-    if (this.#strays.size > 0) this.clear();
+    if (this.strayCount > 0) this.clear();
   }
 
   #ageEndMs(publishedAtMs: number, isRewound: boolean): number {
@@ -181,21 +185,27 @@ export class AgeLimits {
   }
 
   #remove(key: number): void {
-    const stray = this.#strays.get(key);
+    const stray = this.#strays?.get(key);
     if (stray === undefined) return;
-    this.#strays.delete(key);
+    this.#strays?.delete(key);
     if (mayLast(stray)) this.#lastingCount -= 1;
   }
 
   #enter(stray: Stray): void {
     const deadlineMs = this.deadlineMs(stray.publishedAtMs, stray.isRewound);
-    if (deadlineMs !== Infinity) this.#deadlines.push(deadlineMs, stray);
+    if (deadlineMs === Infinity) return;
+    this.#deadlines ??= new DeadlineHeap();
+    this.#deadlines.push(deadlineMs, stray);
+  }
+
+  get #deadlineCount(): number {
+    return this.#deadlines?.length ?? 0;
   }
 
   #rebuild(): void {
-    this.#deadlines.clear();
-    for (const stray of this.#strays.values()) this.#enter(stray);
-    this.#sweepAt = Math.max(SWEEP_FROM, 2 * this.#deadlines.length);
+    this.#deadlines = undefined;
+    for (const stray of this.#strays?.values() ?? []) this.#enter(stray);
+    this.#sweepAt = Math.max(SWEEP_FROM, 2 * this.#deadlineCount);
   }
 }
 

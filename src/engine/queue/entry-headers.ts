@@ -86,6 +86,20 @@ export function idOf(host: HeaderHost, message: Message): string | undefined {
   return carriedId(host.headersOf(message));
 }
 
+/**
+ * Tells messages that carry an id from others, which it does not decode: a text in a header has its
+ * bytes there in every format.
+ */
+export function carrierOf(host: HeaderHost, id: string): (message: Message) => boolean {
+  const needle = Buffer.from(id);
+  return (message) => {
+    const { bytes, start, headerBytes } = message;
+    if (headerBytes < needle.length) return false;
+    if (!bytes.subarray(start, start + headerBytes).includes(needle)) return false;
+    return idOf(host, message) === id;
+  };
+}
+
 /** The message carrying that id, unless it carries one. */
 export function withId(host: HeaderHost, message: Message, id: string): Message {
   if (idOf(host, message) !== undefined) return message;

@@ -32,9 +32,11 @@ export class PriorityLevels {
     this.#onPagedIn = onPagedIn;
     this.#maxLevel = isQuorum ? QUORUM_PRIORITY_MAX : (settings.maxPriority ?? 0);
     this.#absentLevel = isQuorum ? QUORUM_PRIORITY_DEFAULT : 0;
-    this.#byLevel = [];
-    this.#backlogs = [];
-    this.at(this.#absentLevel);
+    const first = this.#make(this.#absentLevel);
+    // Literals take the room of one; what grows has room for many, in each queue.
+    this.#byLevel = this.#absentLevel === 0 ? [first] : [];
+    this.#byLevel[this.#absentLevel] = first;
+    this.#backlogs = [first];
   }
 
   /** Every backlog, highest level first. */
@@ -76,11 +78,15 @@ export class PriorityLevels {
   at(level: number): Backlog {
     const existing = this.#byLevel[level];
     if (existing !== undefined) return existing;
-    const backlog = new Backlog(this.#id + level, this.#host, this.#onPagedIn);
+    const backlog = this.#make(level);
     while (this.#byLevel.length < level) this.#byLevel.push(undefined);
     this.#byLevel[level] = backlog;
     const lower = this.#backlogs.findIndex((other) => other.id < backlog.id);
     this.#backlogs.splice(lower < 0 ? this.#backlogs.length : lower, 0, backlog);
     return backlog;
+  }
+
+  #make(level: number): Backlog {
+    return new Backlog(this.#id + level, this.#host, this.#onPagedIn);
   }
 }

@@ -10,7 +10,7 @@ import type { Entry } from '../message.ts';
 import type { QueueId, Store } from '../ports.ts';
 import type { Backlog } from './backlog.ts';
 import type { DelayQueue } from './delay-queue.ts';
-import { type HeaderHost, idOf } from './entry-headers.ts';
+import { carrierOf, type HeaderHost, idOf } from './entry-headers.ts';
 import type { Leases } from './leases.ts';
 import { DELAYED_KIND, placeId, placeOf, READY_KIND } from './message-id.ts';
 import type { Parking } from './parking.ts';
@@ -165,13 +165,14 @@ export class QueueInspector {
 
   #searchMemory(id: string): FoundEntry | undefined {
     const { backlogs, host, leases } = this.#queue;
+    const carries = carrierOf(host, id);
     for (const entry of leases?.held() ?? []) {
-      if (idOf(host, entry.message) === id) return { entry, state: 'leased' };
+      if (carries(entry.message)) return { entry, state: 'leased' };
     }
     let found: Entry | undefined;
     for (const backlog of backlogs) {
       backlog.forEachResident((entry) => {
-        if (found === undefined && idOf(host, entry.message) === id) found = entry;
+        if (found === undefined && carries(entry.message)) found = entry;
       });
     }
     return found && { entry: found, state: 'ready' };
@@ -191,9 +192,10 @@ export class QueueInspector {
       return;
     }
     const { host } = this.#queue;
+    const carries = carrierOf(host, id);
     host.store.read(place.id, from, PAGE_IN_ENTRIES, PAGE_IN_BYTES, (entries, end) => {
       for (const entry of entries) {
-        if (idOf(host, entry.message) !== id) continue;
+        if (!carries(entry.message)) continue;
         const found = place.found(entry);
         if (found === undefined) continue;
         done(found);

@@ -80,45 +80,49 @@ export class Receive {
 
 /**
  * The receives of one queue. Those that wait are served first, in the order in which they came:
- * they were here before whoever does not.
+ * they were here before whoever does not. Most queues never have one: each part is made with its
+ * first.
  */
 export class ReceiveLine {
-  readonly #patient: Set<Receive>;
-  readonly #impatient: Set<Receive>;
-  readonly #deadlines: DeadlineHeap<Receive>;
+  #patient: Set<Receive> | undefined;
+  #impatient: Set<Receive> | undefined;
+  #deadlines: DeadlineHeap<Receive> | undefined;
   #sweepAt: number;
 
   constructor() {
-    this.#patient = new Set();
-    this.#impatient = new Set();
-    this.#deadlines = new DeadlineHeap();
+    this.#patient = undefined;
+    this.#impatient = undefined;
+    this.#deadlines = undefined;
     this.#sweepAt = SWEEP_FROM;
   }
 
   get count(): number {
-    return this.#patient.size + this.#impatient.size;
+    return (this.#patient?.size ?? 0) + (this.#impatient?.size ?? 0);
   }
 
   /** Wall ms of the earliest deadline, possibly of one that is over; Infinity without any. */
   get nextMs(): number {
-    return this.#deadlines.nextKey;
+    return this.#deadlines?.nextKey ?? Infinity;
   }
 
   push(receive: Receive, nowMs: number): void {
     if (receive.untilMs <= nowMs) {
+      this.#impatient ??= new Set();
       this.#impatient.add(receive);
       return;
     }
+    this.#patient ??= new Set();
     this.#patient.add(receive);
     if (receive.untilMs === Infinity) return;
-    if (this.#deadlines.length >= this.#sweepAt) this.#sweep();
+    this.#deadlines ??= new DeadlineHeap();
+    if (this.#deadlines.length >= this.#sweepAt) this.#sweep(this.#deadlines);
     this.#deadlines.push(receive.untilMs, receive);
   }
 
   /** Whose turn it is. */
   next(): Receive | undefined {
-    for (const receive of this.#patient) return receive;
-    for (const receive of this.#impatient) return receive;
+    for (const receive of this.#patient ?? []) return receive;
+    for (const receive of this.#impatient ?? []) return receive;
     return undefined;
   }
 
@@ -130,43 +134,49 @@ export class ReceiveLine {
 
   /** Its client has gone: it takes nothing. Returns what it took and was not answered with. */
   cancel(receive: Receive): readonly Entry[] {
-    if (!this.#patient.delete(receive)) this.#impatient.delete(receive);
+    this.#leave(receive);
     return receive.abandon();
   }
 
   /** A pass is over: answers who got something, and who does not wait when nothing is left. */
   settle(isEmpty: boolean): void {
-    for (const receive of this.#patient) {
+    for (const receive of this.#patient ?? []) {
       // Whoever stands behind one that got nothing got nothing either.
       if (receive.entries.length === 0) break;
       this.#finish(receive);
     }
-    for (const receive of this.#impatient) {
+    for (const receive of this.#impatient ?? []) {
       if (isEmpty || receive.entries.length > 0) this.#finish(receive);
     }
   }
 
   /** Answers those whose time is over. */
   expire(nowMs: number): void {
-    while (this.#deadlines.nextKey <= nowMs) {
-      const receive = this.#deadlines.pop()!;
+    while (this.nextMs <= nowMs) {
+      const receive = this.#deadlines!.pop()!;
       if (!receive.isOver) this.#finish(receive);
     }
   }
 
   /** The queue is gone. */
   endAll(): void {
-    for (const receive of [...this.#patient, ...this.#impatient]) this.#finish(receive);
-    this.#deadlines.clear();
+    for (const receive of [...(this.#patient ?? []), ...(this.#impatient ?? [])]) {
+      this.#finish(receive);
+    }
+    this.#deadlines = undefined;
   }
 
   #finish(receive: Receive): void {
-    if (!this.#patient.delete(receive)) this.#impatient.delete(receive);
+    this.#leave(receive);
     receive.finish();
   }
 
-  #sweep(): void {
-    this.#deadlines.retain((_, receive) => !receive.isOver);
-    this.#sweepAt = Math.max(SWEEP_FROM, 2 * this.#deadlines.length);
+  #leave(receive: Receive): void {
+    if (this.#patient?.delete(receive) !== true) this.#impatient?.delete(receive);
+  }
+
+  #sweep(deadlines: DeadlineHeap<Receive>): void {
+    deadlines.retain((_, receive) => !receive.isOver);
+    this.#sweepAt = Math.max(SWEEP_FROM, 2 * deadlines.length);
   }
 }

@@ -3,43 +3,45 @@ import { type Entry, ENTRY_SETTLED } from '../message.ts';
 
 /** The entries of a backlog that were delivered once and came back, by sequence. */
 export class ReturnedEntries {
-  readonly #entries: DeadlineHeap<Entry>;
+  /** Made with the first: in most queues nothing comes back. */
+  #entries: DeadlineHeap<Entry> | undefined;
   /** Made when one is looked for, void when they change. */
   #bySequence: Map<number, Entry> | undefined;
 
   constructor() {
-    this.#entries = new DeadlineHeap();
+    this.#entries = undefined;
     this.#bySequence = undefined;
   }
 
   get length(): number {
-    return this.#entries.length;
+    return this.#entries?.length ?? 0;
   }
 
   /** The one with the lowest sequence. */
   peek(): Entry | undefined {
-    return this.#entries.peek();
+    return this.#entries?.peek();
   }
 
   push(entry: Entry): void {
+    this.#entries ??= new DeadlineHeap();
     this.#entries.push(entry.sequence, entry);
     this.#bySequence = undefined;
   }
 
   /** Removes what `peek` returned. */
   pop(): void {
-    this.#entries.pop();
+    this.#entries?.pop();
     this.#bySequence = undefined;
   }
 
   clear(): void {
-    this.#entries.clear();
+    this.#entries = undefined;
     this.#bySequence = undefined;
   }
 
   /** Those not settled, in no order that matters. */
   forEach(visit: (entry: Entry) => void): void {
-    this.#entries.forEach((_, entry) => {
+    this.#entries?.forEach((_, entry) => {
       if (entry.state !== ENTRY_SETTLED) visit(entry);
     });
   }
@@ -58,7 +60,7 @@ export class ReturnedEntries {
 
   /** The one with that sequence, unless it is settled. */
   find(sequence: number): Entry | undefined {
-    if (this.#entries.length === 0) return undefined;
+    if (this.length === 0) return undefined;
     const entry = (this.#bySequence ??= this.#index()).get(sequence);
     return entry?.state === ENTRY_SETTLED ? undefined : entry;
   }

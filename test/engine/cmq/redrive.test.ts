@@ -5,6 +5,7 @@ import type { ClassicQueue } from '../../../src/engine/queue/classic-queue.ts';
 import { MemoryDisk } from '../../../src/store/memory-disk.ts';
 import { EngineFixture } from '../../support/engine-fixture.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
+import { onDisk } from '../queue/on-disk.ts';
 
 const COUNT = 5_000;
 
@@ -25,7 +26,7 @@ async function filled(clock: FakeClock): Promise<MemoryDisk> {
   while (consumer.deliveries.length < COUNT) await engine.settle();
   for (const { queue, entry } of consumer.deliveries) queue.reject(entry);
   engine.vhost.cancel(consumer);
-  await engine.settle();
+  await onDisk(engine);
   return disk;
 }
 
