@@ -40,14 +40,13 @@ export class HttpLink {
     });
   }
 
-  /** Sends a POST; resolves with the body of the reply, whose status must be 200. */
+  /** Sends a POST of an ASCII body; resolves with that of the reply, whose status must be 200. */
   post(path: string, headers: string, body: string): Promise<string> {
     if (this.#failure !== undefined) return Promise.reject(this.#failure);
     return new Promise((resolve, reject) => {
       this.#pending = { resolve, reject };
-      const length = Buffer.byteLength(body);
-      const head = `POST ${path} HTTP/1.1\r\n${headers}Content-Length: ${length}\r\n\r\n`;
-      this.#socket.write(head + body);
+      const length = `Content-Length: ${body.length}\r\n`;
+      this.#socket.write(`POST ${path} HTTP/1.1\r\n${headers}${length}\r\n${body}`, 'latin1');
     });
   }
 

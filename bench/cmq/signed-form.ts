@@ -8,7 +8,18 @@ export interface Key {
 
 export const PATH = '/v2/index.php';
 
+/** Letters from which on a value is a body, which is sent again and again. */
+const BODY_LENGTH = 48;
+
 let nonce = 0;
+/** The last body, encoded: to encode the same one for each request only slows the generator. */
+let [lastBody, lastEncoded] = ['', ''];
+
+function encoded(value: string): string {
+  if (value.length < BODY_LENGTH) return encodeURIComponent(value);
+  if (value !== lastBody) [lastBody, lastEncoded] = [value, encodeURIComponent(value)];
+  return lastEncoded;
+}
 
 /** The body of a signed request of API 2.0 (POST, HmacSHA256), as an SDK makes it each time. */
 export function signedForm(
@@ -31,7 +42,7 @@ export function signedForm(
   let form = '';
   for (const [name, value] of pairs) {
     text += `${text === '' ? '' : '&'}${name}=${value}`;
-    form += `${name}=${encodeURIComponent(value)}&`;
+    form += `${name}=${encoded(value)}&`;
   }
   const hmac = createHmac('sha256', key.secret).update(`POST${host}${PATH}?${text}`);
   return `${form}Signature=${encodeURIComponent(hmac.digest('base64'))}`;

@@ -37,8 +37,10 @@ let results = new Map<Name, CycleResult[]>();
 
 async function measure(name: Name, workers: readonly Worker[], pid: number): Promise<void> {
   const cpuBefore = cpuSeconds(pid);
+  const ownBefore = cpuSeconds(process.pid);
   const result = await runCycles(workers, WARMUP_SECONDS, SECONDS);
   const cores = (cpuSeconds(pid) - cpuBefore) / (WARMUP_SECONDS + SECONDS);
+  const ownCores = (cpuSeconds(process.pid) - ownBefore) / (WARMUP_SECONDS + SECONDS);
   for (const worker of workers) await worker.close();
   const known = results.get(name) ?? [];
   known.push(result);
@@ -46,7 +48,8 @@ async function measure(name: Name, workers: readonly Worker[], pid: number): Pro
   console.log(
     `${name}: ${result.messagesPerSecond.toFixed(0)} messages/s, cycle p50 ` +
       `${result.p50Ms.toFixed(1)} ms, p99 ${result.p99Ms.toFixed(1)} ms` +
-      (pid > 0 ? `, server ${cores.toFixed(2)} cores` : ''),
+      (pid > 0 ? `, server ${cores.toFixed(2)} cores` : '') +
+      `, generator ${ownCores.toFixed(2)}`,
   );
 }
 
