@@ -77,15 +77,21 @@ async function sendAndKill(queueName: string, cycle: number): Promise<Set<string
   const confirmed = new Set<string>();
   const target = 1 + Math.floor(Math.random() * KILL_MESSAGES);
   let killed: Promise<void> | undefined;
+  let markGone = (): void => {};
+  const gone = new Promise<void>((resolve) => {
+    markGone = resolve;
+  });
   const confirm = (id: string): void => {
     confirmed.add(id);
-    if (confirmed.size >= target) killed ??= server.kill();
+    if (confirmed.size >= target) killed ??= server.kill().then(markGone);
   };
   const senders = AMQP_SENDERS + HTTP_SENDERS;
   const busy = Array.from({ length: senders }, (_, sender) => {
     const share = Math.ceil(KILL_MESSAGES / senders);
     const ids = Array.from({ length: share }, (_one, at) => `${cycle}-${sender}-${at}`);
-    return (sender < AMQP_SENDERS ? overAmqp : overHttp)(queueName, ids, confirm);
+    if (sender >= AMQP_SENDERS) return overHttp(queueName, ids, confirm);
+    // A client that is cut off while it opens or closes its connection may wait for ever.
+    return Promise.race([overAmqp(queueName, ids, confirm), gone]);
   });
   await Promise.all(busy);
   await killed;
