@@ -71,7 +71,7 @@ export const PAGE_IN_BYTES = 2 * 1024 * 1024;
 /** Deliveries of one queue in one turn; then other queues and sockets have theirs. */
 export const DELIVERIES_PER_TURN = 2_048;
 
-/** Messages of one queue that age or TTL ends in one turn: each may be dead-lettered. */
+/** Messages of one queue that age, TTL or a length ends in one turn: each may be dead-lettered. */
 export const EXPIRIES_PER_TURN = 4_096;
 
 /** Entries read from disk in the search for one message id. */
@@ -127,6 +127,15 @@ export const DEATHS_PER_RUN_MAX = 16_384;
 
 /** Bytes of a stream segment, the unit of retention (RabbitMQ's default). */
 export const STREAM_SEGMENT_BYTES_DEFAULT = 500_000_000;
+
+/**
+ * Levels of all filters of one session: a filter of 64 KiB has up to 65,536, and each costs some
+ * 200 bytes. A client with more is told that its quota is exceeded.
+ */
+export const SESSION_LEVELS_MAX = 500_000;
+
+/** The same of all sessions of a vhost. */
+export const SUBSCRIPTION_LEVELS_MAX = 5_000_000;
 
 /** Retained messages per vhost: bounds memory and start-up. */
 export const RETAINED_MESSAGES_MAX = 1_000_000;

@@ -59,6 +59,7 @@ export class ClassicQueue extends Queue {
       this.#life,
       () => this.settings,
       () => this.deliver(),
+      () => host.markDirty(this),
     );
     const hasCredit = () => this.consumers.hasCredit();
     this.#intake = new Intake(this, host, this.#life, this.#limit, hasCredit);

@@ -1,22 +1,31 @@
+import { EXPIRIES_PER_TURN } from '../../base/limits.ts';
 import type { Message } from '../message.ts';
 import type { EntryLife } from './entry-life.ts';
 import { isOverLimit } from './overflow.ts';
 import type { QueueSettings } from './settings.ts';
 
-/** Keeps a queue within its length limits by dropping from the head. */
+/** Keeps a queue within its length limits by dropping from the head, a turn's share at a time. */
 export class LengthLimit {
   readonly #life: EntryLife;
   readonly #settings: () => QueueSettings;
   /** Gives consumers that wait their share first. */
   readonly #deliver: () => void;
-  /** Over a limit by entries that must be read before they can be dropped. */
-  #isExcessPaged: boolean;
+  /** Asks for `resume` in the next turn. */
+  readonly #goOn: () => void;
+  /** Over a limit by entries that must be read before they can be dropped, or by very many. */
+  #hasExcess: boolean;
 
-  constructor(life: EntryLife, settings: () => QueueSettings, deliver: () => void) {
+  constructor(
+    life: EntryLife,
+    settings: () => QueueSettings,
+    deliver: () => void,
+    goOn: () => void,
+  ) {
     this.#life = life;
     this.#settings = settings;
     this.#deliver = deliver;
-    this.#isExcessPaged = false;
+    this.#goOn = goOn;
+    this.#hasExcess = false;
   }
 
   get isOver(): boolean {
@@ -36,9 +45,9 @@ export class LengthLimit {
     this.#drop();
   }
 
-  /** Goes on with what had to be read first. */
+  /** Goes on with what had to be read first, or was more than a turn's share. */
   resume(): void {
-    if (this.#isExcessPaged) this.#drop();
+    if (this.#hasExcess) this.#drop();
   }
 
   #wouldExceed(message: Message): boolean {
@@ -53,13 +62,14 @@ export class LengthLimit {
   }
 
   #drop(): void {
-    this.#isExcessPaged = false;
-    while (this.isOver) {
+    this.#hasExcess = false;
+    for (let budget = EXPIRIES_PER_TURN; this.isOver; budget -= 1) {
       const backlog = this.#life.levels.top();
       const entry = backlog?.peek();
-      if (backlog === undefined || entry === undefined) {
-        this.#isExcessPaged = true;
-        backlog?.pageIn();
+      if (backlog === undefined || entry === undefined || budget === 0) {
+        this.#hasExcess = true;
+        if (entry === undefined) backlog?.pageIn();
+        else this.#goOn();
         return;
       }
       backlog.shift();

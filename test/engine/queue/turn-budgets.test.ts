@@ -55,6 +55,18 @@ describe('in one turn', () => {
   });
 });
 
+test('a share of many messages goes when a length limit comes, then the others', async () => {
+  const e = await EngineFixture.open();
+  const queue = e.queue('q') as ClassicQueue;
+  for (let n = 0; n < COUNT; n += 1) e.publish('', 'q', `${n}`);
+  e.turn();
+  queue.applySettings({ ...queue.settings, maxLength: 3 });
+  expect(queue.readyCount).toBe(COUNT - EXPIRIES_PER_TURN);
+  for (let turns = 0; turns < 3; turns += 1) e.turn();
+  expect(queue.readyCount).toBe(3);
+  expect(e.get('q')?.body).toBe(`${COUNT - 3}`);
+});
+
 describe('memory', () => {
   test('a receive that is over holds no message, however long it would have waited', () => {
     const line = new ReceiveLine();
