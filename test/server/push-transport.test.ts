@@ -4,11 +4,13 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
+import { systemClock } from '../../src/base/clock.ts';
 import { silentLogger } from '../../src/base/logger.ts';
 import type { PushAttempt, PushTarget } from '../../src/engine/topic/push-transport.ts';
+import type { HttpPoster, PostOrder } from '../../src/net/push/http-poster.ts';
 import { type Config, defaultConfig } from '../../src/server/config.ts';
 import { createPush } from '../../src/server/push.ts';
-import type { OutgoingPush } from '../../src/server/push-transport.ts';
+import { OutgoingPush } from '../../src/server/push-transport.ts';
 
 const LOOPBACK = { pushAllow: [{ address: '127.0.0.0', prefixBits: 8 }] };
 
@@ -101,6 +103,26 @@ describe('OutgoingPush', () => {
     expect(seen[0]).toEqual({ contentType: 'text/plain', body: 'hello' });
     expect(seen[1]!.contentType).toBe('application/json');
     expect(JSON.parse(seen[1]!.body)).toMatchObject({ Records: [{ CMQ: { msgBody: 'hello' } }] });
+  });
+
+  test('tells how much memory of its own a request takes: none where the body goes as it is', () => {
+    const orders: PostOrder[] = [];
+    const poster = {
+      post: (order: PostOrder) => {
+        orders.push(order);
+        return { abort: () => undefined };
+      },
+    };
+    const push = new OutgoingPush({
+      poster: poster as unknown as HttpPoster,
+      runner: undefined,
+      clock: systemClock,
+    });
+    const { message, subscription } = attempt({ protocol: 'http', endpoint: 'http://h/' });
+    for (const target of [{}, { format: 'JSON' }, { protocol: 'function' }] as const) {
+      push.send({ message, subscription: { ...subscription, ...target } }, () => expect.fail());
+    }
+    expect(orders.map(({ ownBytes }) => ownBytes)).toEqual([0, 5, 5]);
   });
 
   test.each(['local', 'function'])('calls functions of the directory: %s:NAME', async (scheme) => {

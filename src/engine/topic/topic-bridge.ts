@@ -8,8 +8,8 @@
  * Each end is an exchange of its own that answers with one destination, and only when somebody
  * beyond it would get the message: what reaches nobody stays unroutable on either side. The
  * destination publishes the message anew under its other address. While that happens neither end
- * answers, so that nothing echoes; all of it is one synchronous run. What dies in that run because a
- * queue overflows is no echo: it has one death more than the message that crosses.
+ * answers, so that nothing echoes; all of it is one synchronous run. What dies in that run because
+ * a queue overflows is no echo: it has one death more than the message that crosses.
  *
  * A device names tags of a tag topic by the user property `x-msg-tag`, or by the levels below T.
  *
