@@ -9,7 +9,7 @@
 import { assert } from '../../base/assert.ts';
 import { MQTT_SYNTAX, TopicTrie } from '../exchange/topic-trie.ts';
 import type { Queue } from '../queue/queue.ts';
-import { isHiddenFrom } from './subscription.ts';
+import { isHiddenFrom, levelsOf } from './subscription.ts';
 import type { Subscription } from './subscription.ts';
 
 /** Topics whose matching subscriptions are remembered per session. */
@@ -44,6 +44,8 @@ export class Session {
   highestQos: number;
   /** Subscriptions that ask not to get the client's own messages. */
   noLocalCount: number;
+  /** Levels of all its filters. */
+  levelCount: number;
   #queue: Queue | undefined;
   #subscriptions: Map<string, Subscription> | undefined;
   #received: Set<number> | undefined;
@@ -57,6 +59,7 @@ export class Session {
     this.expiryMs = expiryMs;
     this.highestQos = 0;
     this.noLocalCount = 0;
+    this.levelCount = 0;
     this.#queue = undefined;
     this.#subscriptions = undefined;
     this.#received = undefined;
@@ -121,6 +124,7 @@ export class Session {
     this.#subscriptions ??= new Map();
     this.#subscriptions.set(subscription.filter, subscription);
     this.highestQos = Math.max(this.highestQos, subscription.qos);
+    this.levelCount += levelsOf(subscription.topicFilter);
     if (subscription.noLocal) this.noLocalCount += 1;
     if (subscription.group === undefined) {
       this.#trie?.add(subscription.topicFilter, subscription);
@@ -134,6 +138,7 @@ export class Session {
     const subscription = this.subscriptions.get(filter);
     if (subscription === undefined) return undefined;
     this.#subscriptions?.delete(filter);
+    this.levelCount -= levelsOf(subscription.topicFilter);
     if (subscription.noLocal) this.noLocalCount -= 1;
     this.highestQos = 0;
     for (const { qos } of this.subscriptions.values()) {

@@ -18,6 +18,7 @@
  */
 import { BrokerError } from '../../base/errors.ts';
 import { EMPTY_TABLE } from '../../base/field-value.ts';
+import { SESSION_LEVELS_MAX, SUBSCRIPTION_LEVELS_MAX } from '../../base/limits.ts';
 import type { Actor } from '../actor.ts';
 import { definitionKey } from '../definitions.ts';
 import type { Json } from '../definitions.ts';
@@ -30,7 +31,7 @@ import type { VHostQueues } from '../vhost-queues.ts';
 import { topicToKey } from './routing-key.ts';
 import { Session } from './session.ts';
 import type { SubscriptionIndex } from './subscription-index.ts';
-import type { Subscription } from './subscription.ts';
+import { levelsOf, type Subscription } from './subscription.ts';
 
 /** What CONNECT asks for. */
 export interface SessionRequest {
@@ -188,7 +189,7 @@ export class Sessions {
    * Adds or replaces a subscription; false when it replaced one.
    *
    * @param bindingKey what topic permissions see of the filter
-   * @throws BrokerError ACCESS_REFUSED
+   * @throws BrokerError ACCESS_REFUSED, RESOURCE_ERROR
    */
   subscribe(
     actor: Actor,
@@ -198,6 +199,7 @@ export class Sessions {
   ): boolean {
     const { clientId } = session;
     const index = this.#vhost.subscriptionsFor(actor, this.exchangeName, bindingKey, clientId);
+    this.#expectRoom(session, subscription, index);
     if (!session.hasQueue) this.#declareQueue(actor, session);
     if (subscription.group === undefined) {
       index.add(subscription.topicFilter, session.queue);
@@ -208,6 +210,18 @@ export class Sessions {
     this.#vhost.topology.touch();
     this.#persist(session);
     return previous === undefined;
+  }
+
+  /** @throws BrokerError RESOURCE_ERROR for a filter that is too much for session or vhost */
+  #expectRoom(session: Session, { filter, topicFilter }: Subscription, index: SubscriptionIndex) {
+    if (session.subscriptions.has(filter)) return;
+    const levels = levelsOf(topicFilter);
+    if (session.levelCount + levels > SESSION_LEVELS_MAX) {
+      throw new BrokerError('RESOURCE_ERROR', 'too many levels in the filters of the session');
+    }
+    if (index.levelCount + levels > SUBSCRIPTION_LEVELS_MAX) {
+      throw new BrokerError('RESOURCE_ERROR', 'too many levels in the filters of all sessions');
+    }
   }
 
   /** Removes a subscription; false when there was none. */

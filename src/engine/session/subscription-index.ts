@@ -9,7 +9,7 @@
 import type { Destination } from '../exchange/exchange.ts';
 import { MQTT_SYNTAX, TopicTrie } from '../exchange/topic-trie.ts';
 import { keyToTopic } from './routing-key.ts';
-import { isHiddenFrom } from './subscription.ts';
+import { isHiddenFrom, levelsOf } from './subscription.ts';
 
 interface Target {
   readonly topicFilter: string;
@@ -24,6 +24,7 @@ export class SubscriptionIndex {
   /** The topic of the publish being routed, when it came with one. */
   #topic: string | undefined;
   #count: number;
+  #levelCount: number;
 
   constructor() {
     this.#trie = new TopicTrie(MQTT_SYNTAX);
@@ -31,11 +32,17 @@ export class SubscriptionIndex {
     this.#matched = [];
     this.#topic = undefined;
     this.#count = 0;
+    this.#levelCount = 0;
   }
 
   /** Filters subscribed, each once per destination. */
   get count(): number {
     return this.#count;
+  }
+
+  /** Levels of these filters. */
+  get levelCount(): number {
+    return this.#levelCount;
   }
 
   /** Adds a filter; returns false when the destination has it already. */
@@ -56,6 +63,7 @@ export class SubscriptionIndex {
     }
     this.#trie.add(topicFilter, target);
     this.#count += 1;
+    this.#levelCount += levelsOf(topicFilter);
     return true;
   }
 
@@ -70,6 +78,7 @@ export class SubscriptionIndex {
     }
     this.#trie.remove(topicFilter, target);
     this.#count -= 1;
+    this.#levelCount -= levelsOf(topicFilter);
   }
 
   /** Removes every filter of a destination that goes away. */

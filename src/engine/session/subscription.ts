@@ -22,3 +22,12 @@ export function isHiddenFrom(topicFilter: string, topic: string): boolean {
   const first = topicFilter.charCodeAt(0);
   return first === 0x23 || first === 0x2b;
 }
+
+/** Levels of a topic filter: what it costs to have it matched. */
+export function levelsOf(topicFilter: string): number {
+  let count = 1;
+  for (let at = topicFilter.indexOf('/'); at >= 0; at = topicFilter.indexOf('/', at + 1)) {
+    count += 1;
+  }
+  return count;
+}
