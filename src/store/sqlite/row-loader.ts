@@ -10,7 +10,7 @@ import { RowData } from './message-record.ts';
 import { readHeader, type RowHeader } from './row-index.ts';
 
 /** Rows kept after reading, in bytes: a queue is read forward, a few queues at a time. */
-const CACHED_BYTES = 32 * 1024 * 1024;
+const CACHED_BYTES = 16 * 1024 * 1024;
 
 /** And in number: the cost of a small row is its objects. */
 const CACHED_ROWS = 1024;
