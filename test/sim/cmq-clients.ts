@@ -324,8 +324,7 @@ export class CmqClients {
       else this.#deliveries.push({ model: lease, entry });
     }
     for (const calling of this.#calling) this.#handAnswer(calling);
-    const isReady = model.in('ready').length > 0;
-    this.#checkPatience(isReady);
+    this.#checkPatience();
     this.#calling = this.#calling.filter(({ answer }) => answer === undefined);
     model.waiting = this.#calling.map((calling) => calling.model);
     this.#leases = this.#leases.slice(-LEASES_KEPT);
@@ -334,8 +333,10 @@ export class CmqClients {
   }
 
   /** Nobody waits who could have something, or whose time is over; nobody was overtaken. */
-  #checkPatience(isReady: boolean): void {
+  #checkPatience(): void {
     const { model } = this;
+    if (this.#calling.length + this.#consumers.length === 0) return;
+    const isReady = model.count('ready') > 0;
     let isSomebodyEmpty = false;
     for (const receive of model.line) {
       const { answer } = this.#calling.find((each) => each.model === receive)!;

@@ -20,7 +20,7 @@ export function compareCounters({ queue, model }: CmqClients, expect: Expect): v
     `rewindable ${queue.rewindableCount}`,
   ];
   const states = ['ready', 'leased', 'delayed', 'rewindable'] as const;
-  const expected = states.map((state) => `${state} ${model.in(state).length}`);
+  const expected = states.map((state) => `${state} ${model.count(state)}`);
   expect(`counters of ${queue.name}`, actual.join(), expected.join());
 }
 

@@ -18,7 +18,7 @@ const SQLITE_SEEDS_ELSEWHERE = 40;
 const STEPS = 40;
 const LONG_STEPS = 400;
 /** Steps from one look at every message to the next, on average. */
-const LOOK_EVERY = 2;
+const LOOK_EVERY = 4;
 /** Every so many seeds, one is long. */
 const LONG_EVERY = 200;
 

@@ -124,6 +124,13 @@ export class CmqModel {
     return found.sort((a, b) => b.level - a.level || a.order - b.order);
   }
 
+  /** Messages in a state. */
+  count(state: ModelState): number {
+    let count = 0;
+    for (const message of this.messages) if (message.state === state) count += 1;
+    return count;
+  }
+
   get isFull(): boolean {
     return this.room <= 0;
   }
@@ -163,18 +170,20 @@ export class CmqModel {
    * What became ready since the last rest may have come in a later turn.
    */
   mayHandOver(ids: readonly string[]): boolean {
+    if (ids.length === 0) return true;
     const ready = this.in('ready');
     const taken = ready.filter(({ id }) => ids.includes(id));
     const last = taken.at(-1);
-    if (taken.length !== ids.length) return false;
-    if (last === undefined) return true;
+    if (taken.length !== ids.length || last === undefined) return false;
     const left = ready.filter((message) => !taken.includes(message));
     return left.every((message) => isBefore(last, message) || message.readyIn === this.#rest);
   }
 
   /** Whether ready messages are in the order in which one receiver must get them. */
   isInOrder(ids: readonly string[]): boolean {
-    const found = ids.map((id) => this.in('ready').find((message) => message.id === id));
+    if (ids.length === 0) return true;
+    const ready = this.in('ready');
+    const found = ids.map((id) => ready.find((message) => message.id === id));
     return found.every((message, index) => {
       const before = found[index - 1];
       if (message === undefined || before === undefined) return message !== undefined;
