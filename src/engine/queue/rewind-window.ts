@@ -23,7 +23,7 @@ import {
 } from '../../base/limits.ts';
 import type { Entry, Message } from '../message.ts';
 import type { QueueId, RecoveredQueue, Store } from '../ports.ts';
-import { TimedEntries } from './timed-entries.ts';
+import { TIMED_PAGE_ENTRIES, TimedEntries } from './timed-entries.ts';
 
 /** Store id of the parked entries, above those of the priority levels and of the delayed ones. */
 export const REWIND_ID_OFFSET = 257;
@@ -254,15 +254,22 @@ export class RewindWindow {
     this.#pageCount = 0;
   }
 
-  #readPage(sequence: number): void {
-    this.#entries.readPage(sequence, (entries) => {
+  /** Those before it in its page may follow it in the order of publishing. */
+  #readPage(sequence: number, from = sequence - (sequence % TIMED_PAGE_ENTRIES)): void {
+    this.#entries.readPage(from, (entries) => {
       if (this.#ahead.size === 0 || this.#pageCount === PAGES_KEPT_MAX) this.#forgetPages();
       this.#pageCount += 1;
       // Others of the page may be wanted later, when they are taken.
       for (const entry of entries) this.#ahead.set(entry.sequence, entry);
-      // A damaged row was set aside by the store: the message is lost.
-      const isLost = !this.#ahead.has(sequence) && this.#entries.isTaken(sequence);
-      if (isLost) this.#entries.end(sequence);
+      if (!this.#ahead.has(sequence) && this.#entries.isTaken(sequence)) {
+        // The page was too large to come whole.
+        if (from < sequence) {
+          this.#readPage(sequence, sequence);
+          return;
+        }
+        // A damaged row was set aside by the store: the message is lost.
+        this.#entries.end(sequence);
+      }
       this.#proceed();
     });
   }

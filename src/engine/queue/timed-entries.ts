@@ -28,7 +28,7 @@ const LET_GO_TO = 7 / 8;
 const SWEEP_FROM = 1_024;
 
 /** Entries and bytes of one read of many: small, because only some of them may be wanted. */
-const PAGE_ENTRIES = 256;
+export const TIMED_PAGE_ENTRIES = 256;
 const PAGE_BYTES = 1024 * 1024;
 
 /** Time of an entry that has gone while items of it may be in the heap; no item has it. */
@@ -222,7 +222,7 @@ export class TimedEntries {
    * them; what has gone meanwhile is among them.
    */
   readPage(sequence: number, done: (entries: readonly Entry[]) => void): void {
-    this.#store.read(this.id, sequence, PAGE_ENTRIES, PAGE_BYTES, done);
+    this.#store.read(this.id, sequence, TIMED_PAGE_ENTRIES, PAGE_BYTES, done);
   }
 
   /** Entries in order from the earliest on, `offset` of them skipped. */

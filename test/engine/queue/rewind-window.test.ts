@@ -86,6 +86,30 @@ describe.each(RESTARTABLE_STORES)('rewind window on the %s store', (_name, make)
     expect(reads).toBeLessThanOrEqual(10);
   });
 
+  test('reads each page once although neighbours were settled in the reverse order', async () => {
+    const count = 2_048;
+    for (let n = 0; n < count; n += 1) park(`${n}`, n ^ 63);
+    await commit(store);
+    await restart();
+    let reads = 0;
+    const read = store.read.bind(store);
+    store.read = (...args) => {
+      reads += 1;
+      read(...args);
+    };
+    expect(await take(0)).toEqual(Array.from({ length: count }, (_, n) => `${n ^ 63}`));
+    expect(reads).toBeLessThanOrEqual(20);
+  });
+
+  test('reads on when a page is too large to come whole', async () => {
+    const body = 'b'.repeat(300_000);
+    for (let n = 9; n >= 0; n -= 1) park(`${n}${body}`, n);
+    await commit(store);
+    await restart();
+    const bodies = await take(0);
+    expect(bodies.map((each) => each[0])).toEqual(Array.from({ length: 10 }, (_, n) => `${n}`));
+  });
+
   test('keeps messages whole over a restart, and gives each back once', async () => {
     const message = makeMessage({
       body: 'kept',
