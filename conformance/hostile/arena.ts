@@ -10,12 +10,13 @@ const RESIDENT_MAX_BYTES = 700 * 1024 * 1024;
 
 /**
  * Ms. Longest round trip a bystander may see while others misbehave. Generous: a busy machine stands
- * still for seconds on its own, and an attack that works lasts longer.
+ * still for seconds, and a publisher waits with all others while a slow disk catches up (15 s were
+ * seen with eight suites on one disk). An attack that works lasts longer.
  */
-export const ROUND_TRIP_MAX_MS = 12_000;
+export const ROUND_TRIP_MAX_MS = 45_000;
 
 /** Ms. After so long without a round trip the bystander is not served any more. */
-export const STANDSTILL_MS = 60_000;
+export const STANDSTILL_MS = 90_000;
 
 /** True when the long versions are wanted. */
 export const IS_FULL = process.env['HOSTILE_FULL'] === '1';
