@@ -24,14 +24,18 @@ const HASH = 0x23;
 const AWKWARD_IN_TOPIC = /[.*+]/;
 const AWKWARD_IN_KEY = /[/*+]/;
 
-/** The AMQP routing key (of a topic name) or binding key (of a topic filter). */
+/**
+ * The AMQP routing key (of a topic name) or binding key (of a topic filter).
+ *
+ * Not by `replaceAll`: its result is a tree of pieces, 2 MB of them for a topic of 64 KiB.
+ */
 export function topicToKey(topic: string): string {
-  return AWKWARD_IN_TOPIC.test(topic) ? swap(topic) : topic.replaceAll('/', '.');
+  return AWKWARD_IN_TOPIC.test(topic) ? swap(topic) : topic.split('/').join('.');
 }
 
 /** The topic filter of an AMQP binding key. */
 export function keyToFilter(key: string): string {
-  return AWKWARD_IN_KEY.test(key) ? swap(key) : key.replaceAll('.', '/');
+  return AWKWARD_IN_KEY.test(key) ? swap(key) : key.split('.').join('/');
 }
 
 /**
@@ -48,15 +52,16 @@ export function keyToTopic(key: string): string | undefined {
 }
 
 function swap(text: string): string {
-  let swapped = '';
+  const pieces: string[] = [];
   let from = 0;
   for (let i = 0; i < text.length; i += 1) {
     const other = otherOf(text.charCodeAt(i));
     if (other === '') continue;
-    swapped += text.slice(from, i) + other;
+    pieces.push(text.slice(from, i), other);
     from = i + 1;
   }
-  return swapped + text.slice(from);
+  pieces.push(text.slice(from));
+  return pieces.join('');
 }
 
 function otherOf(code: number): string {
