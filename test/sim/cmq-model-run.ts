@@ -41,6 +41,11 @@ export function sqliteSeeds(): Seeds {
   return onlySeed(true) ?? { first: 1, count };
 }
 
+/** Ms for that many seeds, on a machine with much else to do. */
+export function timeoutMs({ count }: Seeds): number {
+  return Math.max(300_000, 1_000 * count);
+}
+
 function onlySeed(isRun: boolean): Seeds | undefined {
   const only = process.env['CMQ_SEED'];
   return only === undefined ? undefined : { first: Number(only), count: isRun ? 1 : 0 };

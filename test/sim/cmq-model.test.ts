@@ -1,8 +1,12 @@
 import { it } from 'vitest';
-import { runSeeds, seedsOf } from './cmq-model-run.ts';
+import { runSeeds, seedsOf, timeoutMs } from './cmq-model-run.ts';
 
 const seeds = seedsOf(1);
 
-it(`a CMQ queue agrees with its model for ${seeds.count} seeds from ${seeds.first}`, async () => {
-  await runSeeds(seeds);
-}, 300_000);
+it(
+  `a CMQ queue agrees with its model for ${seeds.count} seeds from ${seeds.first}`,
+  async () => {
+    await runSeeds(seeds);
+  },
+  timeoutMs(seeds),
+);
