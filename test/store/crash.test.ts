@@ -24,10 +24,14 @@ const EAGER = {
   moveBytes: 6_000,
 };
 
-/** Timers that fire a hundred times as soon. */
+/**
+ * Only the timer of a commit that found no room fires, and soon. The housekeeper's would commit
+ * the buffer at moments that the model does not know of.
+ */
 const HURRIED: Scheduler = {
   ...systemScheduler,
-  after: (delayMs, task) => systemScheduler.after(delayMs / 100, task),
+  after: (delayMs, task) =>
+    delayMs > 100 ? systemScheduler.after(delayMs / 100, task) : () => undefined,
 };
 
 /** Where ids no longer fit 31 or 32 bits. */
