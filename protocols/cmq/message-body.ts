@@ -35,12 +35,12 @@ export function checkSizes(bodies: readonly Buffer[], maxBytes: number): number 
   return total;
 }
 
-/** The reply's fields of a message's body. */
-export function bodyFields(message: Message): Record<string, string> {
+/** A body as text; in base64 when it is not UTF-8, which `encoding` tells. */
+export function bodyText(message: Message): { text: string; encoding: 'base64' | undefined } {
   const start = message.start + message.headerBytes;
   const body = message.bytes.subarray(start, start + message.bodyBytes);
-  if (isUtf8(body)) return { msgBody: body.toString('utf8') };
-  return { msgBody: body.toString('base64'), bodyEncoding: 'base64' };
+  if (isUtf8(body)) return { text: body.toString('utf8'), encoding: undefined };
+  return { text: body.toString('base64'), encoding: 'base64' };
 }
 
 /** A message to a queue, of now. Copies `body`. */
