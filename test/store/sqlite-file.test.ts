@@ -372,7 +372,7 @@ describe('failure', () => {
     store.commit(false);
     store.put(QUEUE, makeEntry(2), true);
     store.commit(false);
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await expect.poll(() => failures.length).toBe(1);
     store.put(QUEUE, makeEntry(3), true);
     store.commit(false);
     await new Promise((resolve) => setTimeout(resolve, 20));

@@ -98,4 +98,4 @@ it('a killed process loses nothing confirmed and brings nothing settled back', a
   } finally {
     remove();
   }
-}, 60_000);
+}, 300_000);

@@ -260,8 +260,7 @@ export function describeStoreContract(name: string, makeHarness: () => StoreHarn
         expect(entry!.storeState).toBe(STORE_CANCELLED);
         store.commit(false);
         expect(store.committedTicket).toBeLessThan(ticket);
-        await new Promise((resolve) => setTimeout(resolve, 20));
-        expect(store.committedTicket).toBe(ticket);
+        await expect.poll(() => store.committedTicket).toBe(ticket);
       });
     });
 

@@ -113,7 +113,7 @@ class PushSim {
   }
 }
 
-it(`push schedules keep order and promises, ${SEEDS} seeds`, { timeout: 60_000 }, async () => {
+it(`push schedules keep order and promises, ${SEEDS} seeds`, { timeout: 300_000 }, async () => {
   for (let seed = 1; seed <= SEEDS; seed += 1) {
     try {
       await new PushSim(seed, await TopicFixture.open()).run();

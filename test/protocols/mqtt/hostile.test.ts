@@ -11,8 +11,8 @@ import { parseTopicFilter, TopicNames, topicMatches } from '../../../protocols/m
 import { CONNECT_5, bodyOf, field, hex, list, packet, userProperty } from './wire.ts';
 import { cpuMs } from '../../support/cpu-time.ts';
 
-/** Ms. Far above what each case takes, far below what a square of its size would. */
-const TIME_MS_MAX = 500;
+/** Ms of CPU time. A dozen times what the longest takes, below what a square of its size would. */
+const TIME_MS_MAX = 2_000;
 
 function within<T>(run: () => T): T {
   const before = cpuMs();
@@ -112,7 +112,7 @@ describe('hostile input', () => {
     const before = cpuMs();
     for (let i = 0; i < large.length; i += 1) parser.push(large.subarray(i, i + 1));
     // A square would take hours.
-    expect(cpuMs() - before).toBeLessThan(5_000);
+    expect(cpuMs() - before).toBeLessThan(20_000);
     expect(bytes).toBe((1 << 20) + 4);
   });
 
