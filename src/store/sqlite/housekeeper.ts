@@ -52,7 +52,8 @@ export class Housekeeper {
   #nextSizeCheckMs: number;
   #isWalUsed: boolean;
   #wantsCheckpoint: boolean;
-  #isFileLarge: boolean;
+  /** The file may be larger than promised. */
+  #isSizeDue: boolean;
 
   constructor(deps: HousekeeperDeps) {
     this.#deps = deps;
@@ -64,13 +65,14 @@ export class Housekeeper {
     this.#nextSizeCheckMs = 0;
     this.#isWalUsed = false;
     this.#wantsCheckpoint = false;
-    this.#isFileLarge = false;
+    this.#isSizeDue = false;
   }
 
   /** Begins after recovery. */
   start(): void {
     this.#isStopped = false;
     this.#isWalUsed = true;
+    this.#isSizeDue = true;
     this.#lastCommitMs = this.#deps.clock.monotonicMs();
     this.#arm();
   }
@@ -108,7 +110,7 @@ export class Housekeeper {
       this.#isWalUsed = false;
       return this.#checkpoint();
     }
-    return nowMs < this.#nextSizeCheckMs ? undefined : this.#checkSize(nowMs);
+    return this.#isSizeCheckDue(nowMs) ? this.#checkSize(nowMs) : undefined;
   }
 
   /** A write has ended well; an empty one has left the disk alone. */
@@ -116,6 +118,7 @@ export class Housekeeper {
     if (!wasEmpty) {
       this.#lastCommitMs = this.#deps.clock.monotonicMs();
       this.#isWalUsed = true;
+      this.#isSizeDue = true;
     }
     this.#prepareIfWanted(this.#deps.clock.monotonicMs());
     this.#arm();
@@ -154,14 +157,14 @@ export class Housekeeper {
     this.#prepareIfWanted(nowMs);
     const isQuiet = nowMs - this.#lastCommitMs >= QUIET_MS;
     const isDue = cleaner.isDue(nowMs) || (isQuiet && cleaner.hasWork);
-    if (isDue || (this.#isFileLarge && nowMs >= this.#nextSizeCheckMs)) {
+    if (isDue || this.#isSizeCheckDue(nowMs)) {
       this.#isForced = isDue;
       loop.force();
     } else if (isQuiet && this.#isWalUsed && !cleaner.isPreparing) {
       this.#wantsCheckpoint = true;
       loop.force();
     }
-    if (this.#isWalUsed || cleaner.hasWork || this.#isFileLarge) this.#arm();
+    if (this.#isWalUsed || cleaner.hasWork || this.#isSizeDue) this.#arm();
   }
 
   #prepareIfWanted(nowMs: number): void {
@@ -171,6 +174,10 @@ export class Housekeeper {
       .prepare(committedRowId(), nowMs)
       .catch((error: unknown) => onError(asError(error)))
       .then(() => this.#arm());
+  }
+
+  #isSizeCheckDue(nowMs: number): boolean {
+    return this.#isSizeDue && nowMs >= this.#nextSizeCheckMs;
   }
 
   /** Moves the WAL into the file while nobody waits. */
@@ -187,9 +194,9 @@ export class Housekeeper {
   }
 
   async #checkSize(startedMs: number): Promise<void> {
-    this.#isFileLarge = await this.#giveBackPages();
+    this.#isSizeDue = await this.#giveBackPages();
     const endedMs = this.#deps.clock.monotonicMs();
-    this.#nextSizeCheckMs = this.#isFileLarge
+    this.#nextSizeCheckMs = this.#isSizeDue
       ? endedMs + REST_FACTOR * (endedMs - startedMs)
       : endedMs + SIZE_CHECK_MS;
   }
@@ -213,6 +220,8 @@ export class Housekeeper {
       if (!isDiskFull(error)) throw error;
       return false;
     }
+    // The file itself gets shorter with the next checkpoint.
+    this.#isWalUsed = true;
     return pages === VACUUM_PAGES;
   }
 }

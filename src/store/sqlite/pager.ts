@@ -1,9 +1,12 @@
 /**
  * Reads entries of a queue back from the journal.
  *
- * Reads are served one after the other. Between the await of a row and its use the index may have
- * changed: so the place of the next entry is looked up anew after each await, and a row that went
- * because the cleaner moved its entries is simply looked up where it is now.
+ * Reads are served one after the other; one that meets a row of the commit in flight steps aside
+ * until that has ended, which on a full disk may take long.
+ *
+ * Between the await of a row and its use the index may have changed: so the place of the next entry
+ * is looked up anew after each await, and a row that went because the cleaner moved its entries is
+ * simply looked up where it is now.
  */
 import { Ring } from '../../base/ring.ts';
 import { Entry, STORE_WRITTEN, type Message } from '../../engine/message.ts';
@@ -48,6 +51,13 @@ interface ReadRequest {
   readonly done: (entries: Entry[], end: number) => void;
 }
 
+/** A request in line. */
+interface Waiting {
+  readonly request: ReadRequest;
+  /** Row of a commit whose end it has waited for; 0 for none. */
+  readonly awaitedRowId: number;
+}
+
 /** An entry picked for an answer: where its record is, before its bytes are copied. */
 interface Pick {
   readonly sequence: number;
@@ -59,7 +69,7 @@ export class Pager {
   readonly #index: JournalIndex;
   readonly #loader: RowLoader;
   readonly #host: PagerHost;
-  readonly #requests: Ring<ReadRequest>;
+  readonly #line: Ring<Waiting>;
   #isRunning: boolean;
   #isStopped: boolean;
   #ended: Promise<void>;
@@ -68,7 +78,7 @@ export class Pager {
     this.#index = index;
     this.#loader = loader;
     this.#host = host;
-    this.#requests = new Ring();
+    this.#line = new Ring();
     this.#isRunning = false;
     this.#isStopped = false;
     this.#ended = Promise.resolve();
@@ -82,8 +92,12 @@ export class Pager {
 
   /** Queues a read; `done` is called from a later turn. */
   read(request: ReadRequest): void {
+    this.#enter({ request, awaitedRowId: 0 });
+  }
+
+  #enter(waiting: Waiting): void {
     if (this.#isStopped) return;
-    this.#requests.push(request);
+    this.#line.push(waiting);
     if (!this.#isRunning) this.#ended = this.#serve();
   }
 
@@ -91,12 +105,18 @@ export class Pager {
     this.#isRunning = true;
     await Promise.resolve();
     for (;;) {
-      const request = this.#requests.shift();
-      if (request === undefined || this.#isStopped) break;
+      const waiting = this.#line.shift();
+      if (waiting === undefined || this.#isStopped) break;
+      const { request } = waiting;
       const entries: Entry[] = [];
       let end = request.fromSequence;
       try {
-        end = await this.#collect(request, entries);
+        const stop = await this.#collect(request, entries);
+        if (entries.length === 0 && stop.rowId > waiting.awaitedRowId) {
+          this.#stepAside(request, stop.rowId);
+          continue;
+        }
+        end = stop.next;
       } catch (error) {
         this.#host.onError(error instanceof Error ? error : new Error(String(error)));
       }
@@ -105,7 +125,15 @@ export class Pager {
     this.#isRunning = false;
   }
 
-  async #collect(request: ReadRequest, entries: Entry[]): Promise<number> {
+  /** Back to the end of the line when the commit in flight, of row `rowId`, has ended. */
+  #stepAside(request: ReadRequest, rowId: number): void {
+    const back = (): void => this.#enter({ request, awaitedRowId: rowId });
+    // It may have ended ill: then that row is still none to read, and the answer is empty.
+    this.#host.commitEnded().then(back, back);
+  }
+
+  /** Appends entries; tells where it ended, and the row not committed yet that made it end. */
+  async #collect(request: ReadRequest, entries: Entry[]): Promise<{ next: number; rowId: number }> {
     const { queueId, maxCount, maxBytes } = request;
     let next = request.fromSequence;
     let byteCount = 0;
@@ -119,12 +147,7 @@ export class Pager {
         next = Math.max(next, queue.nextSequence);
         break;
       }
-      if (run.row.id > this.#host.committedRowId) {
-        if (entries.length > 0) break;
-        await this.#host.commitEnded();
-        if (run.row.id > this.#host.committedRowId) break;
-        continue;
-      }
+      if (run.row.id > this.#host.committedRowId) return { next, rowId: run.row.id };
       if (!this.#loader.has(run.row.id)) {
         loadedBytes += run.row.totalBytes;
         await this.#prefetch(queue, next, maxCount - entries.length, maxBytes - byteCount);
@@ -142,7 +165,7 @@ export class Pager {
       byteCount += await this.#copyOut(queue, run, loaded, picks, entries);
       next = picks[picks.length - 1]!.sequence + 1;
     }
-    return next;
+    return { next, rowId: 0 };
   }
 
   /** Loads the rows this read will need next in one statement, when they are small. */
