@@ -11,7 +11,6 @@ import type { ClassicQueue } from '../../src/engine/queue/classic-queue.ts';
 import type { FoundEntry } from '../../src/engine/queue/queue-inspector.ts';
 import type { CmqCall, CmqDeps, CmqHandler } from './dispatcher.ts';
 import { messageFields } from './message-fields.ts';
-import type { LeaseHolders } from './message-holders.ts';
 import { toSeconds } from './queue-description.ts';
 
 type Fields = Record<string, unknown>;
@@ -36,10 +35,10 @@ const ENDS: Partial<Record<TraceKind, string>> = {
 /** Events a trace query returns unless it asks for another number. */
 const EVENTS_DEFAULT = 1_000;
 
-export function inspectHandlers(deps: CmqDeps, holders: LeaseHolders): [string, CmqHandler][] {
+export function inspectHandlers(deps: CmqDeps): [string, CmqHandler][] {
   return [
     ['PeekMessage', peek],
-    ['DescribeMessage', (call) => describe(call, deps, holders)],
+    ['DescribeMessage', (call) => describe(call, deps)],
     ['QueryTrace', (call) => queryTrace(call, deps)],
   ];
 }
@@ -57,7 +56,7 @@ function peek(call: CmqCall): void {
  * Where the message is and in what state. Owners (configure) also get who holds it with which
  * handle, and with a trace its history to the end: readers must not learn each other's addresses.
  */
-function describe(call: CmqCall, { clock }: CmqDeps, holders: LeaseHolders): void {
+function describe(call: CmqCall, { clock }: CmqDeps): void {
   const queue = queueOf(call);
   const msgId = call.parameters.text('msgId');
   const options = { msgId, fromMs: 0, toMs: clock.wallMs() };
@@ -65,10 +64,10 @@ function describe(call: CmqCall, { clock }: CmqDeps, holders: LeaseHolders): voi
   queue.find(msgId, (found) => {
     if (!isOwner) {
       if (found === undefined) call.fail('MESSAGE_NOT_FOUND');
-      else call.reply({ queueName: queue.name, ...stateFields(queue, found, msgId, undefined) });
+      else call.reply({ queueName: queue.name, ...stateFields(queue, found, msgId, isOwner) });
       return;
     }
-    const state = found === undefined ? undefined : stateFields(queue, found, msgId, holders);
+    const state = found === undefined ? undefined : stateFields(queue, found, msgId, isOwner);
     call.vhost.cmq.traces.query(queue, options, (events) => {
       const history = events.map(eventFields);
       const last = events.at(-1);
@@ -88,7 +87,7 @@ function stateFields(
   queue: ClassicQueue,
   found: FoundEntry,
   msgId: string,
-  holders: LeaseHolders | undefined,
+  isOwner: boolean,
 ): Fields {
   const { entry, state, dueAtMs } = found;
   const { dequeueCount, firstDequeueTime, ...own } = messageFields(queue, entry, msgId);
@@ -102,13 +101,12 @@ function stateFields(
   };
   if (dueAtMs !== undefined) return { ...fields, nextVisibleTime: toSeconds(dueAtMs) };
   if (state !== 'leased') return fields;
-  const holder = holders?.of(entry);
-  const { leaseUntilMs } = entry;
+  const { leaseUntilMs, holder } = entry;
   return {
     ...fields,
     ...(leaseUntilMs !== Infinity && { nextVisibleTime: toSeconds(leaseUntilMs) }),
-    ...(holders !== undefined && { receiptHandle: handleText(queue.id, queue.handleOf(entry)) }),
-    ...(holder !== undefined && { receivedBy: holder }),
+    ...(isOwner && { receiptHandle: handleText(queue.id, queue.handleOf(entry)) }),
+    ...(isOwner && holder !== '' && { receivedBy: holder }),
   };
 }
 

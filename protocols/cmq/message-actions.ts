@@ -2,25 +2,22 @@
 import type { CmqDeps, CmqHandlers } from './dispatcher.ts';
 import { inspectHandlers } from './inspect-actions.ts';
 import { changeVisibility, deleteBatch, deleteOne } from './message-delete.ts';
-import { LeaseHolders } from './message-holders.ts';
 import { receiveBatch, receiveOne } from './message-receive.ts';
 import { sendBatch, sendOne } from './message-send.ts';
 import { QueueRate } from './queue-rate.ts';
 import { scheduleHandlers } from './schedule-actions.ts';
 
 export function messageHandlers(deps: CmqDeps): CmqHandlers {
-  const holders = new LeaseHolders();
   const rate = new QueueRate(deps.clock, deps.settings.queueRequestsPerSecond);
-  const context = { holders, rate };
   return new Map([
     ['SendMessage', (call) => sendOne(call, deps, rate)],
     ['BatchSendMessage', (call) => sendBatch(call, deps, rate)],
-    ['ReceiveMessage', (call) => receiveOne(call, deps, context)],
-    ['BatchReceiveMessage', (call) => receiveBatch(call, deps, context)],
+    ['ReceiveMessage', (call) => receiveOne(call, deps, rate)],
+    ['BatchReceiveMessage', (call) => receiveBatch(call, deps, rate)],
     ['DeleteMessage', (call) => deleteOne(call, deps)],
     ['BatchDeleteMessage', (call) => deleteBatch(call, deps)],
     ['ChangeMessageVisibility', (call) => changeVisibility(call, deps)],
-    ...inspectHandlers(deps, holders),
+    ...inspectHandlers(deps),
     ...scheduleHandlers(deps),
   ]);
 }

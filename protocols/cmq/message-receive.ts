@@ -12,23 +12,16 @@ import { Receive } from '../../src/engine/queue/receive.ts';
 import type { CmqCall, CmqDeps } from './dispatcher.ts';
 import { CmqFailure } from './error-mapper.ts';
 import { receivedFields } from './message-fields.ts';
-import type { LeaseHolders } from './message-holders.ts';
 import { whoCalls } from './queue-description.ts';
 import type { QueueRate } from './queue-rate.ts';
 
-/** What receives of all queues share. */
-export interface ReceiveContext {
-  readonly holders: LeaseHolders;
-  readonly rate: QueueRate;
+export function receiveOne(call: CmqCall, deps: CmqDeps, rate: QueueRate): void {
+  receive(call, deps, rate, 1, (queue, [entry]) => receivedFields(queue, entry!));
 }
 
-export function receiveOne(call: CmqCall, deps: CmqDeps, context: ReceiveContext): void {
-  receive(call, deps, context, 1, (queue, [entry]) => receivedFields(queue, entry!));
-}
-
-export function receiveBatch(call: CmqCall, deps: CmqDeps, context: ReceiveContext): void {
+export function receiveBatch(call: CmqCall, deps: CmqDeps, rate: QueueRate): void {
   const maxCount = call.parameters.integer('numOfMsg');
-  receive(call, deps, context, maxCount, (queue, entries) => ({
+  receive(call, deps, rate, maxCount, (queue, entries) => ({
     msgInfoList: entries.map((entry) => receivedFields(queue, entry)),
   }));
 }
@@ -36,7 +29,7 @@ export function receiveBatch(call: CmqCall, deps: CmqDeps, context: ReceiveConte
 function receive(
   call: CmqCall,
   { clock, settings }: CmqDeps,
-  { holders, rate }: ReceiveContext,
+  rate: QueueRate,
   maxCount: number,
   fieldsOf: (queue: ClassicQueue, entries: readonly Entry[]) => Record<string, unknown>,
 ): void {
@@ -46,18 +39,18 @@ function receive(
   if (!rate.admitsReceive(queue)) throw new CmqFailure('QUEUE_RATE');
   if (queue.unackedCount >= settings.inactiveMax) throw new CmqFailure('UNACKED_TOO_MANY');
   queues.countersOf(queue).receiveRequests += 1;
+  const who = whoCalls(call);
   const receipt = new Receive({
     maxCount,
     visibilityMs: leaseMs(call),
     untilMs: clock.wallMs() + waitMs(call, queues.attributesOf(queue).pollingWaitSeconds),
     isByHandle: true,
+    holder: who,
     done: (entries) => {
       if (entries.length === 0) {
         answerEmpty(call, queue);
         return;
       }
-      const who = whoCalls(call);
-      for (const entry of entries) holders.note(entry, who);
       traces.as(who, () => traces.received(queue, entries));
       queues.countersOf(queue).receivedMessages += entries.length;
       call.onGone = () => giveBack(queue, entries);

@@ -102,6 +102,8 @@ export class Entry {
    * lease by handle, which lasts over a restart, as lease-record.ts has it.
    */
   leaseUntilMs: number;
+  /** Who has the present lease, as his protocol names him; '' when it does not. */
+  holder: string;
   /** Wall-clock ms of the first hand-over; 0 before it. */
   firstReceivedAtMs: number;
   /** One of STORE_*; owned by the store. */
@@ -117,6 +119,7 @@ export class Entry {
     this.receiveCount = 0;
     this.generation = 0;
     this.leaseUntilMs = Infinity;
+    this.holder = '';
     this.firstReceivedAtMs = 0;
     this.storeState = STORE_NONE;
   }

@@ -151,6 +151,7 @@ export class EntryLife {
     const { settings } = this.#queue;
     backlog.mark.note(entry.sequence);
     entry.generation += 1;
+    entry.holder = '';
     const isCounted = isByHandle || settings.countsReceives === true;
     if (isCounted) this.#countReceive(backlog, entry, isByHandle);
     else if (entry.isRedelivered && this.#isQuorum) {

@@ -23,6 +23,8 @@ export interface ReceiveOptions {
    * a restart.
    */
   readonly isByHandle: boolean;
+  /** Who takes, as the protocol names him. */
+  readonly holder?: string;
   /** False: whoever takes looks only, and gives back what it does not want (`giveBack`). */
   readonly isCounted?: boolean;
   /** Called once, in a turn, with what it got; nothing when there was nothing in time. */
@@ -35,6 +37,7 @@ export class Receive {
   readonly visibilityMs: number | undefined;
   readonly untilMs: number;
   readonly isByHandle: boolean;
+  readonly holder: string;
   readonly isCounted: boolean;
   #entries: Entry[];
   /** Undefined once it is over. */
@@ -45,6 +48,7 @@ export class Receive {
     this.visibilityMs = options.visibilityMs;
     this.untilMs = options.untilMs;
     this.isByHandle = options.isByHandle;
+    this.holder = options.holder ?? '';
     this.isCounted = options.isCounted ?? true;
     this.#entries = [];
     this.#done = options.done;
@@ -60,6 +64,7 @@ export class Receive {
   }
 
   take(entry: Entry): void {
+    entry.holder = this.holder;
     this.#entries.push(entry);
   }
 
