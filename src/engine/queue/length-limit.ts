@@ -14,6 +14,8 @@ export class LengthLimit {
   readonly #goOn: () => void;
   /** Over a limit by entries that must be read before they can be dropped, or by very many. */
   #hasExcess: boolean;
+  /** `trim` drops when consumers have had their share. */
+  #isTrimming: boolean;
 
   constructor(
     life: EntryLife,
@@ -26,6 +28,7 @@ export class LengthLimit {
     this.#deliver = deliver;
     this.#goOn = goOn;
     this.#hasExcess = false;
+    this.#isTrimming = false;
   }
 
   get isOver(): boolean {
@@ -41,13 +44,20 @@ export class LengthLimit {
 
   /** Drops from the head until the limits hold; consumers waiting take theirs first. */
   trim(): void {
+    this.#isTrimming = true;
     this.#deliver();
+    this.#isTrimming = false;
     this.#drop();
   }
 
-  /** Goes on with what had to be read first, or was more than a turn's share. */
+  /**
+   * Goes on with what had to be read first, or was more than a turn's share, and drops what came
+   * back above the limits and found nobody to take it.
+   */
   resume(): void {
-    if (this.#hasExcess) this.#drop();
+    if (this.#isTrimming) return;
+    const isDropping = this.#settings().overflow === 'drop-head';
+    if (this.#hasExcess || (isDropping && this.isOver)) this.#drop();
   }
 
   #wouldExceed(message: Message): boolean {

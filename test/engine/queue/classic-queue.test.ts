@@ -160,6 +160,18 @@ describe('overflow', () => {
     e.publish('', 'q', 'def');
     expect([queue.readyCount, queue.readyBytes]).toEqual([1, 3]);
   });
+
+  it('what comes back above the length limit and finds no taker goes from the head', async () => {
+    const e = await EngineFixture.open();
+    const queue = e.queue('q', { 'x-max-length': 1 });
+    e.publish('', 'q', 'a');
+    const got = e.get('q')!;
+    e.publish('', 'q', 'b');
+    queue.requeue(got.entry, true);
+    await e.settle();
+    // As RabbitMQ: "a" is the head again.
+    expect([queue.readyCount, e.get('q')?.body]).toEqual([1, 'b']);
+  });
 });
 
 describe('dead letters', () => {
