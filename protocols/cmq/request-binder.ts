@@ -128,7 +128,8 @@ function readList(
   for (const text of items) {
     if (item !== undefined) {
       const max = isV3 ? (item.v3Max ?? item.max) : item.max;
-      if (!hasBytes(text, item.min, max)) throw parameterFailure(item.rangeError, name);
+      const fits = item.isCharacters === true ? hasCharacters : hasBytes;
+      if (!fits(text, item.min, max)) throw parameterFailure(item.rangeError, name);
     }
     checkDots(spec, name, text);
   }
@@ -140,6 +141,13 @@ function checkDots(spec: ParameterSpec, name: string, value: string): void {
   let count = 0;
   for (let at = value.indexOf('.'); at >= 0; at = value.indexOf('.', at + 1)) count += 1;
   if (count > spec.dots.max) throw parameterFailure(spec.dots.error, name);
+}
+
+function hasCharacters(value: string, min: number, max: number): boolean {
+  // A character has one or two units of the string.
+  if (value.length < min || value.length > 2 * max) return false;
+  const { length } = Array.from(value);
+  return length >= min && length <= max;
 }
 
 /** UTF-8 bytes; counted only when the length leaves a doubt. */

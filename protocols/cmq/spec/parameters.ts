@@ -25,6 +25,8 @@ export interface ParameterSpec {
     /** UTF-8 bytes. */
     readonly min: number;
     readonly max: number;
+    /** Its length is counted in characters, not in bytes. */
+    readonly isCharacters?: boolean;
     /** In API 3.0, where that differs. */
     readonly v3Max?: number;
     readonly rangeError: CmqErrorName;

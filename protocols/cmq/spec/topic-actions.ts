@@ -33,8 +33,14 @@ const SUBSCRIPTION_NAME = required(
 const MAX_SIZE = integer('maxMsgSize', 1_024, REQUEST_BYTES_MAX);
 const RETENTION = integer('msgRetentionSeconds', 60, 86_400);
 const FILTER_TYPE = integer('filterType', 1, 2);
-/** API 3.0 lets tags be 64 bytes long, API 2.0 16. */
-const TAG = { min: 1, max: 16, v3Max: 64, rangeError: 'PARAMETER_RANGE' } as const;
+/** API 3.0 lets tags have 64 characters, API 2.0 16. */
+const TAG = {
+  min: 1,
+  max: 16,
+  v3Max: 64,
+  isCharacters: true,
+  rangeError: 'PARAMETER_RANGE',
+} as const;
 const MESSAGE_TAGS = list('msgTag', 0, TAGS_MAX, {
   rangeError: 'MESSAGE_TAGS_TOO_MANY',
   item: TAG,

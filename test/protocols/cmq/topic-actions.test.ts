@@ -179,6 +179,7 @@ describe('PublishMessage', () => {
     ['no body', {}, '4000/10120'],
     ['5 tags', { msgBody: 'x', msgTag: ['a', 'b', 'c', 'd', 'e'] }, '0'],
     ['6 tags', { msgBody: 'x', msgTag: ['a', 'b', 'c', 'd', 'e', 'f'] }, '4000/10720'],
+    ['a tag of 16 characters', { msgBody: 'x', msgTag: ['标'.repeat(16)] }, '0'],
     ['a tag of 16', { msgBody: 'x', msgTag: ['t'.repeat(16)] }, '0'],
     ['a tag of 17', { msgBody: 'x', msgTag: ['t'.repeat(17)] }, '4000/10350'],
     ['an empty tag', { msgBody: 'x', msgTag: [''] }, '4000/10350'],
