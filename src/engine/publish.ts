@@ -5,11 +5,11 @@
  * same pair costs one comparison. It holds the target queues when these depend on the key alone,
  * and is valid while `Publisher.isCurrent`; topology and access changes void every route at once.
  */
-import type { FieldTable } from '../base/field-value.ts';
-import { DEATHS_PER_RUN_MAX, DELAY_MS_MAX } from '../base/limits.ts';
+import { DEATHS_PER_RUN_MAX } from '../base/limits.ts';
 import { Ring } from '../base/ring.ts';
 import type { Access } from './access/access.ts';
 import { buildDeadLetter, carbonCopies, isCycle, recordedDeaths } from './dead-letter.ts';
+import { DELAY_HEADER, delayFrom } from './delay-header.ts';
 import type { Destination, Exchange } from './exchange/exchange.ts';
 import { TopicExchange } from './exchange/topic-exchange.ts';
 import { LazyRoutedMessage } from './exchange/routed-message.ts';
@@ -179,7 +179,7 @@ export class Publisher {
   publishDelayed(exchange: Exchange, message: Message): void {
     const format = this.host.formats[message.format]!;
     const delayMs = this.#delayOf(message);
-    const header = format.edit(message, { set: new Map([['x-delay', -delayMs]]) });
+    const header = format.edit(message, { set: new Map([[DELAY_HEADER, -delayMs]]) });
     const due = withHeader(message, header, this.host.nowMs());
     enqueue(this.#match(exchange, [message.routingKey], due), due);
   }
@@ -236,14 +236,6 @@ function enqueue(queues: readonly Queue[], message: Message): number {
   let bits = queues.length > 0 ? PUBLISH_ROUTED : 0;
   for (const queue of queues) bits |= queue.publish(message);
   return bits;
-}
-
-/** The `x-delay` header in ms; 0 when it is absent, negative or not a number. */
-function delayFrom(headers: FieldTable | undefined): number {
-  const value = headers?.get('x-delay');
-  const delayMs = typeof value === 'string' ? Number(value) : Number(value ?? 0);
-  if (!Number.isFinite(delayMs) || delayMs <= 0) return 0;
-  return Math.min(Math.floor(delayMs), DELAY_MS_MAX);
 }
 
 /** The same message under another header. */

@@ -106,12 +106,15 @@ test('a delayed message is nobody’s until it is due, then everybody’s', asyn
   await channel.close();
 });
 
-test('1b: a delay that AMQP asked for is that of CMQ', async () => {
+test.each([
+  ['of delays', 'x-delayed-message'],
+  ['of any type', 'direct'],
+])('1b: a delay that AMQP asked for at an exchange %s is that of CMQ', async (_what, type) => {
   const queueName = await makeQueue(cmq);
   const confirms = await connection.createConfirmChannel();
   const exchange = unique('late');
-  const options = { arguments: { 'x-delayed-type': 'direct' } };
-  await confirms.assertExchange(exchange, 'x-delayed-message', options);
+  const options = { arguments: type === 'direct' ? {} : { 'x-delayed-type': 'direct' } };
+  await confirms.assertExchange(exchange, type, options);
   await confirms.bindQueue(queueName, exchange, 'k');
   const { ms, value: got } = await timed(async () => {
     const headers = { 'x-delay': 3_000 };

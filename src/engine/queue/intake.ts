@@ -1,6 +1,7 @@
 /**
  * The way into a queue: limits, delay, the place a message gets.
  */
+import { DELAY_HEADER, delayFrom, mayAskForDelay } from '../delay-header.ts';
 import { FORMAT_AMQP_DEAD, type Message } from '../message.ts';
 import { DelayQueue } from './delay-queue.ts';
 import { idOf, withId, withOrigin } from './entry-headers.ts';
@@ -76,6 +77,11 @@ export class Intake {
     const hasLimit = hasLengthLimit(settings);
     if (hasLimit && settings.overflow !== 'drop-head') {
       if (this.#limit.isFullFor(message)) return this.#refuse(message);
+    }
+    const askedMs = settings.countsReceives === true ? this.#delayAskedBy(message) : 0;
+    if (askedMs > 0) {
+      const kept = this.#host.withHeaders(message, [[DELAY_HEADER, -askedMs]]);
+      return this.delay(kept, message.publishedAtMs + askedMs, true);
     }
     if (settings.delayMs !== undefined && settings.delayMs > 0) {
       const dueAtMs = message.publishedAtMs + settings.delayMs;
@@ -169,6 +175,12 @@ export class Intake {
     if (!isAbsent && !isSlow) return false;
     this.#droppedTransientCount += 1;
     return true;
+  }
+
+  /** Ms; goes before the queue's own, as `delaySeconds` does. What died elsewhere asks nothing. */
+  #delayAskedBy(message: Message): number {
+    if (message.format === FORMAT_AMQP_DEAD || !mayAskForDelay(message)) return 0;
+    return delayFrom(this.#host.headersOf(message));
   }
 
   #refuse(message: Message): number {
