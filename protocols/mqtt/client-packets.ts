@@ -36,7 +36,7 @@ export class AckFields {
 export interface SubscriptionRequest {
   /** As written; what UNSUBSCRIBE will name. */
   readonly text: string;
-  /** Undefined when `text` is no topic filter: SUBACK 0x8F for this one. */
+  /** Undefined when `text` cannot be subscribed to: SUBACK 0x8F for this one. */
   readonly topicFilter: TopicFilter | undefined;
   readonly qos: number;
   readonly isNoLocal: boolean;

@@ -26,8 +26,8 @@ import type { SysTopics } from './sys-topics.ts';
 export interface ClientSessionHost extends DeliveryHost, InboundHost, RegisteredClient {
   readonly registry: ClientRegistry;
   readonly sys: SysTopics;
-  /** The session's queue was deleted under it. */
-  sessionLost(): void;
+  /** A queue was deleted under it that it cannot do without. */
+  lost(text: string): void;
 }
 
 export class ClientSession implements SubscribingHost {
@@ -171,7 +171,11 @@ export class ClientSession implements SubscribingHost {
   }
 
   consumerCancelled(consumer: SessionConsumer): void {
-    if (consumer.subscription === undefined) this.#host.sessionLost();
+    const { subscription } = consumer;
+    if (subscription === undefined) this.#host.lost('the session was deleted');
+    else if (subscription.queue !== undefined) {
+      this.#host.lost(`the queue ${subscription.queue} was deleted`);
+    }
   }
 
   /** Runs `reply` once what the session keeps is on disk. */

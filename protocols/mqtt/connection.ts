@@ -212,6 +212,7 @@ export class MqttConnection
       this.#close(REASON_MAXIMUM_CONNECT_TIME, 'the token has expired');
       return;
     }
+    client.subscribing.tick();
     if (client.keepAliveMs === 0) return;
     if (this.#didRead || this.#gate.excusesSilence) {
       this.#didRead = false;
@@ -238,8 +239,8 @@ export class MqttConnection
     this.#close(REASON_SESSION_TAKEN_OVER, 'another connection has this client id');
   }
 
-  sessionLost(): void {
-    this.#close(REASON_ADMINISTRATIVE_ACTION, 'the session was deleted');
+  lost(text: string): void {
+    this.#close(REASON_ADMINISTRATIVE_ACTION, text);
   }
 
   // Packets
@@ -258,7 +259,7 @@ export class MqttConnection
         break;
       case PUBACK:
         readAck(this.#login.version, type, buf, start, end, ack);
-        client.deliveries.onPuback(ack.packetId);
+        client.deliveries.onPuback(ack.packetId, ack.reasonCode);
         break;
       case PUBREC:
         readAck(this.#login.version, type, buf, start, end, ack);
@@ -415,14 +416,13 @@ export class MqttConnection
     this.#parser.setPacketBytesMax(Math.min(this.settings.maxPacketBytes, VARINT_MAX));
     const { limits, isPresent } = client;
     const connack = { ...client.connack, ...proof };
-    const { packetBytesMax } = limits;
     writeConnack(
       this.outbound,
       this.#login.version,
       isPresent,
       REASON_SUCCESS,
       connack,
-      packetBytesMax,
+      limits.packetBytesMax,
     );
     client.begin();
   }

@@ -13,7 +13,9 @@
  *    there on it is this client's, whatever happens [MQTT-4.8.2-4], [MQTT-4.8.2-5].
  * 4. What the client has not acknowledged goes back to its queue, in its place, with the
  *    connection; ids that were released stay with the session.
- * 5. Never more than the client's Receive Maximum is under way [MQTT-3.3.4-9].
+ * 5. What comes from a queue by name has the subscription's QoS and is that queue's: a failure in
+ *    PUBACK rejects it, and what the client cannot take goes back.
+ * 6. Never more than the client's Receive Maximum is under way [MQTT-3.3.4-9].
  */
 import type { Broker } from '../../src/engine/broker.ts';
 import { ENTRY_SETTLED, type Entry } from '../../src/engine/message.ts';
@@ -41,7 +43,16 @@ const PACKET_ID_MAX = 65_535;
 const NO_IDS: readonly number[] = [];
 /** Never added to: what most connections have under way most of the time. */
 const NO_ENTRIES = new Map<number, Entry>();
-const NO_QUEUES = new Map<number, Queue>();
+const NO_ORIGINS = new Map<number, Origin>();
+
+/** Where a delivery comes from when that is not the session's own queue. */
+interface Origin {
+  readonly queue: Queue;
+  /** Of the entry: another one tells that its lease is over and another has it. */
+  readonly generation: number;
+  /** The queue is consumed by its name. */
+  readonly isNamed: boolean;
+}
 
 /** Packets are written one at a time: one record a version does for all connections. */
 const PACKETS = [0, 1, 2, 3, 4, 5].map((version) => new OutgoingPublish(version));
@@ -73,8 +84,8 @@ export class Deliveries {
   /** QoS 1 awaiting PUBACK, and QoS 2 awaiting PUBREC, by packet id. */
   #unacknowledged: Map<number, Entry>;
   #unreceived: Map<number, Entry>;
-  /** Queues of those that come from shared subscriptions. */
-  #sharedQueues: Map<number, Queue>;
+  /** Of those that come from shared subscriptions. */
+  #origins: Map<number, Origin>;
   readonly #aliases: Map<string, number> | undefined;
   readonly #packet: OutgoingPublish;
   #lastFreeId: number;
@@ -86,7 +97,7 @@ export class Deliveries {
     this.#limits = limits;
     this.#unacknowledged = NO_ENTRIES;
     this.#unreceived = NO_ENTRIES;
-    this.#sharedQueues = NO_QUEUES;
+    this.#origins = NO_ORIGINS;
     this.#aliases = limits.topicAliasMax > 0 ? new Map() : undefined;
     this.#packet = PACKETS[limits.version]!;
     this.#lastFreeId = PACKET_ID_MAX;
@@ -101,12 +112,18 @@ export class Deliveries {
     return this.#unacknowledged.size + this.#unreceived.size + this.#session.released.size;
   }
 
-  /** Hands over one entry. `shared` is the subscription whose queue it comes from. */
-  deliver(queue: Queue, entry: Entry, shared: Subscription | undefined): void {
+  /**
+   * Hands over one entry; false when it went back, for the client takes none so large.
+   *
+   * @param shared  the subscription whose queue it comes from
+   */
+  deliver(queue: Queue, entry: Entry, shared: Subscription | undefined): boolean {
     const { view } = this.#host;
-    if (!view.aim(entry.message)) {
+    const hasTopic = view.aim(entry.message);
+    if (shared?.queue !== undefined) return this.#deliverNamed(queue, entry, shared);
+    if (!hasTopic) {
       queue.acknowledge(entry);
-      return;
+      return true;
     }
     const qos = entry.state === ENTRY_SETTLED ? 0 : this.#qosOf(shared);
     if (qos === 0) {
@@ -117,9 +134,21 @@ export class Deliveries {
     } else {
       this.#deliverExactlyOnce(queue, entry, shared);
     }
+    return true;
   }
 
-  onPuback(packetId: number): void {
+  #deliverNamed(queue: Queue, entry: Entry, shared: Subscription): boolean {
+    const packetId = shared.qos === 0 ? 0 : this.#freeId();
+    if (!this.#write(entry, shared, shared.qos, packetId)) {
+      queue.requeue(entry, true);
+      return false;
+    }
+    if (packetId === 0) queue.acknowledge(entry);
+    else this.#await(packetId, queue, entry, shared);
+    return true;
+  }
+
+  onPuback(packetId: number, reasonCode: number): void {
     const entry = this.#unacknowledged.get(packetId);
     if (entry === undefined) {
       if (this.#unreceived.has(packetId)) throw protocolError('PUBACK for a QoS 2 message');
@@ -127,8 +156,7 @@ export class Deliveries {
     }
     const wasFull = !this.hasRoom;
     this.#unacknowledged.delete(packetId);
-    this.#queueOf(packetId).acknowledge(entry);
-    this.#sharedQueues.delete(packetId);
+    this.#settle(packetId, entry, reasonCode >= REASON_FAILURE_MIN);
     if (wasFull) this.#host.wakeConsumers();
   }
 
@@ -145,8 +173,7 @@ export class Deliveries {
     }
     const wasFull = !this.hasRoom;
     this.#unreceived.delete(packetId);
-    this.#queueOf(packetId).acknowledge(entry);
-    this.#sharedQueues.delete(packetId);
+    this.#settle(packetId, entry, false);
     if (reasonCode >= REASON_FAILURE_MIN) {
       if (wasFull) this.#host.wakeConsumers();
       return;
@@ -168,7 +195,7 @@ export class Deliveries {
     if (this.#write(entry, undefined, 2, packetId)) return;
     const wasFull = !this.hasRoom;
     this.#unreceived.delete(packetId);
-    this.#queueOf(packetId).acknowledge(entry);
+    this.#settle(packetId, entry, false);
     if (wasFull) this.#host.wakeConsumers();
   }
 
@@ -193,10 +220,12 @@ export class Deliveries {
     // What QoS 2 has begun it ends, expired or not [MQTT-4.3.3-7], [MQTT-4.3.3-13].
     for (const entry of this.#unreceived.values()) entry.expiresAtMs = Infinity;
     for (const entries of [this.#unacknowledged, this.#unreceived]) {
-      for (const [packetId, entry] of entries) this.#queueOf(packetId).requeue(entry, false);
+      for (const [packetId, entry] of entries) {
+        if (this.#isHeld(packetId, entry)) this.#queueOf(packetId).requeue(entry, false);
+      }
       entries.clear();
     }
-    this.#sharedQueues.clear();
+    this.#origins.clear();
   }
 
   #ticket(): number {
@@ -204,7 +233,23 @@ export class Deliveries {
   }
 
   #queueOf(packetId: number): Queue {
-    return this.#sharedQueues.get(packetId) ?? this.#session.queue;
+    return this.#origins.get(packetId)?.queue ?? this.#session.queue;
+  }
+
+  /** False when the lease of a delivery has ended and another has the entry. */
+  #isHeld(packetId: number, entry: Entry): boolean {
+    const origin = this.#origins.get(packetId);
+    return origin === undefined || origin.generation === entry.generation;
+  }
+
+  #settle(packetId: number, entry: Entry, isFailure: boolean): void {
+    const queue = this.#queueOf(packetId);
+    const isHeld = this.#isHeld(packetId, entry);
+    const isRejected = isFailure && this.#origins.get(packetId)?.isNamed === true;
+    this.#origins.delete(packetId);
+    if (!isHeld) return;
+    if (isRejected) queue.reject(entry);
+    else queue.acknowledge(entry);
   }
 
   #qosOf(shared: Subscription | undefined): number {
@@ -221,9 +266,13 @@ export class Deliveries {
       queue.acknowledge(entry);
       return;
     }
+    this.#await(packetId, queue, entry, shared);
+  }
+
+  #await(packetId: number, queue: Queue, entry: Entry, shared: Subscription | undefined): void {
     if (this.#unacknowledged === NO_ENTRIES) this.#unacknowledged = new Map();
     this.#unacknowledged.set(packetId, entry);
-    if (shared !== undefined) this.#noteShared(packetId, queue);
+    if (shared !== undefined) this.#noteOrigin(packetId, queue, entry, shared);
   }
 
   #deliverExactlyOnce(queue: Queue, entry: Entry, shared: Subscription | undefined): void {
@@ -248,12 +297,13 @@ export class Deliveries {
       return;
     }
     this.#unreceived.set(packetId, entry);
-    if (shared !== undefined) this.#noteShared(packetId, queue);
+    if (shared !== undefined) this.#noteOrigin(packetId, queue, entry, shared);
   }
 
-  #noteShared(packetId: number, queue: Queue): void {
-    if (this.#sharedQueues === NO_QUEUES) this.#sharedQueues = new Map();
-    this.#sharedQueues.set(packetId, queue);
+  #noteOrigin(packetId: number, queue: Queue, entry: Entry, shared: Subscription): void {
+    if (this.#origins === NO_ORIGINS) this.#origins = new Map();
+    const isNamed = shared.queue !== undefined;
+    this.#origins.set(packetId, { queue, generation: entry.generation, isNamed });
   }
 
   #packetIdFor(entry: Entry, shared: Subscription | undefined): number {
@@ -287,9 +337,10 @@ export class Deliveries {
     packet.packetId = packetId;
     // Another member of the group may have had it: from here it goes out for the first time.
     packet.isDup = entry.isRedelivered && shared === undefined;
-    packet.topic = view.topic.bytes;
+    const topic = shared?.queue === undefined ? view.topic : view.topicFrom(shared.queue);
+    packet.topic = topic.bytes;
     packet.topicStart = 0;
-    packet.topicEnd = view.topic.bytes.length;
+    packet.topicEnd = topic.bytes.length;
     this.#applySubscription(packet, shared);
     packet.payload = message.bytes;
     packet.payloadStart = message.start + message.headerBytes;
@@ -300,14 +351,14 @@ export class Deliveries {
       packet.propertiesEnd = view.properties.length;
       const nowMs = message.expirationMs < 0 ? 0 : this.#host.broker.clock.wallMs();
       packet.expirySeconds = MessageView.expirySeconds(message, nowMs);
-      newAlias = this.#applyAlias(packet, view.topic.text);
+      newAlias = this.#applyAlias(packet, topic.text);
     }
     const byteCount = writePublish(outbound, packet, this.#limits.packetBytesMax);
     if (byteCount === 0) {
-      counters.tooLarge += 1;
+      if (shared?.queue === undefined) counters.tooLarge += 1;
       return false;
     }
-    if (newAlias !== 0) this.#aliases!.set(view.topic.text, newAlias);
+    if (newAlias !== 0) this.#aliases!.set(topic.text, newAlias);
     counters.sent += 1;
     counters.bytesSent += byteCount;
     return true;
@@ -316,7 +367,7 @@ export class Deliveries {
   #applySubscription(packet: OutgoingPublish, shared: Subscription | undefined): void {
     const { view } = this.#host;
     const { replay } = view;
-    if (replay !== undefined) {
+    if (replay !== undefined && shared?.queue === undefined) {
       packet.isRetain = replay.isRetained;
       packet.subscriptionIds = replay.identifier === 0 ? NO_IDS : [replay.identifier];
     } else if (shared !== undefined) {

@@ -26,7 +26,6 @@ import { SHORT_TEXT_BYTES_MAX, encodeHeader, putBodySize, templateOf } from './a
 import { ABSENT } from './application-properties.ts';
 import { MqttError, protocolError, reasonCodeOf } from './mqtt-errors.ts';
 import { type PublishFields, readPublish } from './publish-packet.ts';
-import { QUEUE_TOPIC_PREFIX } from './message-view.ts';
 import type { ReplyLedger } from './reply-ledger.ts';
 import type { MqttSettings } from './settings.ts';
 import { PUBACK, PUBCOMP, PUBLISH, PUBREC, VERSION_5 } from './spec/packets.ts';
@@ -42,7 +41,7 @@ import {
   REASON_TOPIC_ALIAS_INVALID,
 } from './spec/reason-codes.ts';
 import type { MqttCounters } from './sys-topics.ts';
-import type { TopicName, TopicNames } from './topic-name.ts';
+import { QUEUE_TOPIC_PREFIX, type TopicName, type TopicNames } from './topic-name.ts';
 
 /** Routes a connection keeps. */
 const ROUTES_KEPT = 256;

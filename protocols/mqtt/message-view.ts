@@ -31,7 +31,7 @@ import { encodeProperties } from './properties.ts';
 import { keyToTopic } from '../../src/engine/session/routing-key.ts';
 import { PUBLISH } from './spec/packets.ts';
 import type { PropertyValues, UserProperty } from './spec/properties.ts';
-import { isTopicName } from './topic-name.ts';
+import { QUEUE_TOPIC_PREFIX, isTopicName } from './topic-name.ts';
 
 /** A topic and its bytes. */
 export interface TopicBytes {
@@ -48,9 +48,6 @@ const TOPICS_KEPT = 8_192;
 const PLAIN_BYTES = templateOf(0, false).length;
 const QOS_2 = templateOf(2, false);
 const FLAGS_PLAIN = 0x1000;
-
-/** Reply-to of an AMQP requester as a topic an MQTT responder can publish to. */
-export const QUEUE_TOPIC_PREFIX = '$queue/';
 
 export class MessageView {
   topic: TopicBytes;
@@ -89,6 +86,13 @@ export class MessageView {
     else if (isPlainQos2(message)) this.qos = 2;
     else this.#decode(message);
     return this.topic !== NO_TOPIC;
+  }
+
+  /** Topic of a message from a queue of that name: its own, or the queue's for want of one. */
+  topicFrom(queueName: string): TopicBytes {
+    if (this.topic !== NO_TOPIC) return this.topic;
+    const text = QUEUE_TOPIC_PREFIX + queueName;
+    return { text, bytes: Buffer.from(text) };
   }
 
   /** Seconds until the message expires, 1 at least; ABSENT when it does not. */
@@ -160,6 +164,7 @@ function propertiesOf(properties: CommonProperties): PropertyValues {
   return values;
 }
 
+/** Reply-to of an AMQP requester is a topic an MQTT responder can publish to. */
 function responseTopicOf({ headers, replyTo }: CommonProperties): string | undefined {
   const key = headers?.get(HEADER_RESPONSE_TOPIC);
   if (typeof key === 'string') {

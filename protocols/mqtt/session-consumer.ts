@@ -25,7 +25,7 @@ export interface ConsumerHost {
   consumerCancelled(consumer: SessionConsumer): void;
 }
 
-/** The connection as consumer of its session's queue, or of a shared subscription's. */
+/** The connection as consumer of its session's queue, or of one it shares. */
 export class SessionConsumer implements Consumer {
   readonly tag: string;
   readonly exclusive: boolean;
@@ -38,6 +38,8 @@ export class SessionConsumer implements Consumer {
   readonly #host: ConsumerHost;
   readonly #outbound: Outbound;
   readonly #session: Session;
+  /** Was given a message that it cannot send: others have their chance until the next tick. */
+  #isPaused: boolean;
 
   /** @param subscription  the shared one it serves; undefined for the session's own queue */
   constructor(host: ConsumerHost, subscription: Subscription | undefined) {
@@ -52,24 +54,34 @@ export class SessionConsumer implements Consumer {
     this.#host = host;
     this.#outbound = host.outbound;
     this.#session = host.session;
+    this.#isPaused = false;
   }
 
   /** Nothing this session gets is ever acknowledged: the hand-over settles it. */
   get noAck(): boolean {
-    if (this.subscription !== undefined) return this.subscription.qos === 0;
+    const { subscription } = this;
+    if (subscription !== undefined)
+      return subscription.qos === 0 && subscription.queue === undefined;
     return this.#session.highestQos === 0 && this.#session.subscriptions.size > 0;
   }
 
   hasCredit(): boolean {
-    if (!this.#host.isDelivering || this.#outbound.isFull) return false;
+    if (!this.#host.isDelivering || this.#outbound.isFull || this.#isPaused) return false;
     if (!this.#host.deliveries.hasRoom) return false;
     return this.subscription?.qos !== 2 || this.#session.queue.readyCount < MOVED_AHEAD_MAX;
   }
 
   deliver(queue: Queue, entry: Entry): void {
-    this.#host.deliveries.deliver(queue, entry, this.subscription);
+    if (!this.#host.deliveries.deliver(queue, entry, this.subscription)) this.#isPaused = true;
     // Shared subscriptions wait while much of theirs lies in the own queue.
     if (this.subscription === undefined && queue.readyCount === 0) this.#host.ownQueueDrained();
+  }
+
+  /** Time has passed. */
+  tick(): void {
+    if (!this.#isPaused) return;
+    this.#isPaused = false;
+    this.wake();
   }
 
   cancelled(): void {

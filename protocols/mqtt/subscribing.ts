@@ -2,9 +2,14 @@
  * SUBSCRIBE and UNSUBSCRIBE: subscriptions of the session, consumers of shared ones, retained
  * messages for new ones.
  *
+ * `$share/GROUP/$queue/NAME` makes the connection a consumer of a queue, as basic.consume does,
+ * with QoS 1 at most: what it does not acknowledge is for another, which a QoS 2 message must never
+ * be once it is under way [MQTT-4.8.2-5].
+ *
  * Retained messages go through the session's own queue, each with the QoS and identifier of the
  * subscription that called for it: so they are ordered, bounded and persistent as all others.
  */
+import { BrokerError } from '../../src/base/errors.ts';
 import type { Actor } from '../../src/engine/actor.ts';
 import type { Broker } from '../../src/engine/broker.ts';
 import type { Message } from '../../src/engine/message.ts';
@@ -17,6 +22,7 @@ import { replayOf } from './replay-message.ts';
 import { type ConsumerHost, SessionConsumer } from './session-consumer.ts';
 import { SUBACK } from './spec/packets.ts';
 import {
+  REASON_IMPLEMENTATION_SPECIFIC,
   REASON_NO_SUBSCRIPTION_EXISTED,
   REASON_SUCCESS,
   REASON_TOPIC_FILTER_INVALID,
@@ -25,6 +31,8 @@ import {
 import type { SysTopics } from './sys-topics.ts';
 import { isSysFilter } from './sys-topics.ts';
 
+/** Highest QoS that a queue by name is consumed with. */
+const QUEUE_QOS_MAX = 1;
 const RETAIN_SEND = 0;
 const RETAIN_SEND_IF_NEW = 1;
 /** Never added to. */
@@ -63,8 +71,9 @@ export class Subscribing {
   start(): void {
     if (!this.#session.hasQueue) return;
     this.#consumeOwn();
-    for (const subscription of this.#session.subscriptions.values()) {
-      if (subscription.group !== undefined) this.#share(subscription);
+    for (const subscription of [...this.#session.subscriptions.values()]) {
+      if (subscription.queue !== undefined) this.#resume(subscription);
+      else if (subscription.group !== undefined) this.#share(subscription);
       if (isSysFilter(subscription.topicFilter)) this.#host.sys.add(this.#session);
     }
   }
@@ -91,6 +100,11 @@ export class Subscribing {
     for (const consumer of this.#shared.values()) consumer.wake();
   }
 
+  /** Time has passed. */
+  tick(): void {
+    for (const consumer of this.#shared.values()) consumer.tick();
+  }
+
   get hasShared(): boolean {
     return this.#shared.size > 0;
   }
@@ -106,7 +120,7 @@ export class Subscribing {
       try {
         codes.push(this.#subscribe(request, packet.subscriptionId, granted));
       } catch (error) {
-        codes.push(isAnsweredInAck(error, SUBACK) ? reasonCodeOf(error) : REASON_UNSPECIFIED);
+        codes.push(refusalCode(error, request));
       }
     }
     return () => {
@@ -122,18 +136,24 @@ export class Subscribing {
   #subscribe(request: SubscriptionRequest, identifier: number, granted: Granted[]): number {
     const { topicFilter, qos, isNoLocal, isRetainAsPublished, retainHandling } = request;
     if (topicFilter === undefined) return REASON_TOPIC_FILTER_INVALID;
-    const { text, filter, shareName, bindingKey } = topicFilter;
+    const { text, filter, shareName, queueName, bindingKey } = topicFilter;
+    const grantedQos = queueName === undefined ? qos : Math.min(qos, QUEUE_QOS_MAX);
     const subscription: Subscription = {
       filter: text,
       topicFilter: filter,
       ...(shareName !== undefined && { group: shareName }),
-      qos: qos as 0 | 1 | 2,
+      ...(queueName !== undefined && { queue: queueName }),
+      qos: grantedQos as 0 | 1 | 2,
       noLocal: isNoLocal,
       retainAsPublished: isRetainAsPublished,
       identifier,
     };
     const { sessions } = this.#actor.vhost;
     const isNew = sessions.subscribe(this.#actor, this.#session, subscription, bindingKey);
+    if (queueName !== undefined) {
+      this.#consumeNamed(subscription);
+      return grantedQos;
+    }
     if (this.#own === undefined) this.#consumeOwn();
     if (shareName !== undefined) {
       this.#share(subscription);
@@ -155,6 +175,27 @@ export class Subscribing {
     }
     const didExist = vhost.sessions.unsubscribe(this.#session, filter);
     return didExist ? REASON_SUCCESS : REASON_NO_SUBSCRIPTION_EXISTED;
+  }
+
+  /** @throws BrokerError when the queue has an exclusive consumer; the session forgets it then */
+  #consumeNamed(subscription: Subscription): void {
+    try {
+      this.#share(subscription);
+    } catch (error) {
+      this.#unsubscribe(subscription.filter);
+      throw error;
+    }
+  }
+
+  /** Consumes again; what is not there to be consumed any more is dropped from the session. */
+  #resume(subscription: Subscription): void {
+    try {
+      if (this.#actor.vhost.sessions.sharedQueue(subscription) === undefined) {
+        this.#unsubscribe(subscription.filter);
+      } else this.#consumeNamed(subscription);
+    } catch (error) {
+      if (!(error instanceof BrokerError)) throw error;
+    }
   }
 
   #share(subscription: Subscription): void {
@@ -189,4 +230,12 @@ export class Subscribing {
     const replay = { qos: Math.min(qos, view.qos), isRetained: true, identifier };
     this.#session.queue.publish(replayOf(broker.formats, message, replay, true));
   }
+}
+
+/** What SUBACK says of a request that was refused. */
+function refusalCode(error: unknown, { topicFilter }: SubscriptionRequest): number {
+  if (!isAnsweredInAck(error, SUBACK)) return REASON_UNSPECIFIED;
+  const code = reasonCodeOf(error);
+  const isNoQueue = topicFilter?.queueName !== undefined && code === REASON_IMPLEMENTATION_SPECIFIC;
+  return isNoQueue ? REASON_TOPIC_FILTER_INVALID : code;
 }

@@ -23,6 +23,12 @@ const DOLLAR = 0x24;
 /** What shared subscriptions begin with (4.8.2). */
 export const SHARE_PREFIX = '$share/';
 
+/**
+ * What names a queue: to publish to (`$queue/NAME`), and behind a share's name to consume from. The
+ * server's own beyond that: no filter may look into it.
+ */
+export const QUEUE_TOPIC_PREFIX = '$queue/';
+
 /** A topic name that may be published to. */
 export interface TopicName {
   readonly text: string;
@@ -42,6 +48,8 @@ export interface TopicFilter {
   readonly filter: string;
   /** ShareName; undefined for a subscription of one's own. */
   readonly shareName: string | undefined;
+  /** Queue to consume: the filter is `$share/GROUP/$queue/NAME`. */
+  readonly queueName: string | undefined;
   /** `filter` in AMQP's form (routing-key.ts). */
   readonly bindingKey: string;
   readonly hasWildcards: boolean;
@@ -72,7 +80,7 @@ export function isTopicFilter(filter: string): boolean {
   return filter.length > 0;
 }
 
-/** The parts of a filter as SUBSCRIBE has it, or undefined when it is none. */
+/** The parts of a filter as SUBSCRIBE has it, or undefined when it is none to subscribe to. */
 export function parseTopicFilter(text: string): TopicFilter | undefined {
   let filter = text;
   let shareName: string | undefined;
@@ -85,10 +93,15 @@ export function parseTopicFilter(text: string): TopicFilter | undefined {
   }
   if (!isTopicFilter(filter)) return undefined;
   const hasWildcards = /[+#]/.test(filter);
+  let queueName: string | undefined;
+  if (filter.startsWith(QUEUE_TOPIC_PREFIX)) {
+    queueName = filter.slice(QUEUE_TOPIC_PREFIX.length);
+    if (shareName === undefined || hasWildcards || queueName === '') return undefined;
+  }
   const first = filter.charCodeAt(0);
   const isWildcardFirst = first === PLUS || first === HASH;
   const bindingKey = topicToKey(filter);
-  return { text, filter, shareName, bindingKey, hasWildcards, isWildcardFirst };
+  return { text, filter, shareName, queueName, bindingKey, hasWildcards, isWildcardFirst };
 }
 
 /**

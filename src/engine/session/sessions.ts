@@ -13,8 +13,10 @@
  *    and goes with it.
  * 3. A shared subscription is a queue `mqtt-share-GROUP/FILTER` of which every member is a
  *    consumer; it goes with its last member.
- * 4. Rights are those of the public operations used: configure, write and read on the session's
- *    queue, read on the topic exchange and on the topic.
+ * 4. A subscription may name a queue instead: it is consumed beside whoever else does, and nothing
+ *    is made or deleted. It is resumed with the session while there is such a queue.
+ * 5. Rights are those of the public operations used: configure, write and read on the session's
+ *    queue, read on the topic exchange and on the topic, or on the queue that is named.
  */
 import { BrokerError } from '../../base/errors.ts';
 import { EMPTY_TABLE } from '../../base/field-value.ts';
@@ -28,6 +30,7 @@ import type { Store, Ticket } from '../ports.ts';
 import type { Queue } from '../queue/queue.ts';
 import type { VHost } from '../vhost.ts';
 import type { VHostQueues } from '../vhost-queues.ts';
+import { expectShareable } from './named-queue.ts';
 import { topicToKey } from './routing-key.ts';
 import { Session } from './session.ts';
 import type { SubscriptionIndex } from './subscription-index.ts';
@@ -189,7 +192,7 @@ export class Sessions {
    * Adds or replaces a subscription; false when it replaced one.
    *
    * @param bindingKey what topic permissions see of the filter
-   * @throws BrokerError ACCESS_REFUSED, RESOURCE_ERROR
+   * @throws BrokerError ACCESS_REFUSED, RESOURCE_ERROR, and what a queue by name is refused with
    */
   subscribe(
     actor: Actor,
@@ -197,6 +200,27 @@ export class Sessions {
     subscription: Subscription,
     bindingKey: string,
   ): boolean {
+    if (subscription.queue === undefined) {
+      this.#subscribeToTopic(actor, session, subscription, bindingKey);
+    } else {
+      this.#authorizeRead(actor, session, subscription);
+      const queue = this.sharedQueue(subscription);
+      const isSession = queue !== undefined && this.#byQueue.has(queue);
+      expectShareable(queue, isSession, subscription.queue, this.#vhost.name);
+      expectSessionRoom(session, subscription);
+    }
+    const previous = session.put(subscription);
+    this.#vhost.topology.touch();
+    this.#persist(session);
+    return previous === undefined;
+  }
+
+  #subscribeToTopic(
+    actor: Actor,
+    session: Session,
+    subscription: Subscription,
+    bindingKey: string,
+  ): void {
     const { clientId } = session;
     const index = this.#vhost.subscriptionsFor(actor, this.exchangeName, bindingKey, clientId);
     this.#expectRoom(session, subscription, index);
@@ -206,20 +230,13 @@ export class Sessions {
     } else {
       this.#join(actor, session, subscription, subscription.group);
     }
-    const previous = session.put(subscription);
-    this.#vhost.topology.touch();
-    this.#persist(session);
-    return previous === undefined;
   }
 
   /** @throws BrokerError RESOURCE_ERROR for a filter that is too much for session or vhost */
-  #expectRoom(session: Session, { filter, topicFilter }: Subscription, index: SubscriptionIndex) {
-    if (session.subscriptions.has(filter)) return;
-    const levels = levelsOf(topicFilter);
-    if (session.levelCount + levels > SESSION_LEVELS_MAX) {
-      throw new BrokerError('RESOURCE_ERROR', 'too many levels in the filters of the session');
-    }
-    if (index.levelCount + levels > SUBSCRIPTION_LEVELS_MAX) {
+  #expectRoom(session: Session, subscription: Subscription, index: SubscriptionIndex) {
+    if (session.subscriptions.has(subscription.filter)) return;
+    expectSessionRoom(session, subscription);
+    if (index.levelCount + levelsOf(subscription.topicFilter) > SUBSCRIPTION_LEVELS_MAX) {
       throw new BrokerError('RESOURCE_ERROR', 'too many levels in the filters of all sessions');
     }
   }
@@ -236,6 +253,8 @@ export class Sessions {
 
   /** The queue behind a shared subscription. */
   sharedQueue(subscription: Subscription): Queue | undefined {
+    const { queue } = subscription;
+    if (queue !== undefined) return this.#vhost.topology.queues.get(queue);
     return this.#shares.get(subscription.filter)?.queue;
   }
 
@@ -306,7 +325,8 @@ export class Sessions {
     const index = this.#index();
     for (const subscription of row.subscriptions) {
       session.put(subscription);
-      const { group, topicFilter } = subscription;
+      const { group, topicFilter, queue: named } = subscription;
+      if (named !== undefined) continue;
       if (group === undefined) index?.add(topicFilter, queue);
       else this.#rejoin(session, subscription, group);
     }
@@ -372,6 +392,10 @@ export class Sessions {
   #authorizeRead(actor: Actor, { clientId }: Session, subscription: Subscription): void {
     const { access } = this.#queues;
     const { name } = this.#vhost;
+    if (subscription.queue !== undefined) {
+      access.authorize(actor.user, name, 'read', 'queue', subscription.queue);
+      return;
+    }
     const shared = this.sharedQueue(subscription);
     if (shared !== undefined) access.authorize(actor.user, name, 'read', 'queue', shared.name);
     access.authorize(actor.user, name, 'read', 'exchange', this.exchangeName);
@@ -412,6 +436,7 @@ export class Sessions {
   }
 
   #drop(session: Session, subscription: Subscription): void {
+    if (subscription.queue !== undefined) return;
     const index = this.#index();
     if (subscription.group === undefined) {
       index?.remove(subscription.topicFilter, session.queue);
@@ -451,6 +476,14 @@ export class Sessions {
 
   #key(session: Session, ...rest: string[]): string {
     return definitionKey(this.#vhost.name, session.clientId, ...rest);
+  }
+}
+
+/** @throws BrokerError RESOURCE_ERROR */
+function expectSessionRoom(session: Session, { filter, topicFilter }: Subscription): void {
+  if (session.subscriptions.has(filter)) return;
+  if (session.levelCount + levelsOf(topicFilter) > SESSION_LEVELS_MAX) {
+    throw new BrokerError('RESOURCE_ERROR', 'too many levels in the filters of the session');
   }
 }
 

@@ -6,6 +6,8 @@ export interface Subscription {
   readonly topicFilter: string;
   /** Group of a shared subscription; undefined for an own one. */
   readonly group?: string;
+  /** Queue it consumes beside all others that do: then nothing is matched. Has a group. */
+  readonly queue?: string;
   /** Highest QoS to deliver with. */
   readonly qos: 0 | 1 | 2;
   /** Do not deliver what this client published itself. */

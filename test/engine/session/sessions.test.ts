@@ -1,14 +1,17 @@
 import { describe, expect, it } from 'vitest';
+import { BrokerError } from '../../../src/base/errors.ts';
 import type { Subscription } from '../../../src/engine/session/subscription.ts';
 import { MemoryDisk } from '../../../src/store/memory-disk.ts';
 import { EngineFixture } from '../../support/engine-fixture.ts';
 
 function subscription(filter: string, qos: 0 | 1 | 2 = 1): Subscription {
+  const queue = /^\$share\/[^/]+\/\$queue\/(.*)$/.exec(filter)?.[1];
   const share = /^\$share\/([^/]+)\/(.*)$/.exec(filter);
   return {
     filter,
     topicFilter: share?.[2] ?? filter,
     ...(share?.[1] !== undefined && { group: share[1] }),
+    ...(queue !== undefined && { queue }),
     qos,
     noLocal: false,
     retainAsPublished: false,
@@ -129,6 +132,87 @@ describe('Sessions', () => {
     f.clock.advance(WEEK_MS);
     f.turn();
     expect(f.vhost.sessions.count).toBe(0);
+  });
+});
+
+describe('a subscription to a queue by name', () => {
+  const work = subscription('$share/g/$queue/work');
+  const request = { clientId: 'dev', cleanStart: false, expiryMs: WEEK_MS };
+
+  it('makes nothing, deletes nothing, needs no topic exchange', async () => {
+    const e = await EngineFixture.open();
+    const { sessions } = e.vhost;
+    sessions.exchangeName = 'not declared';
+    const queue = e.queue('work');
+    const open = (clientId: string) =>
+      sessions.open(e.actor, { clientId, cleanStart: true, expiryMs: 0 }).session;
+    const [one, two] = [open('one'), open('two')];
+    expect(sessions.subscribe(e.actor, one, work, '')).toBe(true);
+    expect(sessions.subscribe(e.actor, one, work, '')).toBe(false);
+    sessions.subscribe(e.actor, two, subscription('$share/other/$queue/work'), '');
+    expect(sessions.sharedQueue(work)).toBe(queue);
+    expect([one.hasQueue, sessions.subscriptionCount]).toEqual([false, 2]);
+    expect(sessions.unsubscribe(one, work.filter)).toBe(true);
+    sessions.end(two);
+    expect([...e.vhost.topology.queues.keys()]).toEqual(['work']);
+  });
+
+  it('is refused for what is not there, exclusive, a stream or a session', async () => {
+    const e = await EngineFixture.open();
+    const { sessions } = e.vhost;
+    e.queue('mine', {}, { exclusive: true });
+    e.queue('log', { 'x-queue-type': 'stream' });
+    const { session } = sessions.open(e.actor, request);
+    const refusal = (name: string): string => {
+      try {
+        sessions.subscribe(e.actor, session, subscription(`$share/g/$queue/${name}`), '');
+        return 'granted';
+      } catch (error) {
+        return error instanceof BrokerError ? error.code : String(error);
+      }
+    };
+    expect(['none', 'mine', 'log', 'mqtt-subscription-dev'].map(refusal)).toEqual([
+      'NOT_FOUND',
+      'RESOURCE_LOCKED',
+      'PRECONDITION_FAILED',
+      'PRECONDITION_FAILED',
+    ]);
+    expect(session.subscriptions.size).toBe(0);
+  });
+
+  it('asks for the right to read the queue, and again at reconnect', async () => {
+    const e = await EngineFixture.open();
+    const { access } = e.broker;
+    const { sessions } = e.vhost;
+    e.queue('work');
+    e.queue('secret');
+    access.putUser('bob', { tags: [] });
+    access.setPermission('bob', '/', { configure: '^mqtt', write: '', read: '^(mqtt|work)' });
+    const actor = { ...e.actor, user: access.user('bob')! };
+    const { session } = sessions.open(actor, request);
+    sessions.subscribe(actor, session, work, '');
+    const secret = subscription('$share/g/$queue/secret');
+    expect(() => sessions.subscribe(actor, session, secret, '')).toThrow(/refused/);
+    expect(sessions.open(actor, request).session.subscriptions.size).toBe(1);
+    access.setPermission('bob', '/', { configure: '^mqtt', write: '', read: '^mqtt' });
+    expect(sessions.mayRead(actor, session, work)).toBe(false);
+    expect(sessions.open(actor, request).session.subscriptions.size).toBe(0);
+  });
+
+  it('survives a crash with its session, and the queue by itself', async () => {
+    const disk = new MemoryDisk();
+    const e = await EngineFixture.open({ disk });
+    e.queue('work');
+    const { session } = e.vhost.sessions.open(e.actor, request);
+    e.vhost.sessions.subscribe(e.actor, session, work, '');
+    await e.settle();
+    const f = await EngineFixture.open({ disk, clock: e.clock });
+    const again = f.vhost.sessions.open(f.actor, request);
+    expect(again.session.subscriptions.get(work.filter)).toEqual(work);
+    const names = [...f.vhost.topology.queues.keys()].toSorted();
+    expect(names).toEqual(['mqtt-subscription-dev', 'work']);
+    f.vhost.sessions.end(again.session);
+    expect([...f.vhost.topology.queues.keys()]).toEqual(['work']);
   });
 });
 

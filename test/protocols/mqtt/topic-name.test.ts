@@ -36,6 +36,7 @@ describe('topic filters', () => {
       text: 'a/+/#',
       filter: 'a/+/#',
       shareName: undefined,
+      queueName: undefined,
       bindingKey: 'a.*.#',
       hasWildcards: true,
       isWildcardFirst: false,
@@ -44,6 +45,7 @@ describe('topic filters', () => {
       text: '$share/g1/#',
       filter: '#',
       shareName: 'g1',
+      queueName: undefined,
       bindingKey: '#',
       hasWildcards: true,
       isWildcardFirst: true,
@@ -56,6 +58,26 @@ describe('topic filters', () => {
     '%j is no shared subscription [MQTT-4.8.2-1], [MQTT-4.8.2-2]',
     (filter) => expect(parseTopicFilter(filter)).toBeUndefined(),
   );
+
+  test.each([
+    ['$share/g/$queue/work', 'work'],
+    ['$share/g/$queue/a/b.c', 'a/b.c'],
+    ['$share/g/$queue', undefined],
+    ['$share/g/$queues/work', undefined],
+    ['$queue', undefined],
+  ])('%j names the queue %j', (filter, queueName) => {
+    expect(parseTopicFilter(filter)).toMatchObject({ queueName });
+  });
+
+  test.each([
+    '$queue/work',
+    '$queue/#',
+    '$queue/',
+    '$share/g/$queue/',
+    '$share/g/$queue/+',
+    '$share/g/$queue/#',
+    '$share/g/$queue/a/#',
+  ])('%j is not for subscribing', (filter) => expect(parseTopicFilter(filter)).toBeUndefined());
 });
 
 describe('matching', () => {
