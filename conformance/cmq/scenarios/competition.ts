@@ -1,7 +1,7 @@
 /**
- * Fifty producers and fifty consumers of three protocols on one topic. A queue subscription is shared
- * by AMQP and HTTP; a shared subscription of MQTT is an engine queue, too, shared by MQTT and AMQP.
- * Of each message both get a copy, which one of their consumers takes.
+ * Producers and consumers of three protocols: what the producers publish to a topic comes to one
+ * queue, and every message there is for one of its consumers, whether it waits in `basic.consume`, in
+ * a long poll, or in a shared subscription to the queue.
  */
 import amqp, { type ChannelModel } from 'amqplib';
 import { connectAsync, type MqttClient } from 'mqtt';
@@ -11,6 +11,8 @@ const BATCH = 16;
 const KEY = 'work';
 /** Connections that AMQP producers and consumers share. */
 const CONNECTIONS = 5;
+/** Groups that the devices are members of. */
+const GROUPS = 3;
 /** The first of so many batches of a poller is never deleted: its messages come again. */
 const FORGETS_EVERY = 50;
 
@@ -20,20 +22,15 @@ export interface Place {
   readonly cmq: CmqClient;
   readonly topicName: string;
   readonly queueName: string;
-  readonly group: string;
 }
 
-/** How often each body was taken. */
-export type Taken = Map<string, number>;
-
-const take = (taken: Taken, body: string): void => {
-  taken.set(body, (taken.get(body) ?? 0) + 1);
-};
+export type Wire = 'amqp' | 'http' | 'mqtt';
 
 export class Competition {
-  /** Of the queue subscription and of the shared subscription. */
-  readonly ofQueue: Taken;
-  readonly ofShare: Taken;
+  /** How often each body was taken. */
+  readonly taken: Map<string, number>;
+  /** How many each kind of consumer took. */
+  readonly takenBy: Record<Wire, number>;
   readonly #place: Place;
   readonly #connections: ChannelModel[];
   readonly #devices: MqttClient[];
@@ -41,8 +38,8 @@ export class Competition {
   #isDone: boolean;
 
   constructor(place: Place) {
-    this.ofQueue = new Map();
-    this.ofShare = new Map();
+    this.taken = new Map();
+    this.takenBy = { amqp: 0, http: 0, mqtt: 0 };
     this.#place = place;
     this.#connections = [];
     this.#devices = [];
@@ -54,6 +51,17 @@ export class Competition {
     for (let at = 0; at < CONNECTIONS; at += 1) {
       this.#connections.push(await amqp.connect(this.#place.amqpUrl));
     }
+  }
+
+  /** Messages that were handed to anybody. */
+  get takenCount(): number {
+    const { amqp: overAmqp, http, mqtt } = this.takenBy;
+    return overAmqp + http + mqtt;
+  }
+
+  #take(wire: Wire, body: string): void {
+    this.takenBy[wire] += 1;
+    this.taken.set(body, (this.taken.get(body) ?? 0) + 1);
   }
 
   #connection(at: number): ChannelModel {
@@ -70,22 +78,23 @@ export class Competition {
     return device;
   }
 
-  async consumeOverAmqp(at: number, queueName: string, taken: Taken): Promise<void> {
+  async consumeOverAmqp(at: number): Promise<void> {
     const channel = await this.#connection(at).createChannel();
     await channel.prefetch(1 + at);
-    await channel.consume(queueName, (message) => {
+    await channel.consume(this.#place.queueName, (message) => {
       if (message === null) return;
-      take(taken, message.content.toString());
+      this.#take('amqp', message.content.toString());
       setImmediate(() => channel.ack(message));
     });
   }
 
-  /** Member of the shared subscription; acknowledges as its library does. */
-  async consumeOverMqtt(): Promise<void> {
-    const { group, topicName } = this.#place;
+  /** Member of a share of the queue; acknowledges as its library does. */
+  async consumeOverMqtt(at: number): Promise<void> {
     const device = await this.#device();
-    device.on('message', (_topic, payload) => take(this.ofShare, payload.toString()));
-    await device.subscribeAsync(`$share/${group}/${topicName}/${KEY}`, { qos: 1 });
+    device.on('message', (_topic, payload) => this.#take('mqtt', payload.toString()));
+    // Groups say nothing about a queue: all of them compete.
+    const filter = `$share/g${at % GROUPS}/$queue/${this.#place.queueName}`;
+    await device.subscribeAsync(filter, { qos: 1 });
   }
 
   consumeOverHttp(at: number): void {
@@ -100,7 +109,7 @@ export class Competition {
       const reply = await cmq.call('BatchReceiveMessage', wait);
       if (reply.code === 7000) continue;
       if (reply.code !== 0) throw new Error(`${reply.code} ${reply.message}`);
-      for (const { msgBody } of reply.msgInfoList) take(this.ofQueue, msgBody);
+      for (const { msgBody } of reply.msgInfoList) this.#take('http', msgBody);
       batches += 1;
       if (batches % FORGETS_EVERY === 1) continue;
       const receiptHandle = reply.msgInfoList.map((message) => message.receiptHandle);
