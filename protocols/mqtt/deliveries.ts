@@ -218,7 +218,9 @@ export class Deliveries {
   /** The connection is gone: what was not acknowledged goes back to its queue. */
   giveBack(): void {
     // What QoS 2 has begun it ends, expired or not [MQTT-4.3.3-7], [MQTT-4.3.3-13].
-    for (const entry of this.#unreceived.values()) entry.expiresAtMs = Infinity;
+    for (const [packetId, entry] of this.#unreceived) {
+      if (this.#isHeld(packetId, entry)) entry.expiresAtMs = Infinity;
+    }
     for (const entries of [this.#unacknowledged, this.#unreceived]) {
       for (const [packetId, entry] of entries) {
         if (this.#isHeld(packetId, entry)) this.#queueOf(packetId).requeue(entry, false);

@@ -102,6 +102,7 @@ export class Subscribing {
 
   /** Time has passed. */
   tick(): void {
+    if (this.#shared === NO_CONSUMERS) return;
     for (const consumer of this.#shared.values()) consumer.tick();
   }
 

@@ -301,6 +301,20 @@ describe('subscribing', () => {
     expect(harness.fixture.vhost.sessions.find('a')!.subscriptions.size).toBe(0);
   });
 
+  test('is dropped at reconnect while another is the exclusive consumer', async () => {
+    const harness = await Harness.open();
+    const queue = harness.fixture.queue('work');
+    const client = await harness.resume('a');
+    await client.subscribe(WORK, { qos: 1 });
+    await client.subscribe('x', { qos: 1 });
+    await client.disconnect();
+    harness.fixture.consume('work', { exclusive: true });
+    const again = await harness.resume('a');
+    expect(again.connack).toMatchObject({ reasonCode: 0, sessionPresent: true });
+    const { subscriptions } = harness.fixture.vhost.sessions.find('a')!;
+    expect([[...subscriptions.keys()], queue.consumerCount]).toEqual([['x'], 1]);
+  });
+
   test('ends with the queue: DISCONNECT says so, 3.1.1 is closed', async () => {
     const harness = await Harness.open();
     for (const version of [5, 4]) {
