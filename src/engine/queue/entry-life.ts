@@ -9,7 +9,7 @@
  */
 import { EXPIRIES_PER_TURN, VISIBILITY_MS_DEFAULT } from '../../base/limits.ts';
 import type { Entry, Message } from '../message.ts';
-import { ENTRY_LEASED, ENTRY_READY, ENTRY_SETTLED, STORE_NONE } from '../message.ts';
+import { ENTRY_LEASED, ENTRY_READY, ENTRY_SETTLED, STORE_NONE, STORE_PENDING } from '../message.ts';
 import type { RecoveredQueue } from '../ports.ts';
 import { AgeLimits, type Stray } from './age-limits.ts';
 import type { Backlog } from './backlog.ts';
@@ -157,7 +157,7 @@ export class EntryLife {
     else if (entry.isRedelivered && this.#isQuorum) {
       entry.message = withAcquiredCount(this.#host, entry);
     } else if (entry.receiveCount > 0) entry.message = withFailureCount(this.#host, entry);
-    this.#grant(entry, isByHandle ? (visibilityMs ?? this.#handleLeaseMs) : visibilityMs);
+    this.#grant(backlog, entry, isByHandle ? (visibilityMs ?? this.#handleLeaseMs) : visibilityMs);
     if (isByHandle) this.#makeLeases().name(this.levelOf(backlog), entry);
     if (!isCounted) return;
     this.record(backlog, entry);
@@ -168,7 +168,7 @@ export class EntryLife {
   lend(backlog: Backlog, entry: Entry, visibilityMs: number | undefined): void {
     backlog.mark.note(entry.sequence);
     entry.generation += 1;
-    this.#grant(entry, visibilityMs);
+    this.#grant(backlog, entry, visibilityMs);
   }
 
   /** What was lent comes back. */
@@ -184,11 +184,13 @@ export class EntryLife {
   }
 
   /** Gives a hand-over its deadline, if it has one. */
-  #grant(entry: Entry, visibilityMs: number | undefined): void {
+  #grant(backlog: Backlog, entry: Entry, visibilityMs: number | undefined): void {
     const leaseMs = visibilityMs ?? this.#queue.settings.visibilityTimeoutMs;
     if (leaseMs === undefined && !this.ages.isSet) return;
     const leases = this.#makeLeases();
     leases.grant(entry, leaseMs === undefined ? Infinity : this.#host.nowMs() + leaseMs);
+    // A put that waits for its commit must not tell of it: without handle it ends with the process.
+    if (entry.storeState === STORE_PENDING) this.record(backlog, entry);
     this.#wake(leases.nextMs);
   }
 
@@ -212,7 +214,8 @@ export class EntryLife {
     const leases = this.#makeLeases();
     leases.grant(entry, untilMs);
     const backlog = this.levels.of(entry.message);
-    if (leases.hasHandle(this.levelOf(backlog), entry)) this.record(backlog, entry);
+    const isOnDisk = leases.hasHandle(this.levelOf(backlog), entry);
+    if (isOnDisk || entry.storeState === STORE_PENDING) this.record(backlog, entry);
     this.#wake(leases.nextMs);
   }
 

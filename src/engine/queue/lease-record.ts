@@ -15,6 +15,8 @@
 /** Starts are told apart modulo this. */
 const EPOCHS = 1_024;
 const MARK = 2 ** 52;
+/** The latest end that can be told; clients may ask for more. */
+const UNTIL_MS_MAX = 2 ** 42 - 1;
 
 /** Start of a lease of which the disk does not tell it. */
 export const UNKNOWN_EPOCH = -1;
@@ -33,7 +35,8 @@ export function leaseEpoch(startCount: number): number {
 
 /** The number for the disk. */
 export function encodeLease({ untilMs, epoch }: LeaseRecord): number {
-  return epoch === UNKNOWN_EPOCH ? untilMs : MARK + Math.ceil(untilMs) * EPOCHS + epoch;
+  if (epoch === UNKNOWN_EPOCH) return untilMs;
+  return MARK + Math.min(Math.ceil(untilMs), UNTIL_MS_MAX) * EPOCHS + epoch;
 }
 
 /** The reverse. */

@@ -10,6 +10,7 @@ import { type EntryStates, NO_STATE } from './entry-states.ts';
 import type { QueueIndex } from './queue-index.ts';
 import type { JournalIndex } from './journal-index.ts';
 import type { JournalRow } from './journal-row.ts';
+import { wholeMs } from './row-index.ts';
 
 /** Values per INSERT; keeps a statement's text to some tens of kilobytes. */
 const VALUES_PER_STATEMENT = 500;
@@ -160,7 +161,7 @@ function forgetStaleStates(index: JournalIndex, out: string[]): void {
 
 function stateValues(states: EntryStates, slot: number, asOf: number): string {
   const instant = (value: number): string =>
-    Number.isFinite(value) ? String(Math.max(0, Math.ceil(value))) : 'NULL';
+    Number.isFinite(value) ? String(wholeMs(value)) : 'NULL';
   const state = states.fieldsOf(slot);
   return (
     `(${states.queueOf(slot).id},${states.sequenceOf(slot)},${asOf},${state.receiveCount},` +

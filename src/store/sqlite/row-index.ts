@@ -185,10 +185,15 @@ export function writeState(
   scratch.u8(flags);
   scratch.varint(state.receiveCount);
   // Instants are kept in whole ms; a due time is rounded up, so that nothing is early.
-  if ((flags & STATE_NOT_BEFORE) !== 0) scratch.varint(Math.ceil(state.notBeforeMs));
-  if ((flags & STATE_LEASE) !== 0) scratch.varint(Math.max(0, Math.ceil(state.leaseUntilMs)));
+  if ((flags & STATE_NOT_BEFORE) !== 0) scratch.varint(wholeMs(state.notBeforeMs));
+  if ((flags & STATE_LEASE) !== 0) scratch.varint(wholeMs(state.leaseUntilMs));
   if ((flags & STATE_FIRST_RECEIVED) !== 0) scratch.varint(Math.floor(state.firstReceivedAtMs));
-  if ((flags & STATE_EXPIRES) !== 0) scratch.varint(Math.max(0, Math.ceil(state.expiresAtMs)));
+  if ((flags & STATE_EXPIRES) !== 0) scratch.varint(wholeMs(state.expiresAtMs));
+}
+
+/** An instant as it is stored: clients can ask for times that no number of ours holds. */
+export function wholeMs(instantMs: number): number {
+  return Math.min(Math.max(0, Math.ceil(instantMs)), Number.MAX_SAFE_INTEGER);
 }
 
 /** The header of an index, or undefined when its checksum or version is wrong. */
