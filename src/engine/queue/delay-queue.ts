@@ -131,10 +131,10 @@ export class DelayQueue {
     if (this.#isDropped) return;
     this.#nowMs = nowMs;
     this.#expire();
-    for (let budget = DELAYED_RELEASES_PER_TURN; budget > 0; budget -= 1) {
-      if (!this.#releaseNext()) break;
-    }
-    this.#readOn();
+    let budget = DELAYED_RELEASES_PER_TURN;
+    do {
+      while (budget > 0 && this.#releaseNext()) budget -= 1;
+    } while (this.#readOn() && budget > 0);
     this.#wakeForNext();
   }
 
@@ -231,14 +231,17 @@ export class DelayQueue {
     return true;
   }
 
-  /** Begins to read what is due and not in memory, or else what soon will be. */
-  #readOn(): void {
+  /**
+   * Begins to read what is due and not in memory, or else what soon will be. Returns true when it
+   * came at once.
+   */
+  #readOn(): boolean {
     const ahead = this.#ahead;
     const isMissing = this.#entries.nextMs <= this.#nowMs && this.#isNextMissing();
     const isFillDue = !ahead.isReading && ahead.nextFillMs <= this.#nowMs;
     const isWanted = isMissing ? !ahead.isHurried : isFillDue;
-    if (!isWanted) return;
-    ahead.fill(this.#nowMs, isMissing, () => {
+    if (!isWanted) return false;
+    return ahead.fill(this.#nowMs, isMissing, () => {
       if (!this.#isDropped) this.tick(this.#nowMs);
     });
   }

@@ -98,11 +98,12 @@ export class ReadAhead {
 
   /**
    * Reads the first entries of the order that are not in memory; `done` when they have come.
+   * Returns true when they came at once: then `done` is not called.
    *
    * @param isHurried only what is due by now, because somebody waits for it: what was being read
    *   stays to be read after that
    */
-  fill(nowMs: number, isHurried: boolean, done: () => void): void {
+  fill(nowMs: number, isHurried: boolean, done: () => void): boolean {
     const wanted = this.#chooseNext(nowMs);
     const kept = new Map<number, Entry | undefined>();
     this.#readBytes = 0;
@@ -124,7 +125,7 @@ export class ReadAhead {
     this.#isHurried = isHurried;
     this.#wantedCount = wanted.length;
     this.#done = done;
-    if (this.#unread.length > 0) this.#readOn();
+    return this.#unread.length > 0 && this.#readOn();
   }
 
   /** Forgets everything, what is being read as well. */
@@ -155,11 +156,14 @@ export class ReadAhead {
     return wanted;
   }
 
-  #readOn(): void {
+  /** Starts reads; returns true when all have ended. */
+  #readOn(): boolean {
     const era = this.#era;
     this.#isStarting = true;
     while (this.#at < this.#unread.length && this.#underWay < READS_MAX) {
-      if (this.#readBytes > DELAYED_RESIDENT_BYTES) break;
+      // What somebody waits for is read whatever is here already.
+      const isNeeded = this.#isHurried && this.#at === 0;
+      if (this.#readBytes > DELAYED_RESIDENT_BYTES && !isNeeded) break;
       const sequence = this.#unread[this.#at]!;
       this.#at += 1;
       this.#underWay += 1;
@@ -167,11 +171,13 @@ export class ReadAhead {
         if (era !== this.#era) return;
         this.#underWay -= 1;
         this.#note(sequence, entry);
-        if (!this.#isStarting) this.#readOn();
+        if (!this.#isStarting && this.#readOn()) this.#done();
       });
     }
     this.#isStarting = false;
-    if (this.#underWay === 0) this.#end();
+    if (this.#underWay > 0) return false;
+    this.#adapt();
+    return true;
   }
 
   /** A hurried fill may have asked for what was on its way already. */
@@ -182,13 +188,12 @@ export class ReadAhead {
   }
 
   /** How many fit follows from the sizes seen; fewer than now when there were too many bytes. */
-  #end(): void {
+  #adapt(): void {
     const fitting = Math.floor((DELAYED_RESIDENT_BYTES * this.#read.size) / (this.#readBytes + 1));
     const isFull = this.#wantedCount === this.#limit && !this.#isHurried;
     const wanted = isFull ? GROWTH * this.#limit : this.#limit;
     this.#limit = Math.max(1, Math.min(wanted, fitting, DELAYED_RESIDENT_ENTRIES));
     this.#isHurried = false;
-    this.#done();
   }
 }
 

@@ -74,4 +74,42 @@ describe('delayed messages', () => {
     expect(released.slice(0, 100).every((body) => body === bytes)).toBe(true);
     expect(queue.residentBytes).toBe(0);
   });
+
+  test('what was let go and is due is read at once, whatever was read ahead', async () => {
+    const e = await EngineFixture.open();
+    const released: string[] = [];
+    const host = { store: e.store, wakeDelayAt: () => {} };
+    const queue = new DelayQueue(77, host, (message) => released.push(bodyOf(message)));
+    const put = async (body: string, atMs: number, count: number): Promise<void> => {
+      const message = e.message('', '', body);
+      for (let n = 1; n <= count; n += 1) {
+        queue.publish(message, atMs, true);
+        if (n % 1_000 === 0 || n === count) await e.settle();
+      }
+    };
+    const tick = async (nowMs: number): Promise<void> => {
+      queue.tick(nowMs);
+      for (let n = 0; n < 1_500; n += 1) await new Promise((resolve) => setImmediate(resolve));
+    };
+    await put('small', 30_000, 30_000);
+    await put('far', 1e9, 30_000);
+    for (const nowMs of [0, 15_000, 22_500, 26_250, 28_125]) await tick(nowMs);
+    await put('b'.repeat(1024 * 1024), 29_500, 8);
+    await put('far', 1e9, 40_000);
+    await tick(29_063);
+    await put('early', 29_100, 1);
+    await put('far', 1e9, 40_000);
+    let depth = 0;
+    let deepest = 0;
+    const doTick = queue.tick.bind(queue);
+    queue.tick = (nowMs) => {
+      depth += 1;
+      deepest = Math.max(deepest, depth);
+      doTick(nowMs);
+      depth -= 1;
+    };
+    await tick(29_100);
+    expect(released).toEqual(['early']);
+    expect(deepest).toBeLessThan(5);
+  });
 });
