@@ -26,6 +26,12 @@ import type { Topic } from './topic.ts';
 import { tagsHeader } from './topic-message.ts';
 import type { TopicsHost } from './topics-host.ts';
 
+/**
+ * Crossings within a crossing: a publisher who routes through queues that overflow may add deaths
+ * to a message again and again.
+ */
+const CROSSINGS_MAX = 16;
+
 /** One end: an exchange, bound on its side, that leads to one destination or to none. */
 class BridgeEnd extends Exchange {
   readonly isHidden = true as const;
@@ -75,6 +81,7 @@ export class TopicBridge {
   readonly #prefix: string;
   /** Deaths of the message that crosses; undefined while none does. */
   #crossingDeaths: number | undefined;
+  #crossingDepth: number;
 
   /** @param devices the exchange devices publish to and subscribe at */
   constructor(topic: Topic, devices: Exchange, host: TopicsHost) {
@@ -83,6 +90,7 @@ export class TopicBridge {
     this.#devices = devices;
     this.#prefix = `${topic.name}.`;
     this.#crossingDeaths = undefined;
+    this.#crossingDepth = 0;
     const hasTags = topic.exchange instanceof TagsExchange;
     this.#inlet = new BridgeEnd(
       topic.name,
@@ -121,6 +129,7 @@ export class TopicBridge {
   #reaches(exchange: Exchange, key: string, message: RoutedMessage | undefined): boolean {
     const crossing = this.#crossingDeaths;
     if (crossing !== undefined && deathsOf(message?.headers()) <= crossing) return false;
+    if (this.#crossingDepth >= CROSSINGS_MAX) return false;
     const out: Destination[] = [];
     const { topology } = this.#host;
     const lookup = (name: string): Exchange | undefined => topology.exchange(name);
@@ -167,9 +176,11 @@ export class TopicBridge {
   #cross<T>(deaths: number, action: () => T): T {
     const outer = this.#crossingDeaths;
     this.#crossingDeaths = deaths;
+    this.#crossingDepth += 1;
     try {
       return action();
     } finally {
+      this.#crossingDepth -= 1;
       this.#crossingDeaths = outer;
     }
   }
@@ -180,7 +191,11 @@ function deathsOf(headers: FieldTable | undefined): number {
   const value = headers?.get('x-death');
   if (!Array.isArray(value)) return 0;
   let count = 0;
-  for (const death of value) if (isTable(death)) count += Number(death.get('count') ?? 0);
+  for (const death of value) {
+    // A publisher may write anything there.
+    const times = isTable(death) ? Number(death.get('count') ?? 0) : 0;
+    if (Number.isSafeInteger(times) && times > 0) count += times;
+  }
   return count;
 }
 

@@ -176,4 +176,19 @@ describe('the bridge', () => {
     expect(publish('3')).toBe(0);
     expect(fixture.drain('q')).toEqual(['2']);
   });
+
+  it.each([
+    ['text', 'abc'],
+    ['negative', -5n],
+  ])('does not echo for an x-death with a %s count', async (_what, count) => {
+    const fixture = await TopicFixture.open();
+    const topic = fixture.topic('T', 2);
+    fixture.engine.queue('q');
+    fixture.subscribe(topic, 'q', { bindingKeys: ['#'] });
+    deviceSubscribe(fixture, 'T/#', 'd');
+    const headers = new Map([['x-death', [new Map([['count', count]])]]]);
+    fixture.engine.publish('T', 'a', '1', { headers });
+    devicePublish(fixture, 'T/a', '2', headers);
+    expect([taken(fixture, 'q').length, taken(fixture, 'd').length]).toEqual([2, 2]);
+  });
 });
