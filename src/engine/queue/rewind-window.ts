@@ -95,7 +95,8 @@ export class RewindWindow {
 
   /** Wall ms at which `expire` has something to do; Infinity: never. */
   get nextMs(): number {
-    return this.#isPaused ? 0 : this.#endMs;
+    if (this.#isPaused) return 0;
+    return this.#isWaitedFor ? Infinity : this.#endMs;
   }
 
   restore(recovered: RecoveredQueue): void {
@@ -169,7 +170,13 @@ export class RewindWindow {
     return this.#entries.nextMs + this.#windowMs;
   }
 
+  /** A `takeFrom` waits: nobody has told yet what is for it. */
+  get #isWaitedFor(): boolean {
+    return this.#takings.length > 1;
+  }
+
   #dropOld(nowMs: number): void {
+    if (this.#isWaitedFor) return;
     for (let budget = REWIND_DROPS_PER_TURN; budget > 0; budget -= 1) {
       if (this.#endMs > nowMs) return;
       this.#entries.end(this.#entries.take());

@@ -274,6 +274,19 @@ describe.each(RESTARTABLE_STORES)('rewind window on the %s store', (_name, make)
       expect(await take(0)).toEqual(['third']);
     });
 
+    test('what one that waits is to find stays until it has it', async () => {
+      start(0);
+      park('second', lateMs);
+      clock.advance(2);
+      const second = take(0);
+      clock.advance(WINDOW_MS + 1);
+      expect(window.nextMs).not.toBe(Infinity);
+      window.expire(clock.wallMs());
+      await end();
+      expect(await second).toEqual(['second']);
+      expect([told, window.count, window.nextMs]).toEqual([count, 0, Infinity]);
+    });
+
     test('what is older than it leaves the window meanwhile, what it takes does not', async () => {
       const from = REWIND_SKIPS_PER_TURN + 1;
       start(from);
