@@ -9,7 +9,7 @@
  */
 import { EXPIRIES_PER_TURN, VISIBILITY_MS_DEFAULT } from '../../base/limits.ts';
 import type { Entry, Message } from '../message.ts';
-import { ENTRY_LEASED, ENTRY_READY, ENTRY_SETTLED, STORE_NONE, STORE_PENDING } from '../message.ts';
+import { ENTRY_LEASED, ENTRY_READY, ENTRY_SETTLED, STORE_NONE } from '../message.ts';
 import type { RecoveredQueue } from '../ports.ts';
 import { AgeLimits, type Stray } from './age-limits.ts';
 import type { Backlog } from './backlog.ts';
@@ -21,7 +21,7 @@ import {
   withOrigin,
   withReceipt,
 } from './entry-headers.ts';
-import { decodeLease, encodeLease, leaseEpoch } from './lease-record.ts';
+import { decodeLease, encodeLease, isToldByPut, leaseEpoch } from './lease-record.ts';
 import { Leases } from './leases.ts';
 import { Parking } from './parking.ts';
 import { PriorityLevels } from './priority-levels.ts';
@@ -157,18 +157,18 @@ export class EntryLife {
     else if (entry.isRedelivered && this.#isQuorum) {
       entry.message = withAcquiredCount(this.#host, entry);
     } else if (entry.receiveCount > 0) entry.message = withFailureCount(this.#host, entry);
-    this.#grant(backlog, entry, isByHandle ? (visibilityMs ?? this.#handleLeaseMs) : visibilityMs);
+    this.#grant(entry, isByHandle ? (visibilityMs ?? this.#handleLeaseMs) : visibilityMs);
     if (isByHandle) this.#makeLeases().name(this.levelOf(backlog), entry);
-    if (!isCounted) return;
-    this.record(backlog, entry);
-    this.tracer?.received(entry, this.idOf(backlog, entry), isByHandle, consumer);
+    if (isCounted || isToldByPut(entry)) this.record(backlog, entry);
+    if (isCounted) this.tracer?.received(entry, this.idOf(backlog, entry), isByHandle, consumer);
   }
 
   /** Hands an entry over to somebody who looks at it: no receive, unless it is settled. */
   lend(backlog: Backlog, entry: Entry, visibilityMs: number | undefined): void {
     backlog.mark.note(entry.sequence);
     entry.generation += 1;
-    this.#grant(backlog, entry, visibilityMs);
+    this.#grant(entry, visibilityMs);
+    if (isToldByPut(entry)) this.record(backlog, entry);
   }
 
   /** What was lent comes back. */
@@ -184,13 +184,11 @@ export class EntryLife {
   }
 
   /** Gives a hand-over its deadline, if it has one. */
-  #grant(backlog: Backlog, entry: Entry, visibilityMs: number | undefined): void {
+  #grant(entry: Entry, visibilityMs: number | undefined): void {
     const leaseMs = visibilityMs ?? this.#queue.settings.visibilityTimeoutMs;
     if (leaseMs === undefined && !this.ages.isSet) return;
     const leases = this.#makeLeases();
     leases.grant(entry, leaseMs === undefined ? Infinity : this.#host.nowMs() + leaseMs);
-    // A put that waits for its commit must not tell of it: without handle it ends with the process.
-    if (entry.storeState === STORE_PENDING) this.record(backlog, entry);
     this.#wake(leases.nextMs);
   }
 
@@ -215,7 +213,7 @@ export class EntryLife {
     leases.grant(entry, untilMs);
     const backlog = this.levels.of(entry.message);
     const isOnDisk = leases.hasHandle(this.levelOf(backlog), entry);
-    if (isOnDisk || entry.storeState === STORE_PENDING) this.record(backlog, entry);
+    if (isOnDisk || isToldByPut(entry)) this.record(backlog, entry);
     this.#wake(leases.nextMs);
   }
 

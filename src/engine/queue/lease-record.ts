@@ -11,6 +11,7 @@
  * gateway dies in between the next receiver of the message is the n-th once more. Records without
  * bit 52 are of builds before this: the end alone.
  */
+import { type Entry, STORE_PENDING } from '../message.ts';
 
 /** Starts are told apart modulo this. */
 const EPOCHS = 1_024;
@@ -37,6 +38,11 @@ export function leaseEpoch(startCount: number): number {
 export function encodeLease({ untilMs, epoch }: LeaseRecord): number {
   if (epoch === UNKNOWN_EPOCH) return untilMs;
   return MARK + Math.min(Math.ceil(untilMs), UNTIL_MS_MAX) * EPOCHS + epoch;
+}
+
+/** True while the put that waits for its commit would tell of a lease, of whatever kind. */
+export function isToldByPut(entry: Entry): boolean {
+  return entry.storeState === STORE_PENDING && entry.leaseUntilMs !== Infinity;
 }
 
 /** The reverse. */

@@ -79,6 +79,18 @@ describe.each(RESTARTABLE_STORES)('on the %s store', (_name, make) => {
     expect(counts()).toEqual([1, 0]);
   });
 
+  test('a delivery without a deadline writes nothing', async () => {
+    e.queue('q', { 'x-message-retention': HOUR_MS });
+    e.consume('q');
+    let updates = 0;
+    e.store.update = () => {
+      updates += 1;
+    };
+    for (let n = 0; n < 10; n += 1) e.publish('', 'q', 'm', { persistent: true });
+    e.turn();
+    expect([counts(), updates]).toEqual([[0, 10], 0]);
+  });
+
   test.each([9_007_199_254_740_991, 9_223_372_036_854_775_807n])(
     'a deadline of %s ms is no end of the store',
     async (visibility) => {
