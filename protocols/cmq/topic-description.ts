@@ -1,4 +1,5 @@
 /** Topics and subscriptions as replies show them, and as calls name them (reference 2.4). */
+import { accountNumber } from '../../src/engine/cmq/account-number.ts';
 import type { Subscription } from '../../src/engine/topic/subscription.ts';
 import type { Topic } from '../../src/engine/topic/topic.ts';
 import type { CmqCall } from './dispatcher.ts';
@@ -64,11 +65,10 @@ export function subscriptionEntry({ subscriptionName, record }: Subscription): F
  * read no text: a user whose name is no number is 0.
  */
 export function describeSubscriptionV3(subscription: Subscription): Fields {
-  return { ...describeSubscription(subscription), topicOwner: accountNumber(subscription) };
-}
-
-function accountNumber({ topic }: Subscription): number {
-  return /^[1-9]\d{0,14}$/.test(topic.record.owner) ? Number(topic.record.owner) : 0;
+  return {
+    ...describeSubscription(subscription),
+    topicOwner: accountNumber(subscription.topic.record.owner),
+  };
 }
 
 /** Everything about a subscription, but not its secret. */

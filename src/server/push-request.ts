@@ -9,6 +9,7 @@
  */
 import { isUtf8 } from 'node:buffer';
 import { createHmac } from 'node:crypto';
+import { accountNumber } from '../engine/cmq/account-number.ts';
 import type { PushAttempt, PushMessage } from '../engine/topic/push-transport.ts';
 
 /** What is POSTed. */
@@ -53,11 +54,6 @@ export function functionEvent(message: PushMessage): string {
     ...bodyMarker(message.body),
   };
   return JSON.stringify({ Records: [{ CMQ: record }] });
-}
-
-/** A number to typed handlers (`int64` in Go): 0 for a user whose name is none. */
-function accountNumber(owner: string): number {
-  return /^[1-9]\d{0,14}$/.test(owner) ? Number(owner) : 0;
 }
 
 function jsonBody(message: PushMessage): Buffer {
