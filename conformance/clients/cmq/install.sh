@@ -47,5 +47,15 @@ python_client() {
   fresh
 }
 
+# Its source stands here: the module proxy does not have it.
+go_client() {
+  command -v go >/dev/null || packages golang-go
+  stale go "$CMQ_HOME"/go/*.go "$CMQ_HOME"/go/go.mod "$CMQ_HOME"/go/*/*.go || return 0
+  mkdir -p "$CMQ_CACHE/go"
+  (cd "$CMQ_HOME/go" && quietly go build -o "$CMQ_GO" .)
+  fresh
+}
+
 node_clients
 python_client
+go_client

@@ -10,7 +10,7 @@
 set -uo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 source "$CLIENTS_HOME/support/runner.sh"
-clients=(qcloudapi tencentcloud cmq-sdk cmq-sdk-specs python workers)
+clients=(qcloudapi tencentcloud cmq-sdk cmq-sdk-specs python go workers)
 (($# > 0)) && clients=("$@")
 
 if [[ -z ${CMQ_URL:-} ]]; then
@@ -30,6 +30,7 @@ command_of() {
   cmq-sdk) command=(node --require "$CMQ_HOME/js/redirect.cjs" "$CMQ_HOME/js/cmq-sdk-checks.mjs") ;;
   cmq-sdk-specs) command=(bash "$CMQ_HOME/specs/run.sh"); limit=120 ;;
   python) command=(env SSL_CERT_FILE="${TLS_CA:-}" "$CMQ_PYTHON" -W ignore "$CMQ_HOME/python/cmq_checks.py") ;;
+  go) command=(bash "$CMQ_HOME/go/run.sh") ;;
   workers)
     command=(node --no-deprecation "$CMQ_HOME/workers/master.mjs")
     limit=$([[ ${CMQ_FULL:-} == 1 ]] && echo 900 || echo 220)

@@ -1,0 +1,3 @@
+module github.com/TencentCloud/tencentcloud-cmq-sdk-go
+
+go 1.18
