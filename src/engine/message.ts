@@ -60,6 +60,11 @@ export class Message {
     this.expirationMs = expirationMs;
     this.publishedAtMs = publishedAtMs;
   }
+
+  /** Bytes of header and body. */
+  get byteCount(): number {
+    return this.headerBytes + this.bodyBytes;
+  }
 }
 
 /** Where the store stands with an entry; written by the store only. */

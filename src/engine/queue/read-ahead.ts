@@ -93,7 +93,7 @@ export class ReadAhead {
   forget(sequence: number): void {
     const entry = this.#read.get(sequence);
     if (!this.#read.delete(sequence) || entry === undefined) return;
-    this.#readBytes -= bytesOf(entry);
+    this.#readBytes -= entry.message.byteCount;
   }
 
   /**
@@ -111,7 +111,7 @@ export class ReadAhead {
       const entry = this.#read.get(sequence);
       if (entry === undefined) continue;
       kept.set(sequence, entry);
-      this.#readBytes += bytesOf(entry);
+      this.#readBytes += entry.message.byteCount;
     }
     this.#read = kept;
     this.#unread = [];
@@ -184,7 +184,7 @@ export class ReadAhead {
   #note(sequence: number, entry: Entry | undefined): void {
     this.forget(sequence);
     this.#read.set(sequence, entry);
-    if (entry !== undefined) this.#readBytes += bytesOf(entry);
+    if (entry !== undefined) this.#readBytes += entry.message.byteCount;
   }
 
   /** How many fit follows from the sizes seen; fewer than now when there were too many bytes. */
@@ -195,8 +195,4 @@ export class ReadAhead {
     this.#limit = Math.max(1, Math.min(wanted, fitting, DELAYED_RESIDENT_ENTRIES));
     this.#isHurried = false;
   }
-}
-
-function bytesOf(entry: Entry): number {
-  return entry.message.headerBytes + entry.message.bodyBytes;
 }

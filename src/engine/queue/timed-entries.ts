@@ -131,7 +131,7 @@ export class TimedEntries {
     entry.notBeforeMs = atMs;
     this.#store.put(this.id, entry, survivesRestart);
     this.#resident.set(entry.sequence, entry);
-    this.#residentBytes += bytesOf(message);
+    this.#residentBytes += message.byteCount;
     this.#order.push(atMs, entry.sequence);
     if (this.#holdsMoreThan(1)) this.#letGo();
     return entry;
@@ -324,7 +324,7 @@ export class TimedEntries {
   }
 
   #forget(entry: Entry): void {
-    if (this.#resident.delete(entry.sequence)) this.#residentBytes -= bytesOf(entry.message);
+    if (this.#resident.delete(entry.sequence)) this.#residentBytes -= entry.message.byteCount;
   }
 
   #forgetAll(): void {
@@ -347,8 +347,4 @@ function storedEntry(sequence: number): Entry {
   const entry = new Entry(NO_MESSAGE, sequence, Infinity);
   entry.storeState = STORE_WRITTEN;
   return entry;
-}
-
-function bytesOf(message: Message): number {
-  return message.headerBytes + message.bodyBytes;
 }

@@ -74,7 +74,7 @@ export class RetainedMessages {
 
   /** Keeps `message` for `topic`; false when a limit forbids one more. */
   set(topic: string, message: Message): boolean {
-    const size = message.headerBytes + message.bodyBytes;
+    const size = message.byteCount;
     const level = this.#level(topic);
     const oldSize = sizeOf(level.message);
     const isFull =
@@ -199,7 +199,7 @@ function matching(root: Level, words: readonly string[]): Level[] {
 }
 
 function sizeOf(message: Message | undefined): number {
-  return message === undefined ? 0 : message.headerBytes + message.bodyBytes;
+  return message === undefined ? 0 : message.byteCount;
 }
 
 function isExpired(message: Message, nowMs: number): boolean {
