@@ -1,7 +1,7 @@
 import { EXPIRIES_PER_TURN } from '../../base/limits.ts';
 import type { Message } from '../message.ts';
 import type { EntryLife } from './entry-life.ts';
-import { isOverLimit } from './overflow.ts';
+import { hasLengthLimit, isOverLimit } from './overflow.ts';
 import type { QueueSettings } from './settings.ts';
 
 /** Keeps a queue within its length limits by dropping from the head, a turn's share at a time. */
@@ -56,7 +56,8 @@ export class LengthLimit {
    */
   resume(): void {
     if (this.#isTrimming) return;
-    const isDropping = this.#settings().overflow === 'drop-head';
+    const settings = this.#settings();
+    const isDropping = hasLengthLimit(settings) && settings.overflow === 'drop-head';
     if (this.#hasExcess || (isDropping && this.isOver)) this.#drop();
   }
 
