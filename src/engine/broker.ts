@@ -13,7 +13,7 @@
  *
  * Invariants
  *  1. A queue is in `#dirty` exactly when `queue.isDirty`.
- *  2. A confirm or a held reply is released only by `#tell`, with a committed ticket.
+ *  2. A confirm or a held reply is released only by `#waiters`, with a committed ticket.
  *  3. Due times in `#wakeUps` may be stale; a queue ticked too early just asks again.
  */
 import type { Clock } from '../base/clock.ts';
@@ -27,8 +27,8 @@ import {
   RESIDENT_BYTES_TIGHT,
 } from '../base/limits.ts';
 import type { RandomSource } from '../base/random.ts';
-import { Ring } from '../base/ring.ts';
 import { Access } from './access/access.ts';
+import { CommitWaiters } from './commit-waiters.ts';
 import { ConfirmLedger } from './confirm-ledger.ts';
 import type { ConfirmSink } from './confirm-ledger.ts';
 import { definitionKey } from './definitions.ts';
@@ -74,16 +74,6 @@ export interface PressureListener {
   onPressureChange(): void;
 }
 
-interface Hold {
-  readonly ticket: Ticket;
-  readonly release: () => void;
-}
-
-interface CommitWaiter {
-  readonly ticket: Ticket;
-  readonly queue: Queue;
-}
-
 /** Wake-ups from which on stale ones are looked for. */
 const SWEEP_WAKE_UPS_FROM = 1_024;
 
@@ -105,9 +95,7 @@ export class Broker {
   /** Number of wake-ups at which stale ones are dropped next. */
   #sweepAt: number;
   readonly #dueTargets: WakeTarget[];
-  readonly #holds: Ring<Hold>;
-  #ledgers: ConfirmLedger[];
-  readonly #commitWaiters: Ring<CommitWaiter>;
+  readonly #waiters: CommitWaiters;
   readonly #pressureListeners: Set<PressureListener>;
   readonly #alarms: Set<AlarmName>;
   #isOverloaded: boolean;
@@ -136,9 +124,7 @@ export class Broker {
     this.#wakeUps = new DeadlineHeap();
     this.#sweepAt = SWEEP_WAKE_UPS_FROM;
     this.#dueTargets = [];
-    this.#holds = new Ring();
-    this.#ledgers = [];
-    this.#commitWaiters = new Ring();
+    this.#waiters = new CommitWaiters();
     this.#pressureListeners = new Set();
     this.#alarms = new Set();
     this.#isOverloaded = false;
@@ -227,15 +213,14 @@ export class Broker {
       release();
       return;
     }
-    this.#holds.push({ ticket, release });
+    this.#waiters.addHold(ticket, release);
     this.#requestTurn();
   }
 
   /** A ledger for one confirming publisher. */
   confirmLedger(sink: ConfirmSink): ConfirmLedger {
     return new ConfirmLedger(sink, (ledger) => {
-      ledger.isListed = true;
-      this.#ledgers.push(ledger);
+      this.#waiters.addLedger(ledger);
       this.#requestTurn();
     });
   }
@@ -245,11 +230,8 @@ export class Broker {
     this.#windowBytes = this.#shareOfMemory();
     this.#runDue(this.clock.wallMs());
     this.#deliver();
-    if (this.store.isDirty) {
-      const isAwaited = this.#ledgers.length > 0 || this.#holds.length > 0;
-      this.store.commit(!isAwaited && this.#commitWaiters.length === 0);
-    }
-    if (this.#ledgers.length > 0) this.#tell(this.store.committedTicket);
+    if (this.store.isDirty) this.store.commit(!this.#waiters.awaits(this.store.ticket));
+    if (this.#waiters.hasLedgers) this.#waiters.confirm(this.store.committedTicket);
     this.#checkPressure();
   }
 
@@ -265,19 +247,10 @@ export class Broker {
 
   /** Wired to the store: everything up to `ticket` is on disk. */
   onCommitted(ticket: Ticket): void {
-    this.#tell(ticket);
-    for (let hold = this.#holds.peek(); hold !== undefined; hold = this.#holds.peek()) {
-      if (hold.ticket > ticket) break;
-      this.#holds.shift();
-      hold.release();
-    }
-    for (let w = this.#commitWaiters.peek(); w !== undefined; w = this.#commitWaiters.peek()) {
-      if (w.ticket > ticket) break;
-      this.#commitWaiters.shift();
-      this.#markDirty(w.queue);
-    }
+    this.#waiters.confirm(ticket);
+    this.#waiters.release(ticket, (queue) => this.#markDirty(queue));
     this.#checkPressure();
-    if (this.store.isDirty || this.#ledgers.length > 0) this.#requestTurn();
+    if (this.store.isDirty || this.#waiters.hasLedgers) this.#requestTurn();
   }
 
   /** True while the disk is behind: connections that publish are not read. */
@@ -380,20 +353,6 @@ export class Broker {
     this.#sweepAt = Math.max(SWEEP_WAKE_UPS_FROM, 2 * this.#wakeUps.length);
   }
 
-  #tell(committed: Ticket): void {
-    const ledgers = this.#ledgers;
-    let kept = 0;
-    for (const ledger of ledgers) {
-      if (ledger.advance(committed)) {
-        ledgers[kept] = ledger;
-        kept += 1;
-      } else {
-        ledger.isListed = false;
-      }
-    }
-    ledgers.length = kept;
-  }
-
   #checkPressure(): void {
     const backlog = this.store.backlogBytes;
     const isOver = this.#isOverloaded
@@ -479,7 +438,7 @@ export class Broker {
       },
       markDirty: (queue: Queue) => this.#markDirty(queue),
       wakeOnCommit: (queue: Queue, ticket: Ticket) => {
-        this.#commitWaiters.push({ ticket, queue });
+        this.#waiters.addQueue(ticket, queue);
         this.#requestTurn();
       },
       wakeAt: (queue: Queue, atMs: number) => this.#wakeAt(queue, atMs),

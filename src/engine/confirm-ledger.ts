@@ -31,6 +31,7 @@ export class ConfirmLedger {
   /** Sequence of the oldest untold publish. */
   #first: number;
   #count: number;
+  #newestTicket: Ticket;
   /** In the broker's list of ledgers to advance; owned by the broker. */
   isListed: boolean;
 
@@ -40,11 +41,17 @@ export class ConfirmLedger {
     this.#tickets = NO_TICKETS;
     this.#first = 1;
     this.#count = 0;
+    this.#newestTicket = 0;
     this.isListed = false;
   }
 
   get pendingCount(): number {
     return this.#count;
+  }
+
+  /** The newest ticket that a publish waited for; 0 before there was one. */
+  get newestTicket(): Ticket {
+    return this.#newestTicket;
   }
 
   /** Notes a publish. `sequence` is the previous one plus 1; the first may start anywhere. */
@@ -54,6 +61,7 @@ export class ConfirmLedger {
     const slot = (this.#first + this.#count) & (this.#tickets.length - 1);
     this.#tickets[slot] = isRejected ? -ticket - 1 : ticket;
     this.#count += 1;
+    if (ticket > this.#newestTicket) this.#newestTicket = ticket;
     if (!this.isListed) this.#onWaiting(this);
   }
 

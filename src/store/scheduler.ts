@@ -1,9 +1,13 @@
+import { availableParallelism } from 'node:os';
+
 /** The timer port of the stores: a test can own time, production uses the event loop. */
 export interface Scheduler {
   /** Runs `task` once after about `delayMs`; the returned function cancels it. */
   after(delayMs: number, task: () => void): () => void;
   /** Runs `task` once the sockets that are readable now have been read. */
   soon(task: () => void): void;
+  /** The disk's thread has a processor while the event loop is busy. */
+  readonly hasSpareProcessor: boolean;
   /** Monotonic ms. */
   nowMs(): number;
 }
@@ -18,5 +22,6 @@ export const systemScheduler: Scheduler = {
   soon(task) {
     setImmediate(task);
   },
+  hasSpareProcessor: availableParallelism() > 1,
   nowMs: () => performance.now(),
 };

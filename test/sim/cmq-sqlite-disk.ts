@@ -37,6 +37,7 @@ const SCHEDULER: Scheduler = {
     return () => {};
   },
   soon: (task) => void setImmediate(task),
+  hasSpareProcessor: false,
   nowMs: () => Infinity,
 };
 

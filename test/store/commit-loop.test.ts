@@ -37,6 +37,20 @@ function settle(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }
 
+/** Ends the commit in flight. */
+async function endCommit(): Promise<void> {
+  sink.pending.at(-1)!.resolve();
+  await settle();
+}
+
+/** Buffers `putCount` puts and asks for a commit, which takes them when it starts now. */
+function start(putCount: number): void {
+  sink.putCount = putCount;
+  loop.touch();
+  loop.commit(false);
+  sink.putCount = 0;
+}
+
 describe('commit loop', () => {
   it('does nothing when nothing is buffered', () => {
     loop.commit(false);
@@ -151,19 +165,6 @@ describe('commit loop', () => {
 });
 
 describe('gathering', () => {
-  /** Ends the commit in flight, which carried `putCount` puts. */
-  async function endCommit(): Promise<void> {
-    sink.pending.at(-1)!.resolve();
-    await settle();
-  }
-
-  function start(putCount: number): void {
-    sink.putCount = putCount;
-    loop.touch();
-    loop.commit(false);
-    sink.putCount = 0;
-  }
-
   it('holds the next commit until as many puts have come as were confirmed', async () => {
     start(10);
     await endCommit();
@@ -222,5 +223,54 @@ describe('gathering', () => {
     scheduler.iterate();
     await settle();
     expect(isIdle).toBe(true);
+  });
+});
+
+describe('watching', () => {
+  /** A commit after one whose confirms were answered. */
+  async function startAnswered(): Promise<void> {
+    start(1);
+    await endCommit();
+    answer();
+  }
+
+  /** The publishers' answer ends the gathering. */
+  function answer(): void {
+    sink.putCount = 1;
+    loop.touch();
+    loop.commit(false);
+    scheduler.iterate();
+    sink.putCount = 0;
+    expect(sink.pending).toHaveLength(2);
+  }
+
+  it('keeps the event loop awake until the commit ends', async () => {
+    scheduler.hasSpareProcessor = true;
+    await startAnswered();
+    scheduler.iterate();
+    expect(scheduler.soonTasks).toHaveLength(1);
+    await endCommit();
+    scheduler.clockMs += 0.5;
+    scheduler.iterate();
+    scheduler.iterate();
+    expect(scheduler.soonTasks).toHaveLength(0);
+  });
+
+  it('leaves a slow disk to the kernel', async () => {
+    scheduler.hasSpareProcessor = true;
+    await startAnswered();
+    scheduler.clockMs += 1;
+    scheduler.iterate();
+    expect(scheduler.soonTasks).toHaveLength(0);
+  });
+
+  it('does not watch when nobody answered, nor with one processor', async () => {
+    scheduler.hasSpareProcessor = true;
+    start(1);
+    expect(scheduler.soonTasks).toHaveLength(0);
+    await endCommit();
+    scheduler.hasSpareProcessor = false;
+    answer();
+    expect(scheduler.soonTasks).toHaveLength(0);
   });
 });

@@ -8,6 +8,7 @@ export class ManualScheduler implements Scheduler {
   readonly soonTasks: (() => void)[] = [];
   /** What `nowMs` says. */
   clockMs = 0;
+  hasSpareProcessor = false;
 
   constructor() {
     this.#tasks = new Map();

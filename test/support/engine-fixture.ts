@@ -220,10 +220,14 @@ export class EngineFixture {
       this.broker.turn();
       await new Promise((resolve) => setImmediate(resolve));
     }
-    for (let wait = 0; wait < 200 && this.store.isDirty; wait += 1) {
+    for (let wait = 0; wait < 2_000 && this.#isBehind(); wait += 1) {
       this.broker.turn();
       await new Promise((resolve) => setTimeout(resolve, 1));
     }
+  }
+
+  #isBehind(): boolean {
+    return this.store.committedTicket < this.store.ticket;
   }
 
   headersOf(message: Message): FieldTable {

@@ -7,5 +7,6 @@ export const IMMEDIATE_SCHEDULER: Scheduler = {
     return () => {};
   },
   soon: (task) => void setImmediate(task),
+  hasSpareProcessor: false,
   nowMs: () => Infinity,
 };
