@@ -9,7 +9,7 @@ import { resolve } from 'node:path';
 import { env, stderr, stdout } from 'node:process';
 import { formatBanner } from './server/banner.ts';
 import { type CommandLine, parseCommandLine } from './server/command-line.ts';
-import { readInput, runOfflineCommand, writeOutput } from './server/commands/run-command.ts';
+import { readInput, runAdminCommand, writeOutput } from './server/commands/run-command.ts';
 import { type Config, formatConfig, type LoadedConfig } from './server/config.ts';
 import { ConfigError, loadConfig } from './server/config-loader.ts';
 import { createDataDirectory } from './server/data-directory.ts';
@@ -24,7 +24,7 @@ import { SqliteStore } from './store/sqlite/sqlite-store.ts';
 async function main(argv: readonly string[]): Promise<void> {
   const version = readProductVersion();
   const ports = { environment: env, version, write: writeOutput, writeError, readInput };
-  const exitCode = await runOfflineCommand(argv, ports);
+  const exitCode = await runAdminCommand(argv, ports);
   if (exitCode !== undefined) {
     process.exitCode = exitCode;
     return;

@@ -1,5 +1,6 @@
 import { Command, CommanderError, Option as Flag } from 'commander';
-import { OFFLINE_COMMANDS } from './commands/run-command.ts';
+import type { AdminCommand } from './commands/command.ts';
+import { ADMIN_COMMANDS, BROKER_COMMANDS, FILE_COMMANDS } from './commands/command-list.ts';
 import { ConfigError, suggest } from './config-loader.ts';
 import { OPTION_KEYS, type OptionKey, optionOf } from './options.ts';
 import { camelCase } from './config.ts';
@@ -13,19 +14,26 @@ export interface CommandLine {
 }
 
 const COMMANDS = ['serve', 'check-config'] as const;
-const OFFLINE_NAMES: readonly string[] = OFFLINE_COMMANDS.map(({ name }) => name);
+const ADMIN_NAMES: readonly string[] = ADMIN_COMMANDS.map(({ name }) => name);
 const DESCRIPTION = `Message broker: AMQP 0-9-1, MQTT and STOMP clients, durable queues on SQLite.
 
 Commands:
   serve         serve clients until SIGTERM (the default)
   check-config  print the effective configuration; exit code 0 when it is sound
 
-Commands on a stopped data directory (--help after one tells more):
-${OFFLINE_COMMANDS.map(({ name, summary }) => `  ${name.padEnd(20)}${summary}`).join('\n')}
+Commands on a running server or a stopped data directory (--help after one tells more):
+${listCommands(BROKER_COMMANDS)}
+
+Commands on a stopped data directory:
+${listCommands(FILE_COMMANDS)}
 
 Every option is also an environment variable (TRIBUTARY_AMQP_PORT) and a key
 of the configuration file (amqp-port). A flag wins over the environment, and
 that over the file.`;
+
+function listCommands(commands: readonly AdminCommand[]): string {
+  return commands.map(({ name, summary }) => `  ${name.padEnd(20)}${summary}`).join('\n');
+}
 
 /**
  * Reads the arguments after the program's name. Help and version are printed here.
@@ -81,7 +89,7 @@ function readFlags(program: Command): Pick<CommandLine, 'flags' | 'file'> {
 }
 
 function describeAll(words: readonly string[]): readonly string[] {
-  const late = words.find((word) => OFFLINE_NAMES.includes(word));
+  const late = words.find((word) => ADMIN_NAMES.includes(word));
   if (late === undefined) return words.map(describe);
   return [`${late}: comes first: tributary ${late} ...`];
 }
@@ -89,7 +97,7 @@ function describeAll(words: readonly string[]): readonly string[] {
 function describe(word: string): string {
   const [name = ''] = word.split('=');
   if (!name.startsWith('-')) {
-    return `${name}: no such command${suggest(name, [...COMMANDS, ...OFFLINE_NAMES])}`;
+    return `${name}: no such command${suggest(name, [...COMMANDS, ...ADMIN_NAMES])}`;
   }
   const names = ['--config', '--help', '--version', ...OPTION_KEYS.map((key) => `--${key}`)];
   return `${name}: no such option${suggest(name, names)}`;

@@ -11,6 +11,8 @@ import { fileURLToPath } from 'node:url';
 export type ExamplePages = (path: string, response: ServerResponse) => void;
 
 const PREFIX = '/examples/';
+/** The page to begin with. */
+export const EXAMPLES_START = `${PREFIX}browser-dashboard/`;
 const CONTENT_TYPES: Readonly<Record<string, string>> = {
   '.html': 'text/html; charset=utf-8',
   '.css': 'text/css; charset=utf-8',
@@ -23,7 +25,9 @@ const VENDOR: Readonly<Record<string, string>> = {
   'mqtt.js': 'mqtt/dist/mqtt.esm.js',
   'stomp.js': '@stomp/stompjs/bundles/stomp.umd.min.js',
 };
-const POLICY = "default-src 'self'; img-src 'self' data:; connect-src 'self' ws: wss:";
+const POLICY =
+  "default-src 'self'; img-src 'self' data:; connect-src 'self' ws: wss:; " +
+  "object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
 /** @throws Error with a sentence for the operator when the examples are not there */
 export function createExamplePages(): ExamplePages {
@@ -37,8 +41,8 @@ export function createExamplePages(): ExamplePages {
       answerFile(response, files.get(`${path}index.html`)!);
     } else if (files.has(path)) {
       answerFile(response, files.get(path)!);
-    } else if (files.has(`${path}/index.html`)) {
-      response.writeHead(301, { location: `${path}/` });
+    } else if (path === PREFIX || files.has(`${path}/index.html`)) {
+      response.writeHead(302, { location: path === PREFIX ? EXAMPLES_START : `${path}/` });
       response.end();
     } else {
       response.writeHead(404, { 'content-type': 'text/plain' });

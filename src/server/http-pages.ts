@@ -1,5 +1,5 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
-import { type ExamplePages, isExamplePath } from './example-pages.ts';
+import { type ExamplePages, EXAMPLES_START, isExamplePath } from './example-pages.ts';
 
 /** What the plain pages of the HTTP port show. */
 export interface HttpPagesDeps {
@@ -43,7 +43,7 @@ export function createHttpPages(deps: HttpPagesDeps): RequestListener {
     }
     switch (path) {
       case '/':
-        answerText(response, 200, indexText(deps.paths));
+        answerText(response, 200, indexText(deps));
         return;
       case '/health': {
         const troubles = deps.troubles();
@@ -57,9 +57,15 @@ export function createHttpPages(deps: HttpPagesDeps): RequestListener {
   };
 }
 
-function indexText(paths: HttpPagesDeps['paths']): string {
+function indexText({ paths, cmq, examples }: HttpPagesDeps): string {
   const lines = [...paths].map(([protocol, list]) => `  ${protocol}: ${list.join(', ')}\n`);
-  return `Tributary message gateway.\nWebSocket paths:\n${lines.join('')}`;
+  return [
+    'Tributary message gateway. There is no page to manage it: see `tributary --help`.\n',
+    `WebSocket paths:\n${lines.join('')}`,
+    ...(cmq === undefined ? [] : ['CMQ: /v2/index.php\n']),
+    'Health: /health\n',
+    ...(examples === undefined ? [] : [`Examples: ${EXAMPLES_START}\n`]),
+  ].join('');
 }
 
 /** A short plain answer that nobody caches or guesses another type for. */

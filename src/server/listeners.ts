@@ -39,6 +39,8 @@ const LOOPBACK_HOSTS = ['127.0.0.1', '::1'];
 const ALL_HOSTS = ['0.0.0.0', '::'];
 /** Tries to find one port that is free on all addresses, when any will do. */
 const ANY_PORT_TRIES = 10;
+/** Name of the metrics listener in the ready line. */
+export const METRICS_PROTOCOL = 'http/prometheus';
 /** An address of a family this machine does not have. */
 const ABSENT_ADDRESS = new Set(['EADDRNOTAVAIL', 'EAFNOSUPPORT', 'EINVAL']);
 
@@ -118,20 +120,40 @@ async function openOnce(
       open.push({ protocol: request.protocol, listener });
       port = listener.address.port;
     } catch (error) {
-      const { code, message } = error as NodeJS.ErrnoException;
-      const { protocol } = request;
-      const advice = code === 'EADDRINUSE' ? ` (${optionOf(protocol)}: another port, or off)` : '';
-      const text = `cannot listen for ${protocol} on ${host} port ${port}: ${message}${advice}`;
-      lastError = new Error(text, { cause: error });
-      const isOptional = !request.isExplicit && ABSENT_ADDRESS.has(code ?? '');
+      const { code = '' } = error as NodeJS.ErrnoException;
+      lastError = listenError(request.protocol, host, port, error as Error);
+      const isOptional = !request.isExplicit && ABSENT_ADDRESS.has(code);
       if (!isOptional) throw lastError;
     }
   }
   if (open.length === 0) throw lastError!;
 }
 
+/** A sentence for the operator: what could not be bound, why, and what to change. */
+export function listenError(protocol: string, host: string, port: number, cause: Error): Error {
+  const advice = adviceOn((cause as NodeJS.ErrnoException).code, optionOf(protocol));
+  const text = `cannot listen for ${protocol} on ${host} port ${port}: ${cause.message}${advice}`;
+  return new Error(text, { cause });
+}
+
+function adviceOn(code: string | undefined, option: string): string {
+  switch (code) {
+    case 'EADDRINUSE':
+      return ` (${option}: another port, or off)`;
+    case 'EACCES':
+      return ` (${option}: a port above 1023, or let this process bind lower ones)`;
+    case 'EADDRNOTAVAIL':
+    case 'ENOTFOUND':
+    case 'EAI_AGAIN':
+      return ' (host: an address or name of this machine)';
+    default:
+      return '';
+  }
+}
+
 /** The option that has the port: `mqtt-port`, and `web-mqtt-port` of `http/web-mqtt`. */
 function optionOf(protocol: string): string {
+  if (protocol === METRICS_PROTOCOL) return 'metrics-port';
   return `${protocol.slice(protocol.indexOf('/') + 1)}-port`;
 }
 

@@ -1,13 +1,15 @@
 /**
  * The composition root: makes every part, connects them, starts and stops them in order.
  *
- *     start:  store -> broker (recovery) -> turn -> monitors -> acceptor -> listeners -> ready
- *     stop:   polls, pushes -> listeners -> connections (320, 0x8B) -> monitors -> turn
+ *     start:  store -> broker (recovery) -> turn -> monitors -> acceptor -> listeners -> orders
+ *             -> ready
+ *     stop:   orders -> polls, pushes -> listeners -> connections (320, 0x8B) -> monitors -> turn
  *             -> store (marked)
  *
  * Nothing is reachable before recovery is complete, and nothing can be confirmed after the store
  * began to close.
  */
+import { resolve } from 'node:path';
 import { createAmqpAcceptor } from '../../protocols/amqp/listener.ts';
 import type { CmqAcceptor } from '../../protocols/cmq/listener.ts';
 import { createStompAcceptor, type StompAcceptor } from '../../protocols/stomp/listener.ts';
@@ -27,17 +29,21 @@ import { amqpSettings } from './amqp-settings.ts';
 import { createCmq } from './cmq.ts';
 import { cmqSamples } from './cmq-metrics.ts';
 import { defineConfiguredKey } from './cmq-settings.ts';
+import { carryOutLive } from './commands/carry-out.ts';
 import type { Config } from './config.ts';
+import { ControlSocket } from './control-socket.ts';
 import { loadDefinitionsFile } from './definitions-file.ts';
 import { createExamplePages } from './example-pages.ts';
 import { createHttpPages } from './http-pages.ts';
 import { startTokens } from './jwt/tokens.ts';
 import {
   chooseHosts,
+  listenError,
   type ListenHosts,
   type ListenRequest,
   type ListenerInfo,
   listenOnAll,
+  METRICS_PROTOCOL,
   openOnAll,
   type OpenListener,
 } from './listeners.ts';
@@ -48,6 +54,7 @@ import { ResourceMonitor } from './resource-monitor.ts';
 import { MESSAGE_HEADERS, stompSettings } from './stomp-settings.ts';
 import { systemRandom } from './system-random.ts';
 import { mqttSettings } from './mqtt-settings.ts';
+import { readProductVersion } from './product.ts';
 import { createPush } from './push.ts';
 import type { OutgoingPush } from './push-transport.ts';
 import { readTlsFiles, watchTlsFiles } from './tls-files.ts';
@@ -69,6 +76,7 @@ export interface ServerDeps {
 
 /** Bytes a WebSocket message may hold beyond the largest message body. */
 const WEBSOCKET_OVERHEAD_BYTES = 1024 * 1024;
+const WEB_MQTT_PROTOCOL = 'http/web-mqtt';
 const CLOSE_TEXT = "broker forced connection closure with reason 'shutdown'";
 
 const TLS_PROTOCOLS: ReadonlySet<string> = new Set(['amqps', 'mqtts', 'stomps', 'https']);
@@ -97,6 +105,7 @@ export class Server {
   readonly #storeMetrics: (() => StoreMetrics) | undefined;
   #metrics: Metrics | undefined;
   #metricsListener: MetricsListener | undefined;
+  #control: ControlSocket | undefined;
   #stopWatchingTls: (() => void) | undefined;
   #stopTokens: (() => void) | undefined;
   #stopping: Promise<void> | undefined;
@@ -130,6 +139,7 @@ export class Server {
     this.#storeMetrics = deps.storeMetrics;
     this.#metrics = undefined;
     this.#metricsListener = undefined;
+    this.#control = undefined;
     this.#stopWatchingTls = undefined;
     this.#stopTokens = undefined;
     this.#stopping = undefined;
@@ -148,7 +158,7 @@ export class Server {
     const broker = await recover(deps, turn.request);
     turn.start(broker, flushSet);
     // What the first start or a file defined is on disk before anyone can rely on it.
-    await new Promise<void>((resolve) => broker.hold(broker.ticket, resolve));
+    await new Promise<void>((done) => broker.hold(broker.ticket, done));
     const server = new Server(deps, broker, turn, flushSet);
     try {
       await server.#monitor.start();
@@ -156,6 +166,7 @@ export class Server {
       server.#stopTokens = await startTokens(config, broker.access, systemClock, logger);
       await server.#listen();
       broker.push.open(server.#push);
+      await server.#takeOrders();
     } catch (error) {
       await server.stop();
       throw error;
@@ -170,7 +181,7 @@ export class Server {
       ...listener.address,
     }));
     if (this.#metricsListener === undefined) return open;
-    return [...open, { protocol: 'http/prometheus', ...this.#metricsListener.address }];
+    return [...open, { protocol: METRICS_PROTOCOL, ...this.#metricsListener.address }];
   }
 
   /** Client connections that are open. */
@@ -207,6 +218,7 @@ export class Server {
   async #stop(): Promise<void> {
     this.#stopWatchingTls?.();
     this.#stopTokens?.();
+    await this.#control?.close();
     await this.#cmq?.closeAll();
     await this.#push.close();
     for (const { listener } of this.#listeners) await listener.close();
@@ -244,7 +256,7 @@ export class Server {
       await this.#serveHttp('https', config.httpsPort, hosts, routes, readTlsFiles(config));
     }
     if (config.webMqttPort !== 'off') {
-      await this.#serveHttp('http/web-mqtt', config.webMqttPort, hosts, [mqttRoute(acceptMqtt)]);
+      await this.#serveHttp(WEB_MQTT_PROTOCOL, config.webMqttPort, hosts, [mqttRoute(acceptMqtt)]);
     }
     if (this.#listeners.some(({ protocol }) => TLS_PROTOCOLS.has(protocol))) {
       this.#stopWatchingTls = watchTlsFiles(config, () => this.reloadTls());
@@ -272,6 +284,8 @@ export class Server {
   ): Promise<void> {
     const config = this.#config;
     const logger = this.#logger;
+    // Who opens the port of one wire to the world does not mean to open the others.
+    const isOneWire = protocol === WEB_MQTT_PROTOCOL;
     const options = {
       routes,
       allowedOrigins: config.allowedOrigins,
@@ -281,8 +295,8 @@ export class Server {
       onRequest: createHttpPages({
         troubles: () => [...this.broker.alarms].map((name) => `${name} alarm`),
         paths: new Map(routes.map((route) => [route.protocol, route.paths])),
-        examples: config.serveExamples ? createExamplePages() : undefined,
-        cmq: this.#cmq,
+        examples: config.serveExamples && !isOneWire ? createExamplePages() : undefined,
+        cmq: isOneWire ? undefined : this.#cmq,
       }),
       onRefused: (reason: string, remoteAddress: string) =>
         logger.warn({ protocol, reason, remoteAddress }, 'connection refused'),
@@ -307,10 +321,25 @@ export class Server {
       ],
     });
     this.#metrics = metrics;
-    this.#metricsListener = await MetricsListener.listen(host, port, {
-      metrics: () => metrics.render(),
-      troubles: () => [...broker.alarms].map((name) => `${name} alarm`),
-    });
+    try {
+      this.#metricsListener = await MetricsListener.listen(host, port, {
+        metrics: () => metrics.render(),
+        troubles: () => [...broker.alarms].map((name) => `${name} alarm`),
+      });
+    } catch (error) {
+      throw listenError(METRICS_PROTOCOL, host, port, error as Error);
+    }
+  }
+
+  /** Commands of the operator reach the broker while it serves. */
+  async #takeOrders(): Promise<void> {
+    const config = this.#config;
+    const facts = { config, version: readProductVersion() };
+    this.#control = await ControlSocket.listen(
+      resolve(config.dataDir),
+      (order) => carryOutLive(this.broker, order, facts),
+      this.#logger,
+    );
   }
 
   #limitConnections(accept: AcceptTransport): AcceptTransport {

@@ -98,6 +98,16 @@ test('the pages are still there, and CMQ can be off', async () => {
   expect(refused.status).toBe(405);
 });
 
+test('the port of MQTT alone has no CMQ and no examples', async () => {
+  const server = await start({ ...KEY, webMqttPort: 0, serveExamples: true });
+  const host = hostOf(server, 'http/web-mqtt');
+  const body = new URLSearchParams({ Action: 'ListQueue' });
+  const refused = await fetch(`http://${host}/v2/index.php`, { method: 'POST', body });
+  expect(refused.status).toBe(405);
+  expect((await fetch(`http://${host}/examples/`)).status).toBe(404);
+  expect(await (await fetch(`http://${host}/`)).text()).not.toContain('CMQ');
+});
+
 test('without a key nobody gets in', async () => {
   const server = await start();
   expect(await call(server, 'ListQueue')).toMatchObject({ code: 4100 });

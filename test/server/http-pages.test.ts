@@ -62,14 +62,16 @@ test('examples and the clients they use, and no other file', async () => {
     const script = await ask(`/examples/vendor/${name}.js`);
     expect(script).toMatchObject({ status: 200, type: 'text/javascript; charset=utf-8' });
   }
-  expect((await ask('/examples/browser-dashboard')).status).toBe(301);
+  expect((await ask('/examples/browser-dashboard')).status).toBe(302);
+  expect((await ask('/examples/')).status).toBe(302);
+  expect((await ask('/')).text).toContain('Examples: /examples/browser-dashboard/');
   for (const path of [
     '/examples/../package.json',
     '/examples/browser-dashboard/../../package.json',
     '/examples/%2e%2e/package.json',
     '/examples/vendor/../../package.json',
     '/examples/browser-dashboard/README.md',
-    '/examples/',
+    '/examples/none/',
   ]) {
     expect((await ask(path)).status).toBe(404);
   }

@@ -2,7 +2,13 @@ import { createServer } from 'node:net';
 import { describe, expect, test } from 'vitest';
 import { silentLogger } from '../../src/base/logger.ts';
 import { defaultConfig } from '../../src/server/config.ts';
-import { chooseHosts, listenOnAll, toBlockList } from '../../src/server/listeners.ts';
+import {
+  chooseHosts,
+  listenError,
+  listenOnAll,
+  METRICS_PROTOCOL,
+  toBlockList,
+} from '../../src/server/listeners.ts';
 
 const HANDLER = {
   onChunk: () => undefined,
@@ -51,6 +57,18 @@ describe('listenOnAll', () => {
     probe.close();
     blocker.close();
   });
+});
+
+test.each([
+  ['EADDRINUSE', 'http/web-mqtt', 'web-mqtt-port: another port, or off'],
+  ['EACCES', 'amqp', 'amqp-port: a port above 1023, or let this process bind lower ones'],
+  ['EADDRNOTAVAIL', 'mqtt', 'host: an address or name of this machine'],
+  ['EADDRINUSE', METRICS_PROTOCOL, 'metrics-port: another port, or off'],
+])('%s for %s names the option', (code, protocol, advice) => {
+  const cause = Object.assign(new Error(`listen ${code}`), { code });
+  expect(listenError(protocol, '127.0.0.1', 80, cause).message).toBe(
+    `cannot listen for ${protocol} on 127.0.0.1 port 80: listen ${code} (${advice})`,
+  );
 });
 
 test('address blocks match', () => {

@@ -1,10 +1,30 @@
 /**
- * Commands for a stopped broker: they open the data directory themselves, and are refused while a
- * process serves it. Their arguments are their own; where the data is, configuration says.
+ * Commands that look into the data or change it. There are two kinds:
+ *
+ * - A `BrokerCommand` works on a broker, wherever that is: in the process that serves the data
+ *   directory, which is reached over its control socket, or else in this one, which opens the
+ *   directory for that moment. What it needs from the place where it was typed, a file or standard
+ *   input, is read there and travels with the order.
+ * - A `FileCommand` reads the files themselves, and is refused while a process serves them.
+ *
+ * Their arguments are their own; where the data is, configuration says.
  */
+import type { Broker } from '../../engine/broker.ts';
 import type { Config } from '../config.ts';
 
-/** What a command gets. */
+/** What every command has. */
+interface CommandShape {
+  readonly name: string;
+  /** What follows the name, for help: words in capitals, and options. */
+  readonly usage: string;
+  readonly summary: string;
+  /** How many words it takes. */
+  readonly words: readonly [least: number, most: number];
+  /** Its options, and how many values each takes. */
+  readonly options: Readonly<Record<string, number>>;
+}
+
+/** What a command gets where it was typed. */
 export interface CommandContext {
   readonly config: Config;
   readonly version: string;
@@ -18,19 +38,49 @@ export interface CommandContext {
   readInput(): Promise<string>;
 }
 
-/** One command. */
-export interface OfflineCommand {
-  readonly name: string;
-  /** What follows the name, for help: words in capitals, and options. */
-  readonly usage: string;
-  readonly summary: string;
-  /** How many words it takes. */
-  readonly words: readonly [least: number, most: number];
-  /** Its options, and how many values each takes. */
-  readonly options: Readonly<Record<string, number>>;
-  /** Returns the exit code. @throws CommandError */
-  run(context: CommandContext): Promise<number>;
+/** What was typed, and the secret that was read for it. Travels to a serving process as JSON. */
+export interface Order {
+  readonly command: string;
+  readonly words: readonly string[];
+  readonly options: Readonly<Record<string, readonly string[]>>;
+  /** A password, or the secret of a key. */
+  readonly secret?: string | undefined;
 }
+
+/** What is known where the work is done. */
+export interface WorkFacts {
+  readonly config: Config;
+  readonly version: string;
+}
+
+/** What the work has to say. */
+export interface Outcome {
+  /** For standard output. */
+  readonly output: string;
+  /** What an operator should know besides, for standard error: one sentence. */
+  readonly note?: string | undefined;
+}
+
+/** A command that works on a broker. */
+export interface BrokerCommand extends CommandShape {
+  /** Reads the secret that the work needs. @throws CommandError */
+  readonly readSecret?: (context: CommandContext) => Promise<string | undefined>;
+  /**
+   * Does it. What it changed is durable with `broker.ticket` as of its end.
+   * @throws CommandError; nothing was changed then
+   */
+  readonly work: (broker: Broker, order: Order, facts: WorkFacts) => Outcome | Promise<Outcome>;
+  /** Takes the output where it was asked for. Without: to standard output. @throws CommandError */
+  readonly deliver?: (context: CommandContext, output: string) => Promise<void>;
+}
+
+/** A command that reads the files of a stopped broker. */
+export interface FileCommand extends CommandShape {
+  /** Returns the exit code. @throws CommandError */
+  readonly run: (context: CommandContext) => Promise<number>;
+}
+
+export type AdminCommand = BrokerCommand | FileCommand;
 
 /** What an operator did wrong or must do first; one sentence. */
 export class CommandError extends Error {
@@ -39,6 +89,9 @@ export class CommandError extends Error {
     this.name = 'CommandError';
   }
 }
+
+/** The outcome of a change that has nothing to say. */
+export const DONE: Outcome = { output: '' };
 
 /** Options that every command has. */
 const COMMON_OPTIONS: Readonly<Record<string, number>> = { 'data-dir': 1, config: 1 };
@@ -53,7 +106,7 @@ export interface CommandArguments {
  *
  * @throws CommandError for what the command does not take
  */
-export function parseArguments(command: OfflineCommand, argv: readonly string[]): CommandArguments {
+export function parseArguments(command: AdminCommand, argv: readonly string[]): CommandArguments {
   const words: string[] = [];
   const options = new Map<string, readonly string[]>();
   const end = argv.includes('--') ? argv.indexOf('--') : argv.length;
@@ -81,6 +134,11 @@ export function parseArguments(command: OfflineCommand, argv: readonly string[])
 }
 
 /** `usage: tributary add-user NAME ...`. */
-export function usageText(command: OfflineCommand): string {
+export function usageText(command: AdminCommand): string {
   return `usage: tributary ${command.name} ${command.usage} [--data-dir DIR] [--config FILE]`;
+}
+
+/** The one value of an option that was given. */
+export function valueOf(order: Order, option: string): string | undefined {
+  return order.options[option]?.[0];
 }

@@ -7,11 +7,11 @@ import { IDS_PER_QUEUE } from '../../engine/queue/store-ids.ts';
 import { checkDataFile, type CheckReport } from '../../store/sqlite/check.ts';
 import { type DumpedMessage, dumpMessages } from '../../store/sqlite/dump.ts';
 import { createMessageFormats } from '../message-formats.ts';
-import { CommandError, type OfflineCommand } from './command.ts';
+import { CommandError, type FileCommand } from './command.ts';
 import { existingDataDirectory, refuseWhileServed } from './offline-broker.ts';
 
 /** Verifies all that has a checksum or refers to something. */
-export const CHECK: OfflineCommand = {
+export const CHECK: FileCommand = {
   name: 'check',
   usage: '',
   summary: 'verify the data; exit code 1 when anything is damaged',
@@ -26,7 +26,7 @@ export const CHECK: OfflineCommand = {
 };
 
 /** Prints the messages that a start would find. */
-export const DUMP: OfflineCommand = {
+export const DUMP: FileCommand = {
   name: 'dump',
   usage: '[--queue NAME] [--vhost VHOST] [--limit N]',
   summary: 'print each message as a line of JSON, queue by queue',

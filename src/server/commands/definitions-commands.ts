@@ -1,36 +1,35 @@
 import { writeFileSync } from 'node:fs';
 import { exportDefinitions } from '../../engine/definitions-export.ts';
-import { CommandError, type OfflineCommand } from './command.ts';
-import { withOfflineBroker } from './offline-broker.ts';
+import { type BrokerCommand, CommandError } from './command.ts';
 
 /** Writes all definitions in RabbitMQ's format. */
-export const EXPORT_DEFINITIONS: OfflineCommand = {
+export const EXPORT_DEFINITIONS: BrokerCommand = {
   name: 'export-definitions',
   usage: '[FILE]',
   summary: 'write all definitions as JSON for load-definitions',
   words: [0, 1],
   options: {},
-  run: async ({ config, version, words, write }) => {
-    const definitions = await withOfflineBroker(config, exportDefinitions);
+  work: (broker, _, { config, version }) => {
     const document = {
       rabbit_version: config.serverVersion,
       rabbitmq_version: config.serverVersion,
       product_name: 'Tributary',
       product_version: version,
-      ...definitions,
+      ...exportDefinitions(broker),
     };
-    const text = `${JSON.stringify(document, undefined, 2)}\n`;
+    return { output: `${JSON.stringify(document, undefined, 2)}\n` };
+  },
+  deliver: async ({ words, write }, output) => {
     const fileName = words[0];
     if (fileName === undefined) {
-      await write(text);
-      return 0;
+      await write(output);
+      return;
     }
     try {
       // Password hashes are for the owner's eyes.
-      writeFileSync(fileName, text, { mode: 0o600 });
+      writeFileSync(fileName, output, { mode: 0o600 });
     } catch (error) {
       throw new CommandError((error as Error).message);
     }
-    return 0;
   },
 };

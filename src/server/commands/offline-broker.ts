@@ -22,15 +22,27 @@ export function existingDataDirectory(config: Config): string {
   throw new CommandError(`there is no data in ${directory}; the first start creates it`);
 }
 
-/** Runs `open`, and tells an operator what to do about a directory in use. */
-export async function refuseWhileServed<T>(open: () => Promise<T>): Promise<T> {
+/**
+ * Runs `open`, and tells an operator about a directory in use.
+ *
+ * @param advice what follows the process in use
+ */
+export async function refuseWhileServed<T>(
+  open: () => Promise<T>,
+  advice = 'which must be stopped first',
+): Promise<T> {
   try {
     return await open();
   } catch (error) {
     if (!(error instanceof DataDirBusyError)) throw error;
-    throw new CommandError(`${error.message}, which must be stopped first`);
+    throw new CommandError(`${error.message}, ${advice}`);
   }
 }
+
+/** It holds the directory and was asked before; see `sendOrder`. */
+const TAKES_NO_ORDERS =
+  'which takes no commands: it starts or stops now (try again), runs as another user (run this ' +
+  'as that one), or has no control socket (its log says so; stop it first)';
 
 /**
  * Opens the data directory as a start does, without clients, lets `use` work on the broker, and
@@ -44,7 +56,8 @@ export async function withOfflineBroker<T>(
 ): Promise<T> {
   const directory = existingDataDirectory(config);
   const { durability } = config;
-  const store = await refuseWhileServed(() => SqliteStore.open({ directory, durability }));
+  const open = (): Promise<SqliteStore> => SqliteStore.open({ directory, durability });
+  const store = await refuseWhileServed(open, TAKES_NO_ORDERS);
   let failure: Error | undefined;
   store.onFailure = (error) => {
     failure = error;

@@ -1,36 +1,24 @@
+/**
+ * One command from the command line to its exit code: arguments, configuration, the order, and the
+ * place where it is carried out.
+ */
+import { resolve } from 'node:path';
 import { stdin, stdout } from 'node:process';
 import { ConfigError, loadConfig } from '../config-loader.ts';
-import { CHECK, DUMP } from './data-commands.ts';
-import { EXPORT_DEFINITIONS } from './definitions-commands.ts';
 import {
+  type AdminCommand,
+  type BrokerCommand,
   type CommandArguments,
-  type OfflineCommand,
+  type CommandContext,
+  type Order,
+  type Outcome,
   parseArguments,
   usageText,
 } from './command.ts';
-import { KEY } from './key-commands.ts';
-import {
-  ADD_USER,
-  CHANGE_PASSWORD,
-  DELETE_USER,
-  LIST_USERS,
-  SET_PERMISSIONS,
-} from './user-commands.ts';
-import { ADD_VHOST } from './vhost-commands.ts';
-
-/** Every command for a stopped broker, in the order of the help. */
-export const OFFLINE_COMMANDS: readonly OfflineCommand[] = [
-  ADD_USER,
-  CHANGE_PASSWORD,
-  DELETE_USER,
-  LIST_USERS,
-  ADD_VHOST,
-  SET_PERMISSIONS,
-  KEY,
-  EXPORT_DEFINITIONS,
-  CHECK,
-  DUMP,
-];
+import { ADMIN_COMMANDS } from './command-list.ts';
+import { sendOrder } from './control-client.ts';
+import { withOfflineBroker } from './offline-broker.ts';
+import { readHidden } from './terminal-input.ts';
 
 /** What a command may touch of the process; tests pass their own. */
 export interface CommandPorts {
@@ -45,12 +33,12 @@ export interface CommandPorts {
  * Runs the command that `argv` begins with and returns its exit code; undefined when it begins
  * with none. What goes wrong is told on standard error.
  */
-export async function runOfflineCommand(
+export async function runAdminCommand(
   argv: readonly string[],
   ports: CommandPorts,
 ): Promise<number | undefined> {
   const [name, ...rest] = argv;
-  const command = OFFLINE_COMMANDS.find((candidate) => candidate.name === name);
+  const command = ADMIN_COMMANDS.find((candidate) => candidate.name === name);
   if (command === undefined) return undefined;
   if (rest.includes('--help') || rest.includes('-h')) {
     await ports.write(`${usageText(command)}\n\n${command.summary}\n`);
@@ -65,8 +53,8 @@ export async function runOfflineCommand(
   }
 }
 
-function run(
-  command: OfflineCommand,
+async function run(
+  command: AdminCommand,
   { words, options }: CommandArguments,
   ports: CommandPorts,
 ): Promise<number> {
@@ -76,14 +64,33 @@ function run(
     environment: ports.environment,
     file: options.get('config')?.[0],
   });
-  return command.run({
+  const context: CommandContext = {
     config,
     version: ports.version,
     words,
     option: (name) => options.get(name),
     write: ports.write,
     readInput: ports.readInput,
-  });
+  };
+  if ('run' in command) return command.run(context);
+  const secret = await command.readSecret?.(context);
+  const order = { command: command.name, words, options: Object.fromEntries(options), secret };
+  const { output, note } = await carryOut(command, order, context);
+  if (command.deliver === undefined) await context.write(output);
+  else await command.deliver(context, output);
+  if (note !== undefined) ports.writeError(`tributary: ${note}\n`);
+  return 0;
+}
+
+/** In the process that serves the data, if there is one, else in this one. */
+async function carryOut(
+  command: BrokerCommand,
+  order: Order,
+  { config, version }: CommandContext,
+): Promise<Outcome> {
+  const outcome = await sendOrder(resolve(config.dataDir), order);
+  if (outcome !== undefined) return outcome;
+  return withOfflineBroker(config, (broker) => command.work(broker, order, { config, version }));
 }
 
 /**
@@ -91,16 +98,17 @@ function run(
  * that has gone (`| head`) ends the process: nobody wants the rest.
  */
 export function writeOutput(text: string): Promise<void> {
-  return new Promise((resolve) => {
+  return new Promise((done) => {
     stdout.write(text, (error) => {
-      if (error == null) resolve();
+      if (error == null) done();
       else process.exit(0);
     });
   });
 }
 
-/** Reads standard input to its end. */
+/** Reads standard input to its end; at a terminal one line, which is not shown. */
 export async function readInput(): Promise<string> {
+  if (stdin.isTTY) return readHidden('password: ');
   const chunks: Buffer[] = [];
   for await (const chunk of stdin) chunks.push(chunk as Buffer);
   return Buffer.concat(chunks).toString('utf8');

@@ -4,13 +4,20 @@ import { Permission, type PermissionPatterns } from '../../engine/access/permiss
 import type { Broker } from '../../engine/broker.ts';
 import { BrokerError } from '../../base/errors.ts';
 import { NAME_BYTES_MAX } from '../../base/limits.ts';
-import { CommandError, type CommandContext, type OfflineCommand } from './command.ts';
-import { withOfflineBroker } from './offline-broker.ts';
+import type { Config } from '../config.ts';
+import {
+  type BrokerCommand,
+  CommandError,
+  type CommandContext,
+  DONE,
+  type Order,
+  valueOf,
+} from './command.ts';
 
 const DEFAULT_VHOST = '/';
 
 /** Makes a user, with permissions in one vhost when asked to. */
-export const ADD_USER: OfflineCommand = {
+export const ADD_USER: BrokerCommand = {
   name: 'add-user',
   usage:
     'NAME [--password-file FILE] [--tags TAG,...]\n' +
@@ -18,98 +25,93 @@ export const ADD_USER: OfflineCommand = {
   summary: 'make a user; the password comes from standard input',
   words: [1, 1],
   options: { 'password-file': 1, tags: 1, permissions: 3, vhost: 1 },
-  run: async (context) => {
-    const name = checkName(context.words[0]!);
-    const tags = splitTags(context.option('tags')?.[0]);
+  readSecret: (context) => {
+    // What can be told without the broker is told before a password is asked for.
+    checkName(context.words[0]!);
     const given = context.option('permissions');
-    const patterns = given === undefined ? undefined : checkPatterns(given);
-    const vhost = context.option('vhost')?.[0];
-    if (vhost !== undefined && patterns === undefined) {
+    if (given !== undefined) checkPatterns(given);
+    else if (context.option('vhost') !== undefined) {
       throw new CommandError('--vhost: says where, but --permissions is missing');
     }
-    const password = await readPassword(context);
-    await withOfflineBroker(context.config, async (broker) => {
-      if (broker.access.user(name) !== undefined) {
-        throw new CommandError(`user '${name}' exists; change-password gives a new password`);
-      }
-      if (patterns !== undefined) requireVHost(broker, vhost ?? DEFAULT_VHOST);
-      const hash = await hashPassword(broker, password);
-      broker.access.putUser(name, { password: hash, tags });
-      if (patterns === undefined) return;
-      broker.access.setPermission(name, vhost ?? DEFAULT_VHOST, patterns);
-    });
-    return 0;
+    return readPassword(context);
+  },
+  work: async (broker, order, { config }) => {
+    const name = checkName(order.words[0]!);
+    const given = order.options['permissions'];
+    const patterns = given === undefined ? undefined : checkPatterns(given);
+    const vhost = valueOf(order, 'vhost') ?? DEFAULT_VHOST;
+    const password = await hashPassword(broker, order);
+    // Nothing is awaited from here on: what was checked is what is changed.
+    if (broker.access.user(name) !== undefined) {
+      throw new CommandError(`user '${name}' exists; change-password gives a new password`);
+    }
+    if (patterns !== undefined) requireVHost(broker, vhost);
+    const note = opensToAll(broker, config, name) ? OPENS_TO_ALL : undefined;
+    broker.access.putUser(name, { password, tags: splitTags(valueOf(order, 'tags')) });
+    if (patterns !== undefined) broker.access.setPermission(name, vhost, patterns);
+    return { output: '', note };
   },
 };
 
 /** Gives a user another password. */
-export const CHANGE_PASSWORD: OfflineCommand = {
+export const CHANGE_PASSWORD: BrokerCommand = {
   name: 'change-password',
   usage: 'NAME [--password-file FILE]',
   summary: 'give a user a new password',
   words: [1, 1],
   options: { 'password-file': 1 },
-  run: async (context) => {
-    const name = context.words[0]!;
-    const password = await readPassword(context);
-    await withOfflineBroker(context.config, async (broker) => {
-      requireUser(broker, name);
-      broker.access.putUser(name, { password: await hashPassword(broker, password) });
-    });
-    return 0;
+  readSecret: readPassword,
+  work: async (broker, order) => {
+    const name = order.words[0]!;
+    const password = await hashPassword(broker, order);
+    requireUser(broker, name);
+    broker.access.putUser(name, { password });
+    return DONE;
   },
 };
 
-/** Deletes a user with all permissions. */
-export const DELETE_USER: OfflineCommand = {
+/** Deletes a user with all permissions and access keys. */
+export const DELETE_USER: BrokerCommand = {
   name: 'delete-user',
   usage: 'NAME',
-  summary: 'delete a user with its permissions',
+  summary: 'delete a user with its permissions and access keys',
   words: [1, 1],
   options: {},
-  run: async ({ config, words }) => {
-    const name = words[0]!;
-    await withOfflineBroker(config, (broker) => {
-      requireUser(broker, name);
-      broker.access.deleteUser(name);
-    });
-    return 0;
+  work: (broker, { words }) => {
+    requireUser(broker, words[0]!);
+    broker.access.deleteUser(words[0]!);
+    return DONE;
   },
 };
 
 /** One user per line with its tags, for people and scripts. */
-export const LIST_USERS: OfflineCommand = {
+export const LIST_USERS: BrokerCommand = {
   name: 'list-users',
   usage: '',
   summary: 'print each user with its tags, a tab between',
   words: [0, 0],
   options: {},
-  run: async ({ config, write }) => {
-    const lines = await withOfflineBroker(config, (broker) =>
-      [...broker.access.users()].map(({ name, tags }) => `${name}\t${[...tags].join(',')}\n`),
-    );
-    await write(lines.sort().join(''));
-    return 0;
+  work: ({ access }) => {
+    const lines = [...access.users()].map(({ name, tags }) => `${name}\t${[...tags].join(',')}\n`);
+    return { output: lines.sort().join('') };
   },
 };
 
 /** Says what a user may do in a vhost. */
-export const SET_PERMISSIONS: OfflineCommand = {
+export const SET_PERMISSIONS: BrokerCommand = {
   name: 'set-permissions',
   usage: 'USER CONFIGURE WRITE READ [--vhost VHOST]',
   summary: 'say what a user may do in a vhost',
   words: [4, 4],
   options: { vhost: 1 },
-  run: async (context) => {
-    const [user = '', ...given] = context.words;
+  work: (broker, order) => {
+    const [user = '', ...given] = order.words;
     const patterns = checkPatterns(given);
-    const vhost = context.option('vhost')?.[0] ?? DEFAULT_VHOST;
-    await withOfflineBroker(context.config, (broker) => {
-      requireUser(broker, user);
-      requireVHost(broker, vhost);
-      broker.access.setPermission(user, vhost, patterns);
-    });
-    return 0;
+    const vhost = valueOf(order, 'vhost') ?? DEFAULT_VHOST;
+    requireUser(broker, user);
+    requireVHost(broker, vhost);
+    broker.access.setPermission(user, vhost, patterns);
+    return DONE;
   },
 };
 
@@ -158,10 +160,21 @@ async function readPassword(context: CommandContext): Promise<string> {
   return password;
 }
 
-async function hashPassword(broker: Broker, password: string): Promise<PasswordHash> {
+async function hashPassword({ access }: Broker, { secret = '' }: Order): Promise<PasswordHash> {
+  if (secret === '') throw new CommandError('the password is empty');
   const hash = await new Promise<PasswordHash | undefined>((resolve) =>
-    broker.access.hashPassword(password, resolve),
+    access.hashPassword(secret, resolve),
   );
-  if (hash === undefined) throw new CommandError('the password could not be hashed');
+  if (hash === undefined) throw new CommandError('too many logins are waiting; try again');
   return hash;
+}
+
+const OPENS_TO_ALL =
+  'from the next start on it listens on all addresses, not on this machine only, as guest is no ' +
+  'longer the only user; `host` says otherwise';
+
+/** True for the user after whom the next start chooses other addresses to listen on. */
+function opensToAll({ access }: Broker, config: Config, name: string): boolean {
+  if (config.host.length > 0 || name === 'guest') return false;
+  return [...access.users()].every((user) => user.name === 'guest');
 }

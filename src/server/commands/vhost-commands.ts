@@ -1,20 +1,17 @@
-import { CommandError, type OfflineCommand } from './command.ts';
-import { withOfflineBroker } from './offline-broker.ts';
+import { type BrokerCommand, CommandError, DONE } from './command.ts';
 import { checkName } from './user-commands.ts';
 
 /** Makes a vhost. */
-export const ADD_VHOST: OfflineCommand = {
+export const ADD_VHOST: BrokerCommand = {
   name: 'add-vhost',
   usage: 'NAME',
   summary: 'make a virtual host',
   words: [1, 1],
   options: {},
-  run: async ({ config, words }) => {
+  work: (broker, { words }) => {
     const name = checkName(words[0]!);
-    await withOfflineBroker(config, (broker) => {
-      if (broker.vhost(name) !== undefined) throw new CommandError(`vhost '${name}' exists`);
-      broker.addVHost(name);
-    });
-    return 0;
+    if (broker.vhost(name) !== undefined) throw new CommandError(`vhost '${name}' exists`);
+    broker.addVHost(name);
+    return DONE;
   },
 };

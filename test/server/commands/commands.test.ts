@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { importDefinitions } from '../../../src/engine/definitions-import.ts';
 import { Message } from '../../../src/engine/message.ts';
 import { withOfflineBroker } from '../../../src/server/commands/offline-broker.ts';
-import { runOfflineCommand } from '../../../src/server/commands/run-command.ts';
+import { runAdminCommand } from '../../../src/server/commands/run-command.ts';
 import { type Config, defaultConfig } from '../../../src/server/config.ts';
 import { SqliteStore } from '../../../src/store/sqlite/sqlite-store.ts';
 import { encodeHeader } from '../../../protocols/amqp/content-header.ts';
@@ -36,7 +36,7 @@ interface Result {
 async function run(argv: string, input = ''): Promise<Result> {
   let output = '';
   let errors = '';
-  const code = await runOfflineCommand(argv.split(' '), {
+  const code = await runAdminCommand(argv.split(' '), {
     environment: { TRIBUTARY_DATA_DIR: directory, TRIBUTARY_DURABILITY: 'relaxed' },
     version: '1.2.3',
     write: (text) => {
@@ -120,26 +120,36 @@ describe('users', () => {
   });
 });
 
+test('the first user besides guest comes with a word on what it opens', async () => {
+  expect(await run('add-user guest', 'secret')).toEqual(DONE);
+  expect(await run('delete-user ann')).toEqual(DONE);
+  const { code, errors } = await run('add-user bob', 'secret');
+  expect(errors).toMatch(/^tributary: from the next start on it listens on all addresses/);
+  expect(code).toBe(0);
+  expect(await run('add-user cid', 'secret')).toEqual(DONE);
+});
+
 test('a name may look like an option after --', async () => {
   expect(await run('add-vhost -- --odd')).toEqual(DONE);
   await withOfflineBroker(config, (broker) => expect(broker.vhost('--odd')).toBeDefined());
 });
 
-test('commands are refused while a process serves the data', async () => {
+test('commands are refused while a process has the data and takes no orders', async () => {
   const store = await SqliteStore.open({ directory, durability: 'relaxed' });
-  for (const argv of ['list-users', 'check']) {
+  for (const [argv, advice] of [
+    ['list-users', 'which takes no commands: it starts or stops now'],
+    ['check', 'which must be stopped first'],
+  ] as const) {
     const { code, errors } = await run(argv);
-    expect(errors).toBe(
-      `tributary: data directory ${directory} is in use by process ${process.pid}, ` +
-        'which must be stopped first\n',
-    );
+    const owner = `data directory ${directory} is in use by process ${process.pid}`;
+    expect(errors).toContain(`tributary: ${owner}, ${advice}`);
     expect(code).toBe(1);
   }
   await store.recover();
   await store.close();
 });
 
-test('other words are no offline commands, and each command has help', async () => {
+test('other words are no such commands, and each command has help', async () => {
   expect((await run('serve')).code).toBeUndefined();
   const { code, output } = await run('dump --help');
   expect(code).toBe(0);

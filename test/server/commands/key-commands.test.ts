@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { importDefinitions } from '../../../src/engine/definitions-import.ts';
 import { withOfflineBroker } from '../../../src/server/commands/offline-broker.ts';
-import { runOfflineCommand } from '../../../src/server/commands/run-command.ts';
+import { runAdminCommand } from '../../../src/server/commands/run-command.ts';
 import { type Config, defaultConfig } from '../../../src/server/config.ts';
 import { SqliteStore } from '../../../src/store/sqlite/sqlite-store.ts';
 
@@ -29,7 +29,7 @@ afterEach(() => rmSync(directory, { recursive: true }));
 
 async function run(argv: string): Promise<{ code: unknown; output: string; errors: string }> {
   let [output, errors] = ['', ''];
-  const code = await runOfflineCommand(argv.split(' '), {
+  const code = await runAdminCommand(argv.split(' '), {
     environment: { TRIBUTARY_DATA_DIR: directory, TRIBUTARY_DURABILITY: 'relaxed' },
     version: '1.2.3',
     write: (text) => {
