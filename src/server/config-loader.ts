@@ -113,7 +113,8 @@ function takeFile(
   const settings = readSettings(fileName);
   for (const problem of settings.problems) problems.push(`${fileName}: ${problem}`);
   for (const [key, raw] of settings.values) {
-    candidates.set(key, { raw, origin: 'file', name: `${fileName}: ${key}` });
+    const name = `${fileName}: ${settings.names?.get(key) ?? key}`;
+    candidates.set(key, { raw, origin: 'file', name });
   }
 }
 

@@ -1,15 +1,25 @@
+import { accessSync, constants, statSync } from 'node:fs';
 import { createPrivateDirectory } from '../store/private-directory.ts';
 
 /**
- * Creates the data directory and the missing ones above it.
+ * Creates the data directory and the missing ones above it, and makes sure that it can be used.
  *
- * @throws Error with a sentence that names the directory
+ * @throws Error with a sentence that names the option and the directory
  */
 export function createDataDirectory(directory: string): void {
+  explain(`cannot create ${directory}`, () => createPrivateDirectory(directory));
+  if (!statSync(directory).isDirectory()) {
+    throw new Error(`data-dir: ${directory} is a file, not a directory`);
+  }
+  explain(`${directory} must be readable and writable for this user`, () =>
+    accessSync(directory, constants.R_OK | constants.W_OK | constants.X_OK),
+  );
+}
+
+function explain(what: string, attempt: () => void): void {
   try {
-    createPrivateDirectory(directory);
+    attempt();
   } catch (error) {
-    const text = (error as Error).message;
-    throw new Error(`data-dir: cannot create ${directory}: ${text}`, { cause: error });
+    throw new Error(`data-dir: ${what}: ${(error as Error).message}`, { cause: error });
   }
 }

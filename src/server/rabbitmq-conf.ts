@@ -8,6 +8,8 @@ import type { OptionKey } from './options.ts';
 /** What a file said: values by our keys, and what is wrong with it. */
 export interface FileSettings {
   readonly values: Map<OptionKey, unknown>;
+  /** What a key of ours is called in the file, where that is another name. */
+  readonly names?: ReadonlyMap<OptionKey, string>;
   readonly problems: string[];
 }
 
@@ -77,18 +79,21 @@ export function parseRabbitmqConf(text: string): FileSettings {
     const content = line.trim();
     if (content === '' || content.startsWith('#')) continue;
     const match = /^([A-Za-z0-9_.-]+)\s*=\s*(.*)$/.exec(content);
-    const value = match?.[2]?.replace(/\s+#.*$/, '').replace(/^'(.*)'$/, '$1');
-    if (match === null || value === undefined) {
-      reader.problems.push(`line ${lineNumber}: expected \`key = value\``);
-    } else {
-      reader.take(match[1]!, value, `line ${lineNumber}`);
-    }
+    if (match === null) reader.problems.push(`line ${lineNumber}: expected \`key = value\``);
+    else reader.take(match[1]!, valueIn(match[2]!), `line ${lineNumber}`);
   }
   return reader.finish();
 }
 
+/** Without a comment behind it, and without quotes, between which a `#` begins no comment. */
+function valueIn(text: string): string {
+  const quoted = /^'([^']*)'\s*(?:#.*)?$/.exec(text)?.[1];
+  return quoted ?? text.replace(/\s+#.*$/, '');
+}
+
 class Reader {
   readonly values: Map<OptionKey, unknown>;
+  readonly names: Map<OptionKey, string>;
   readonly problems: string[];
   readonly #hosts: Set<string>;
   readonly #loopbackUsers: Set<string>;
@@ -99,6 +104,7 @@ class Reader {
 
   constructor() {
     this.values = new Map();
+    this.names = new Map();
     this.problems = [];
     this.#hosts = new Set();
     this.#loopbackUsers = new Set(['guest']);
@@ -110,6 +116,7 @@ class Reader {
 
   take(key: string, value: string, where: string): void {
     const ours = Object.hasOwn(SAME_MEANING, key) ? SAME_MEANING[key] : undefined;
+    if (ours !== undefined) this.names.set(ours, key);
     if (ours === 'tls-client-name') this.values.set(ours, value.replaceAll('_', '-'));
     else if (ours !== undefined) this.values.set(ours, value);
     else if (!this.#takeSpecial(key, value, where)) this.#reportUnknown(key, where);
@@ -130,7 +137,7 @@ class Reader {
       const isModern = this.#tlsVersions.every((version) => version === 'tlsv1.3');
       values.set('tls-min-version', isModern ? '1.3' : '1.2');
     }
-    return { values, problems: this.problems };
+    return { values, names: this.names, problems: this.problems };
   }
 
   #takeSpecial(key: string, value: string, where: string): boolean {
@@ -143,13 +150,14 @@ class Reader {
         this.#requiresCertificate = value === 'true';
         return true;
       case 'vm_memory_high_watermark.relative':
-        this.values.set('memory-limit', `${Number(value) * 100}%`);
+        if (Number(value) > 0) this.values.set('memory-limit', `${Number(value) * 100}%`);
+        else this.problems.push(`${where}: \`${key}\` is a share such as 0.6, not ${value}`);
         return true;
       case 'handshake_timeout':
-        this.values.set('handshake-timeout', `${value}ms`);
+        this.#takeMs('handshake-timeout', key, value, where);
         return true;
       case 'consumer_timeout':
-        this.values.set('consumer-timeout', `${value}ms`);
+        this.#takeMs('consumer-timeout', key, value, where);
         return true;
       case 'log.level':
       case 'log.console.level':
@@ -172,6 +180,11 @@ class Reader {
       return false;
     }
     return true;
+  }
+
+  #takeMs(ours: OptionKey, key: string, value: string, where: string): void {
+    if (/^\d+$/.test(value)) this.values.set(ours, `${value}ms`);
+    else this.problems.push(`${where}: \`${key}\` is a number of milliseconds, not ${value}`);
   }
 
   /** `none`, a port, or an address and a port. */

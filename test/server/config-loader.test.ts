@@ -231,6 +231,25 @@ loopback_users = none
     expect(load({ file: path }).config).toMatchObject({ amqpPort: 'off', loopbackUsers: [] });
   });
 
+  test('mistakes are told in the words of the file', () => {
+    const path = file(
+      'wrong.conf',
+      "disk_free_limit.absolute = many\nhandshake_timeout = 5s\nssl_options.password = 'a #b' # c\n" +
+        'vm_memory_high_watermark.relative = half\n',
+    );
+    expect(problemsOf({ file: path })).toEqual([
+      `${path}: line 2: \`handshake_timeout\` is a number of milliseconds, not 5s`,
+      `${path}: line 4: \`vm_memory_high_watermark.relative\` is a share such as 0.6, not half`,
+      `${path}: disk_free_limit.absolute: expected a size at least 0, such as 1048576 or 64MiB, ` +
+        'not "many"',
+    ]);
+  });
+
+  test('a quoted value may have a # in it', () => {
+    const path = file('quoted.conf', "default_pass = 'a #b' # comment\n");
+    expect(load({ file: path }).config.defaultPassword).toBe('a #b');
+  });
+
   test('anything else is an error', () => {
     const path = file(
       'unknown.conf',

@@ -25,6 +25,12 @@ test('says so when a file is in the way', () => {
   expect(() => createDataDirectory(join(path, 'a'))).toThrow('data-dir: cannot create');
 });
 
+test('says so when it is a file itself', () => {
+  const path = join(directory, 'file');
+  writeFileSync(path, '');
+  expect(() => createDataDirectory(path)).toThrow(`data-dir: ${path} is a file, not a directory`);
+});
+
 test.runIf(existsSync('/proc/self'))('comes back where nothing can be created', () => {
   expect(() => createDataDirectory('/proc/nothing/here')).toThrow('data-dir: cannot create');
 });
