@@ -12,7 +12,8 @@
  */
 import type { FieldTable, FieldValue } from '../base/field-value.ts';
 import { isTable } from '../base/field-value.ts';
-import { FORMAT_AMQP, FORMAT_AMQP_DEAD, Message } from './message.ts';
+import { FORMAT_AMQP, FORMAT_AMQP_DEAD, type Message } from './message.ts';
+import { copyMessage } from './message-copy.ts';
 import type { MessageFormat } from './ports.ts';
 import type { DeathReason } from './queue/queue.ts';
 
@@ -46,10 +47,14 @@ export function isCycle(
   deaths: readonly FieldTable[],
   reason: DeathReason,
   queue: string,
-  diedIn: string,
+  lastQueue: string,
 ): boolean {
   if (reason === 'rejected') return false;
-  if (queue === diedIn) return true;
+  return queue === lastQueue || diedIn(deaths, queue);
+}
+
+/** True when a message died in `queue` of automatic reasons since it was last rejected. */
+export function diedIn(deaths: readonly FieldTable[], queue: string): boolean {
   for (const death of deaths) {
     if (death.get('reason') === 'rejected') return false;
     if (death.get('queue') === queue) return true;
@@ -76,24 +81,14 @@ export function buildDeadLetter(
     set: deathHeaders(message, headers, expiration, death),
     removeExpiration: true,
   };
-  const header = format.edit(message, edit);
-  const bytes = Buffer.allocUnsafe(header.length + message.bodyBytes);
-  header.copy(bytes, 0);
-  const bodyStart = message.start + message.headerBytes;
-  message.bytes.copy(bytes, header.length, bodyStart, bodyStart + message.bodyBytes);
-  return new Message(
+  return copyMessage(message, {
+    header: format.edit(message, edit),
     exchange,
-    routingKeyOverride ?? message.routingKey,
-    FORMAT_AMQP_DEAD,
-    bytes,
-    0,
-    header.length,
-    message.bodyBytes,
-    message.isPersistent,
-    message.priority,
-    -1,
-    death.atMs,
-  );
+    routingKey: routingKeyOverride ?? message.routingKey,
+    format: FORMAT_AMQP_DEAD,
+    expirationMs: -1,
+    publishedAtMs: death.atMs,
+  });
 }
 
 function deathHeaders(

@@ -1,4 +1,5 @@
-import { Message } from './message.ts';
+import type { Message } from './message.ts';
+import { copyMessage } from './message-copy.ts';
 
 /**
  * `message` as one that was published at `atMs` (wall ms): what waited in a transaction begins to
@@ -6,17 +7,5 @@ import { Message } from './message.ts';
  */
 export function messageAt(message: Message, atMs: number): Message {
   if (message.publishedAtMs === atMs) return message;
-  return new Message(
-    message.exchange,
-    message.routingKey,
-    message.format,
-    message.bytes,
-    message.start,
-    message.headerBytes,
-    message.bodyBytes,
-    message.isPersistent,
-    message.priority,
-    message.expirationMs,
-    atMs,
-  );
+  return copyMessage(message, { publishedAtMs: atMs });
 }

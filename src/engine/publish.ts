@@ -8,14 +8,15 @@
 import { DEATHS_PER_RUN_MAX } from '../base/limits.ts';
 import { Ring } from '../base/ring.ts';
 import type { Access } from './access/access.ts';
-import { buildDeadLetter, carbonCopies, isCycle, recordedDeaths } from './dead-letter.ts';
+import { buildDeadLetter, carbonCopies, diedIn, isCycle, recordedDeaths } from './dead-letter.ts';
 import { DELAY_HEADER, delayFrom } from './delay-header.ts';
 import type { Destination, Exchange } from './exchange/exchange.ts';
 import { TopicExchange } from './exchange/topic-exchange.ts';
 import { LazyRoutedMessage } from './exchange/routed-message.ts';
 import { route as routeThrough } from './exchange/router.ts';
 import type { ExchangeLookup } from './exchange/router.ts';
-import { Message } from './message.ts';
+import { FORMAT_AMQP, type Message } from './message.ts';
+import { copyMessage } from './message-copy.ts';
 import type { MessageFormat, QueueId } from './ports.ts';
 import type { DelayQueue } from './queue/delay-queue.ts';
 import type { DeathReason, Queue } from './queue/queue.ts';
@@ -75,6 +76,9 @@ export class Publisher {
   /** Deaths since the first that is being followed up. */
   #deathCount: number;
   #isBurying: boolean;
+  #journey: number;
+  /** Journeys of dead letters so far. */
+  #journeyCount: number;
 
   constructor(host: PublishHost) {
     this.host = host;
@@ -83,6 +87,16 @@ export class Publisher {
     this.#deaths = new Ring();
     this.#deathCount = 0;
     this.#isBurying = false;
+    this.#journey = 0;
+    this.#journeyCount = 0;
+  }
+
+  /**
+   * Tells on whose way the publishes of this run are: what comes of a message on its way has its
+   * number, but each dead letter goes its own way.
+   */
+  get journey(): number {
+    return this.#journey;
   }
 
   /** A route for publishes to `exchange` with `routingKey`. */
@@ -130,6 +144,22 @@ export class Publisher {
   }
 
   /**
+   * Publishes a message that has come from another exchange on its way; returns PUBLISH_* bits. A
+   * dead letter does not come to where it died.
+   */
+  relay(exchange: Exchange, keys: readonly string[], message: Message): number {
+    if (exchange.isDelayed) {
+      const kept = this.#delay(exchange, message);
+      if (kept !== undefined) return kept;
+    }
+    const targets = this.#match(exchange, keys, message);
+    if (message.format === FORMAT_AMQP) return enqueue(targets, message);
+    const deaths = recordedDeaths(message, this.host.formats[message.format]!.headers(message));
+    const others = targets.filter(({ name }) => !diedIn(deaths, name));
+    return enqueue(others, message);
+  }
+
+  /**
    * Publishes what died in `queue`, to the exchange its settings name, in this same run.
    *
    * What that kills in turn (overflow) follows after it, not within it: queues may be chained at
@@ -144,11 +174,15 @@ export class Publisher {
     this.#deaths.push({ queue, message, reason });
     if (this.#isBurying) return;
     this.#isBurying = true;
+    const outer = this.#journey;
     try {
       for (let d = this.#deaths.shift(); d !== undefined; d = this.#deaths.shift()) {
+        this.#journeyCount += 1;
+        this.#journey = this.#journeyCount;
         this.#bury(d.queue, d.message, d.reason);
       }
     } finally {
+      this.#journey = outer;
       this.#isBurying = false;
       this.#deathCount = 0;
     }
@@ -240,21 +274,5 @@ function enqueue(queues: readonly Queue[], message: Message): number {
 
 /** The same message under another header. */
 export function withHeader(message: Message, header: Buffer, publishedAtMs: number): Message {
-  const bytes = Buffer.allocUnsafe(header.length + message.bodyBytes);
-  header.copy(bytes, 0);
-  const bodyStart = message.start + message.headerBytes;
-  message.bytes.copy(bytes, header.length, bodyStart, bodyStart + message.bodyBytes);
-  return new Message(
-    message.exchange,
-    message.routingKey,
-    message.format,
-    bytes,
-    0,
-    header.length,
-    message.bodyBytes,
-    message.isPersistent,
-    message.priority,
-    message.expirationMs,
-    publishedAtMs,
-  );
+  return copyMessage(message, { header, publishedAtMs });
 }

@@ -1,7 +1,8 @@
 /**
  * A dead letter on its way home: where it came from, and what it looks like without its death.
  */
-import { FORMAT_AMQP, FORMAT_AMQP_DEAD, Message } from '../message.ts';
+import { FORMAT_AMQP, FORMAT_AMQP_DEAD, type Message } from '../message.ts';
+import { copyMessage } from '../message-copy.ts';
 import type { MessageFormat } from '../ports.ts';
 
 /** What queues wrote on its way, but for the message id. */
@@ -41,21 +42,12 @@ export function revive(
   nowMs: number,
 ): Message {
   const header = format.edit(message, { remove: PASSING_HEADERS, removeExpiration: true });
-  const bytes = Buffer.allocUnsafe(header.length + message.bodyBytes);
-  header.copy(bytes, 0);
-  const bodyStart = message.start + message.headerBytes;
-  message.bytes.copy(bytes, header.length, bodyStart, bodyStart + message.bodyBytes);
-  return new Message(
-    '',
-    queueName,
-    FORMAT_AMQP,
-    bytes,
-    0,
-    header.length,
-    message.bodyBytes,
-    message.isPersistent,
-    message.priority,
-    -1,
-    nowMs,
-  );
+  return copyMessage(message, {
+    header,
+    exchange: '',
+    routingKey: queueName,
+    format: FORMAT_AMQP,
+    expirationMs: -1,
+    publishedAtMs: nowMs,
+  });
 }

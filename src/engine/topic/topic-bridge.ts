@@ -7,16 +7,16 @@
  *
  * Each end is an exchange of its own that answers with one destination, and only when somebody
  * beyond it would get the message: what reaches nobody stays unroutable on either side. The
- * destination publishes the message anew under its other address. While that happens neither end
- * answers, so that nothing echoes; all of it is one synchronous run. What dies in that run because
- * a queue overflows is no echo: it has one death more than the message that crosses.
+ * destination publishes the message anew under its other address. On that journey neither end
+ * answers again, so that nothing echoes; all of it is one synchronous run. What dies in that run
+ * because a queue overflows is no echo: it goes its own way, and crosses where that leads.
  *
  * A device names tags of a tag topic by the user property `x-msg-tag`, or by the levels below T.
  *
  * Rights: whoever makes the topic opens the bridge, as whoever makes a binding between exchanges
  * does. Devices need their rights on `amq.topic` alone.
  */
-import { EMPTY_TABLE, type FieldTable, isTable } from '../../base/field-value.ts';
+import { EMPTY_TABLE, type FieldTable } from '../../base/field-value.ts';
 import { carbonCopies } from '../dead-letter.ts';
 import { Exchange, type Destination, type RoutedMessage } from '../exchange/exchange.ts';
 import { route } from '../exchange/router.ts';
@@ -25,12 +25,6 @@ import type { Message } from '../message.ts';
 import type { Topic } from './topic.ts';
 import { tagsHeader } from './topic-message.ts';
 import type { TopicsHost } from './topics-host.ts';
-
-/**
- * Crossings within a crossing: a publisher who routes through queues that overflow may add deaths
- * to a message again and again.
- */
-const CROSSINGS_MAX = 16;
 
 /** One end: an exchange, bound on its side, that leads to one destination or to none. */
 class BridgeEnd extends Exchange {
@@ -54,7 +48,8 @@ class BridgeEnd extends Exchange {
     });
     this.#matches = matches;
     this.#needsMessage = needsMessage;
-    const target = { name, isExchange: false, isHidden: true, publish };
+    // No queue has that name: to dead-lettering, this is no place where anything died.
+    const target = { name: '', isExchange: false, isHidden: true, publish };
     this.#target = target;
   }
 
@@ -79,9 +74,8 @@ export class TopicBridge {
   readonly #outlet: BridgeEnd;
   readonly #outletKey: string;
   readonly #prefix: string;
-  /** Deaths of the message that crosses; undefined while none does. */
-  #crossingDeaths: number | undefined;
-  #crossingDepth: number;
+  /** The journey on which a message crosses; undefined while none does. */
+  #crossing: number | undefined;
 
   /** @param devices the exchange devices publish to and subscribe at */
   constructor(topic: Topic, devices: Exchange, host: TopicsHost) {
@@ -89,8 +83,7 @@ export class TopicBridge {
     this.#host = host;
     this.#devices = devices;
     this.#prefix = `${topic.name}.`;
-    this.#crossingDeaths = undefined;
-    this.#crossingDepth = 0;
+    this.#crossing = undefined;
     const hasTags = topic.exchange instanceof TagsExchange;
     this.#inlet = new BridgeEnd(
       topic.name,
@@ -127,14 +120,11 @@ export class TopicBridge {
   }
 
   #reaches(exchange: Exchange, key: string, message: RoutedMessage | undefined): boolean {
-    const crossing = this.#crossingDeaths;
-    if (crossing !== undefined && deathsOf(message?.headers()) <= crossing) return false;
-    if (this.#crossingDepth >= CROSSINGS_MAX) return false;
+    const { publisher, topology } = this.#host;
+    if (this.#crossing === publisher.journey) return false;
     const out: Destination[] = [];
-    const { topology } = this.#host;
     const lookup = (name: string): Exchange | undefined => topology.exchange(name);
-    // Nothing dies of a question.
-    this.#cross(Infinity, () => route(exchange, [key], message, lookup, out));
+    this.#cross(() => route(exchange, [key], message, lookup, out));
     return out.length > 0;
   }
 
@@ -147,9 +137,7 @@ export class TopicBridge {
     const tags = exchange instanceof TagsExchange ? levelTags(headers, key) : [];
     const set = tags.length > 0 ? [tagsHeader(tags)] : [];
     const entering = stamp.edit(message, set, exchange.name, key);
-    return this.#cross(deathsOf(headers), () =>
-      publisher.publish(publisher.resolve(exchange, key), entering),
-    );
+    return this.#cross(() => publisher.relay(exchange, [key], entering));
   }
 
   #enterDevices(message: Message): number {
@@ -158,9 +146,7 @@ export class TopicBridge {
     const headers = stamp.headersOf(message);
     const copies = carbonCopies(headers).map((each) => this.#deviceKey(each));
     const entering = stamp.edit(stamp.stamp(message), [], this.#devices.name, key);
-    return this.#cross(deathsOf(headers), () =>
-      publisher.publish(publisher.resolve(this.#devices, key), entering, copies),
-    );
+    return this.#cross(() => publisher.relay(this.#devices, [key, ...copies], entering));
   }
 
   /** The topic's routing key in one of the devices' exchange; undefined when it is not for T. */
@@ -173,30 +159,15 @@ export class TopicBridge {
     return key === '' ? this.#topic.name : this.#prefix + key;
   }
 
-  #cross<T>(deaths: number, action: () => T): T {
-    const outer = this.#crossingDeaths;
-    this.#crossingDeaths = deaths;
-    this.#crossingDepth += 1;
+  #cross<T>(action: () => T): T {
+    const outer = this.#crossing;
+    this.#crossing = this.#host.publisher.journey;
     try {
       return action();
     } finally {
-      this.#crossingDepth -= 1;
-      this.#crossingDeaths = outer;
+      this.#crossing = outer;
     }
   }
-}
-
-/** How often a message was dead-lettered, by its header. */
-function deathsOf(headers: FieldTable | undefined): number {
-  const value = headers?.get('x-death');
-  if (!Array.isArray(value)) return 0;
-  let count = 0;
-  for (const death of value) {
-    // A publisher may write anything there.
-    const times = isTable(death) ? Number(death.get('count') ?? 0) : 0;
-    if (Number.isSafeInteger(times) && times > 0) count += times;
-  }
-  return count;
 }
 
 /** A message of a device as the tag filter sees it: the levels below the topic are its tags. */

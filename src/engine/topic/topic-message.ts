@@ -8,7 +8,8 @@
  */
 import type { FieldTable, FieldValue } from '../../base/field-value.ts';
 import { MESSAGE_TAGS, tagsOf } from '../exchange/tags-exchange.ts';
-import { Message } from '../message.ts';
+import type { Message } from '../message.ts';
+import { copyMessage } from '../message-copy.ts';
 import type { MessageFormat } from '../ports.ts';
 import type { HeaderHost } from '../queue/entry-headers.ts';
 import { carriedId, MESSAGE_ID_HEADER } from '../queue/message-id.ts';
@@ -50,22 +51,7 @@ export class TopicStamp implements HeaderHost {
     routingKey = message.routingKey,
   ): Message {
     const header = this.#formats[message.format]!.edit(message, { set: new Map(set) });
-    const bytes = Buffer.allocUnsafe(header.length + message.bodyBytes);
-    header.copy(bytes, 0);
-    bodyOf(message).copy(bytes, header.length);
-    return new Message(
-      exchange,
-      routingKey,
-      message.format,
-      bytes,
-      0,
-      header.length,
-      message.bodyBytes,
-      message.isPersistent,
-      message.priority,
-      message.expirationMs,
-      message.publishedAtMs,
-    );
+    return copyMessage(message, { header, exchange, routingKey });
   }
 
   withHeaders(message: Message, set: readonly (readonly [string, FieldValue])[]): Message {

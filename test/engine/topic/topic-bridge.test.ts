@@ -148,6 +148,55 @@ describe('the bridge', () => {
     expect(fixture.drain('short')).toEqual(['2']);
   });
 
+  it('takes what a message kills that died before, as its publisher says', async () => {
+    const fixture = await TopicFixture.open();
+    const { engine } = fixture;
+    engine.queue('dead');
+    fixture.subscribe(fixture.topic('T', 2), 'S', { endpoint: 'dead', bindingKeys: ['dead'] });
+    engine.queue('short', {
+      'x-max-length': 1,
+      'x-dead-letter-exchange': 'amq.topic',
+      'x-dead-letter-routing-key': 'T.dead',
+    });
+    engine.bind('short', 'amq.topic', 'T.live');
+    // A consumer that publishes a dead letter anew passes its headers on.
+    const headers = new Map([['x-death', [new Map([['count', 1n]])]]]);
+    fixture.publish('T', 'live', '1');
+    fixture.publish('T', 'live', '2', { headers });
+    expect(taken(fixture, 'dead')).toEqual(['1 T dead']);
+  });
+
+  it('takes the dead letters of a queue that has the name of the topic', async () => {
+    const fixture = await TopicFixture.open();
+    const { engine } = fixture;
+    engine.queue('dead');
+    fixture.subscribe(fixture.topic('T', 2), 'S', { endpoint: 'dead', bindingKeys: ['dead'] });
+    engine.queue('T', {
+      'x-max-length': 1,
+      'x-dead-letter-exchange': 'amq.topic',
+      'x-dead-letter-routing-key': 'T.dead',
+    });
+    for (const body of ['1', '2']) engine.publish('', 'T', body, { persistent: true });
+    expect(taken(fixture, 'dead')).toEqual(['1 T dead']);
+  });
+
+  it('does not lead a dead letter to the queue where it died', async () => {
+    const fixture = await TopicFixture.open();
+    const { engine } = fixture;
+    engine.queue('short', {
+      'x-max-length': 1,
+      'x-dead-letter-exchange': 'amq.topic',
+      'x-dead-letter-routing-key': 'T.live',
+    });
+    const topic = fixture.topic('T', 2);
+    fixture.subscribe(topic, 'S', { endpoint: 'short', bindingKeys: ['live'] });
+    engine.queue('all');
+    fixture.subscribe(topic, 'A', { endpoint: 'all', bindingKeys: ['#'] });
+    for (const body of ['1', '2', '3']) engine.publish('', 'short', body, { persistent: true });
+    expect(taken(fixture, 'short')).toEqual(['3  short']);
+    expect(taken(fixture, 'all')).toEqual(['1 T live', '2 T live']);
+  });
+
   it('is there again after a restart', async () => {
     let fixture = await TopicFixture.open();
     fixture.engine.queue('q');
