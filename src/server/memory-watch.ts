@@ -6,11 +6,18 @@
  * which uses it again before it asks the system for more. So while there is too much, garbage is
  * collected from time to time; what is resident then and neither heap nor buffer, nor what native
  * code takes anyway, is idle. Idle memory does not count until it is used again.
+ *
+ * Long before that, the process becomes thrifty: V8 lets garbage grow to three times what lives
+ * before it collects, which is cheap while all of it is small, and later costs memory that a
+ * backlog could use. Measured with a million delayed messages: 40 MB less at 120 live.
  */
 import type { ResourceProbe } from './resource-monitor.ts';
 
 /** An alarm ends this far below its limit, so that it does not flap. */
 const RELEASE_SHARE = 0.95;
+/** Resident bytes from which on garbage is collected early, and below which that ends. */
+const THRIFT_BYTES = 256 * 1024 * 1024;
+const THRIFT_END_BYTES = 192 * 1024 * 1024;
 /** Live share of the heap: V8 spends ever more time collecting above this, and dies at 1. */
 const HEAP_SHARE_LIMIT = 0.8;
 /** Bytes native code may take more than at the start: SQLite's caches, threads, the allocator. */
@@ -27,6 +34,7 @@ export class MemoryWatch {
   #nativeBytes: number;
   #idleBytes: number;
   #isOver: boolean;
+  #isThrifty: boolean;
   #collectInterval: number;
   #samplesToCollection: number;
 
@@ -36,6 +44,7 @@ export class MemoryWatch {
     this.#nativeBytes = 0;
     this.#idleBytes = 0;
     this.#isOver = false;
+    this.#isThrifty = false;
     this.#collectInterval = COLLECT_SAMPLES_MIN;
     this.#samplesToCollection = COLLECT_SAMPLES_MIN;
   }
@@ -47,6 +56,7 @@ export class MemoryWatch {
 
   /** To be called at regular intervals. True while there is too much. */
   sample(): boolean {
+    this.#adaptThrift();
     const hasCollected = this.#isOver && this.#collectSometimes();
     const freedBytes = this.#unknownBytes() - this.#nativeBytes - NATIVE_GROWTH_BYTES;
     const idleBytes = Math.max(0, freedBytes);
@@ -70,6 +80,14 @@ export class MemoryWatch {
       limitBytes: this.#limitBytes,
       heapShare: this.#probe.heapShare(),
     };
+  }
+
+  #adaptThrift(): void {
+    const residentBytes = this.#probe.residentBytes();
+    const isThrifty = residentBytes > (this.#isThrifty ? THRIFT_END_BYTES : THRIFT_BYTES);
+    if (isThrifty === this.#isThrifty) return;
+    this.#isThrifty = isThrifty;
+    this.#probe.setThrift(isThrifty);
   }
 
   #unknownBytes(): number {

@@ -7,6 +7,7 @@ const LIMITS = { directory: '/data', memoryLimitBytes: 1_000, diskFreeLimitBytes
 
 function setUp(limits = LIMITS) {
   const figures = { rss: 0, known: 0, heap: 0, free: 10_000 as number | Error, collections: 0 };
+  const thrift: boolean[] = [];
   const alarms: string[] = [];
   const monitor = new ResourceMonitor(
     limits,
@@ -19,6 +20,9 @@ function setUp(limits = LIMITS) {
       collect: () => {
         figures.collections += 1;
       },
+      setThrift: (isThrifty) => {
+        thrift.push(isThrifty);
+      },
       diskFreeBytes: () =>
         figures.free instanceof Error
           ? Promise.reject(figures.free)
@@ -26,7 +30,7 @@ function setUp(limits = LIMITS) {
       close: () => undefined,
     },
   );
-  return { figures, alarms, monitor };
+  return { figures, alarms, thrift, monitor };
 }
 
 test('the memory alarm comes above the limit and goes well below it', () => {
@@ -74,6 +78,15 @@ test('while the alarm stays, collections come ever more rarely', () => {
   }
   expect(counts).toEqual([1, 2, 3]);
   expect(figures.collections).toBe(8);
+});
+
+test('garbage is collected early while much memory is in use', () => {
+  const { figures, thrift, monitor } = setUp({ ...LIMITS, memoryLimitBytes: 1_000 * MIB });
+  for (const rss of [255, 257, 300, 200, 191, 230, 257]) {
+    figures.rss = rss * MIB;
+    monitor.sampleMemory();
+  }
+  expect(thrift).toEqual([true, false, true]);
 });
 
 test('a nearly full heap raises the memory alarm too', () => {

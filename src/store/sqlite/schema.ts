@@ -25,7 +25,7 @@ const AUTOCHECKPOINT_PAGES = 4000;
 const WAL_LIMIT_BYTES = 128 * 1024 * 1024;
 
 /** Page cache: the tail of the journal and the inner pages of its tree. */
-const CACHE_KIB = 16 * 1024;
+const CACHE_KIB = 8 * 1024;
 
 /** Steps to version 1, 2, ...; never edit one that was released. */
 export const MIGRATIONS: readonly string[] = [
