@@ -9,11 +9,14 @@ import type { QueueId } from '../../engine/ports.ts';
 import { DataDirLock } from '../data-dir-lock.ts';
 import { Connection, isMalformed } from './driver.ts';
 import { JournalIndex } from './journal-index.ts';
+import { type DamagedRow, JournalWalk } from './journal-walk.ts';
 import type { LoadedRow } from './row-loader.ts';
 import { checkRow, RowLoader } from './row-loader.ts';
-import { JournalRecovery, readDefinitions } from './recovery.ts';
-import { loadBodyIfWhole, loadOrFault, PAGES_DAMAGED } from './row-fault.ts';
-import { visitIndex } from './row-index.ts';
+import { readMeta } from './meta.ts';
+import { openBits } from './record-sums.ts';
+import { JournalRecovery, readWholeDefinitions } from './recovery.ts';
+import { loadBodyIfWhole, loadOrFault } from './row-fault.ts';
+import { readHeader, visitIndex } from './row-index.ts';
 import { DATA_FILE, DataFileError, MIGRATIONS } from './schema.ts';
 
 /** What a check found. No problems: every entry can be delivered as it was stored. */
@@ -67,17 +70,14 @@ interface StoredRow {
 /** Verifies a data directory. @throws DataDirBusyError while a broker has it */
 export function checkDataFile(directory: string): Promise<CheckReport> {
   return withDataFile(directory, async (connection, index, problems) => {
-    const meta = new Map<string, number>();
-    for (const { name, value } of await connection.all<{ name: string; value: number }>(
-      'SELECT name, value FROM meta',
-    )) {
-      meta.set(name, value);
-    }
+    const { epoch, isClean } = await readMeta(connection);
+    const { definitions, damaged } = await readWholeDefinitions(connection);
+    for (const name of damaged) problems.push(`definition ${name}: checksum`);
     let entries = 0;
     const ownedBodies = new Map<number, number>();
     await eachRow(connection, (row) => {
-      if (typeof row === 'number') {
-        problems.push(`row ${row}: ${PAGES_DAMAGED}`);
+      if ('reason' in row) {
+        problems.push(`row ${row.rowId}: ${row.reason}`);
         return;
       }
       const loaded = checkRow(row.id, row.runs, row.data);
@@ -97,20 +97,22 @@ export function checkDataFile(directory: string): Promise<CheckReport> {
         },
       });
     });
-    const bodies = await checkBodies(connection, index, ownedBodies, problems);
+    const kept = await keptBodies(connection);
+    const bodies = await checkBodies(connection, index, ownedBodies, kept, problems);
     await checkSideTables(connection, index, problems);
     return {
       schemaVersion: MIGRATIONS.length,
-      epoch: meta.get('epoch') ?? 0,
-      wasClean: meta.get('is_clean') === 1,
-      definitions: (await readDefinitions(connection)).length,
+      epoch,
+      wasClean: isClean,
+      definitions: definitions.length + damaged.length,
       rows: index.rows.size,
       entries,
       liveEntries: index.liveCount,
       journalBytes: index.totalBytes,
       bodies,
       setAside: await count(connection, 'set_aside'),
-      problems,
+      // A row that cannot be read is found by the recovery and by the check.
+      problems: [...new Set(problems)],
     };
   });
 }
@@ -119,7 +121,7 @@ export function checkDataFile(directory: string): Promise<CheckReport> {
 export function dumpDataFile(directory: string, visit: (row: DumpedRow) => void): Promise<void> {
   return withDataFile(directory, async (connection, index) => {
     await eachRow(connection, (row) => {
-      if (typeof row === 'number') return;
+      if ('reason' in row) return;
       const loaded = checkRow(row.id, row.runs, row.data);
       if (typeof loaded !== 'string') visit(describeRow(loaded, index));
     });
@@ -149,7 +151,9 @@ export async function withDataFile<Result>(
       try {
         const recovery = new JournalRecovery(connection, loader, index);
         const { damaged } = await recovery.run();
-        for (const { rowId, reason } of damaged) problems.push(`row ${rowId}: ${reason}`);
+        for (const { rowId, reason } of damaged) {
+          problems.push(rowId === 0 ? reason : `row ${rowId}: ${reason}`);
+        }
         return await use(connection, index, problems);
       } finally {
         await loader.close();
@@ -171,32 +175,32 @@ async function requireVersion(connection: Connection): Promise<void> {
   );
 }
 
-/** Visits every row, or the id of one that SQLite cannot read. */
-async function eachRow(
+/** Visits every row, or what says that one cannot be read. */
+function eachRow(
   connection: Connection,
-  visit: (row: StoredRow | number) => void,
+  visit: (row: StoredRow | DamagedRow) => void,
 ): Promise<void> {
-  let lastId = -1;
-  for (;;) {
-    const [next] = await connection.all<{ id: number }>(
-      'SELECT id FROM journal WHERE id > ? ORDER BY id LIMIT 1',
-      [lastId],
-    );
-    if (next === undefined) return;
-    lastId = next.id;
-    visit(await readRow(connection, next.id));
-  }
+  return new JournalWalk<StoredRow>(connection, 'id, runs, data', 1).run(visit, visit);
 }
 
-async function readRow(connection: Connection, id: number): Promise<StoredRow | number> {
+/** Bodies of rows that were set aside, and such that were set aside themselves. */
+async function keptBodies(connection: Connection): Promise<Set<number>> {
+  const kept = new Set<number>();
+  for (const { id } of await connection.all<{ id: number }>('SELECT id FROM set_aside')) {
+    if (id < 0) kept.add(-id);
+    const runs = id < 0 ? undefined : await readRuns(connection, id);
+    if (runs === undefined || readHeader(runs) === undefined) continue;
+    visitIndex(runs, { onBody: (bodyId) => kept.add(bodyId) });
+  }
+  return kept;
+}
+
+async function readRuns(connection: Connection, id: number): Promise<Buffer | undefined> {
   try {
-    const [row] = await connection.all<StoredRow>(
-      'SELECT id, runs, data FROM journal WHERE id = ?',
-      [id],
-    );
-    return row ?? id;
+    const [row] = await connection.all<StoredRow>('SELECT runs FROM journal WHERE id = ?', [id]);
+    return row?.runs;
   } catch (error) {
-    if (isMalformed(error)) return id;
+    if (isMalformed(error)) return undefined;
     throw error;
   }
 }
@@ -219,12 +223,13 @@ async function checkBodies(
   connection: Connection,
   index: JournalIndex,
   owned: ReadonlyMap<number, number>,
+  kept: ReadonlySet<number>,
   problems: string[],
 ): Promise<number> {
   const stored = new Set<number>();
   for (const { id } of await connection.all<{ id: number }>('SELECT id FROM body')) {
     stored.add(id);
-    if (!owned.has(id)) problems.push(`body ${id} has no owner`);
+    if (!owned.has(id) && !kept.has(id)) problems.push(`body ${id} has no owner`);
   }
   const loader = await RowLoader.create(connection);
   try {
@@ -258,14 +263,16 @@ async function checkSideTables(
   index: JournalIndex,
   problems: string[],
 ): Promise<void> {
-  for (const { id, bytes } of await connection.all<{ id: number; bytes: number }>(
-    'SELECT journal_id AS id, length(bits) AS bytes FROM settled',
+  for (const { id, bits } of await connection.all<{ id: number; bits: Buffer }>(
+    'SELECT journal_id AS id, bits FROM settled',
   )) {
     const row = index.rows.get(id);
     if (row === undefined) {
       problems.push(`settled entries of row ${id}, which is not there`);
-    } else if (bytes !== 0 && bytes !== (row.slotCount + 7) >>> 3) {
-      problems.push(`settled entries of row ${id}: ${bytes} bytes for ${row.slotCount} entries`);
+    } else if (openBits(id, row.slotCount, bits) === undefined) {
+      problems.push(
+        `settled entries of row ${id}: ${bits.length} bytes for ${row.slotCount} entries, checksum`,
+      );
     }
   }
 }

@@ -10,6 +10,9 @@ import { type EntryStates, NO_STATE } from './entry-states.ts';
 import type { QueueIndex } from './queue-index.ts';
 import type { JournalIndex } from './journal-index.ts';
 import type { JournalRow } from './journal-row.ts';
+import { metaText } from './meta.ts';
+import { sealBits, sumOf } from './record-sums.ts';
+import { BODY_DAMAGED } from './row-fault.ts';
 import { wholeMs } from './row-index.ts';
 
 /** Values per INSERT; keeps a statement's text to some tens of kilobytes. */
@@ -20,6 +23,13 @@ const VALUES_PER_STATEMENT = 500;
  * others, and a purge of a million delayed messages must not hold up a commit for seconds.
  */
 const STALE_STATES_MAX = 20_000;
+
+/** Why rows are set aside that could be read, but not be deleted. */
+export const PAGES_STUCK = 'its pages cannot be freed';
+
+const SEPARATOR = ';\n';
+const DELETED_ROWS =
+  /^DELETE FROM journal WHERE id (?:BETWEEN (?<first>\d+) AND (?<last>\d+)|IN \((?<list>.*)\))$/;
 
 /**
  * SQL that deletes `doomed` rows safely; call it after everything buffered is in rows of the same
@@ -42,26 +52,70 @@ export function deleteRows(
   saveStates(index, ids, maxId, statements);
   forgetDropped(index, ids, maxId, statements);
   forgetStaleStates(index, statements);
-  for (const { id, fault } of doomed) {
-    if (fault === undefined) continue;
-    statements.push(
-      `INSERT OR REPLACE INTO set_aside SELECT id, '${fault}', ${Math.floor(nowMs)}, runs, data
-       FROM journal WHERE id=${id}`,
-    );
-  }
+  const going = setAside(doomed, nowMs, statements);
   const checkpointed = doomed.filter((row) => row.isCheckpointed);
   deleteFrom('settled', 'journal_id', idsOf(checkpointed), statements);
-  deleteFrom(
-    'body',
-    'id',
-    doomed.flatMap((row) => row.bodyIds ?? []),
-    statements,
-  );
-  deleteFrom('journal', 'id', idsOf(doomed), statements);
+  const bodyIds = going.flatMap((row) => row.bodyIds ?? []);
+  deleteFrom('body', 'id', keepDamaged(index, bodyIds, nowMs, statements), statements);
+  deleteFrom('journal', 'id', idsOf(going), statements);
   // Row ids are never used twice, even when the last rows go: checkpoints refer to them.
-  statements.push(`UPDATE meta SET value=${index.nextRowId - 1} WHERE name='last_row_id'`);
+  statements.push(metaText('last_row_id', index.nextRowId - 1));
   for (const row of doomed) index.removeRow(row);
-  return `${statements.join(';\n')};`;
+  return `${statements.join(SEPARATOR)};`;
+}
+
+/**
+ * The same for rows of which SQLite says that their pages, or those beside them in the tree, are
+ * malformed: all facts are saved, but the rows are set aside with what they own and stay in the
+ * file.
+ */
+export function keepRows(text: string): string {
+  const statements: string[] = [];
+  const values: string[] = [];
+  for (const statement of text.slice(0, -1).split(SEPARATOR)) {
+    const keys = DELETED_ROWS.exec(statement)?.groups;
+    if (keys !== undefined) {
+      const { first, last, list } = keys;
+      const ids = list?.split(',').map(Number) ?? [];
+      for (let id = Number(first); id <= Number(last); id += 1) ids.push(id);
+      for (const id of ids) {
+        values.push(`(${id},'${PAGES_STUCK}',CAST(unixepoch('subsec')*1000 AS INTEGER),NULL,NULL)`);
+      }
+    } else if (!statement.startsWith('DELETE FROM body')) statements.push(statement);
+  }
+  insertInto('set_aside', values, statements);
+  return `${statements.join(SEPARATOR)};`;
+}
+
+/**
+ * Sets the rows aside that cannot be read, and returns the others. Where pages are not what they
+ * should be, the list of a row's pages may name those of another, and freeing them would destroy
+ * that: so the row stays, and its id in table `set_aside` says that the journal is without it.
+ */
+function setAside(doomed: readonly JournalRow[], nowMs: number, out: string[]): JournalRow[] {
+  const going: JournalRow[] = [];
+  const values: string[] = [];
+  for (const row of doomed) {
+    if (row.fault === undefined || row.fault === BODY_DAMAGED) going.push(row);
+    else values.push(`(${row.id},'${row.fault}',${Math.floor(nowMs)},NULL,NULL)`);
+  }
+  insertInto('set_aside', values, out);
+  return going;
+}
+
+/** Likewise for bodies apart, which are named by their negative ids. */
+function keepDamaged(
+  index: JournalIndex,
+  bodyIds: readonly number[],
+  nowMs: number,
+  out: string[],
+): number[] {
+  const { damagedBodies } = index;
+  if (damagedBodies.size === 0) return [...bodyIds];
+  const kept = bodyIds.filter((id) => damagedBodies.delete(id));
+  const values = kept.map((id) => `(${-id},'${BODY_DAMAGED}',${Math.floor(nowMs)},NULL,NULL)`);
+  insertInto('set_aside', values, out);
+  return bodyIds.filter((id) => !kept.includes(id));
 }
 
 /** Settlements recorded in doomed rows, of entries in rows that stay. */
@@ -76,7 +130,8 @@ function saveSettled(
     if (row.dirtyFrom > maxId) break;
     if (ids.has(row.id)) continue;
     // No live entries: an empty blob says all are settled.
-    values.push(`(${row.id},x'${row.liveCount === 0 ? '' : hexOfBits(row)}')`);
+    const sealed = sealBits(row.id, row.slotCount, row.liveCount === 0 ? undefined : bitsOf(row));
+    values.push(`(${row.id},x'${sealed.toString('hex')}')`);
     row.dirtyFrom = 0;
     row.isCheckpointed = true;
     index.dirtyRows.delete(row);
@@ -102,7 +157,8 @@ function saveQueueFacts(
   const asOf = index.nextRowId - 1;
   const values: string[] = [];
   for (const queue of queues) {
-    values.push(`(${queue.id},${asOf},${queue.nextSequence},${queue.deliveredBelow})`);
+    const fields = [queue.id, asOf, queue.nextSequence, queue.deliveredBelow];
+    values.push(`(${fields.join(',')},${sumOf(fields)})`);
     queue.markRowId = 0;
     queue.sequenceRowId = 0;
     index.markFacts.delete(queue);
@@ -150,9 +206,12 @@ function forgetStaleStates(index: JournalIndex, out: string[]): void {
   const byQueue = new Map<number, number[]>();
   for (let i = 0; i < stale.length; i += 2) {
     const queueId = stale[i]!;
+    const sequence = stale[i + 1]!;
+    // A damaged record that has been replaced.
+    if (index.queues.get(queueId)?.states?.get(sequence) !== undefined) continue;
     const sequences = byQueue.get(queueId);
-    if (sequences === undefined) byQueue.set(queueId, [stale[i + 1]!]);
-    else sequences.push(stale[i + 1]!);
+    if (sequences === undefined) byQueue.set(queueId, [sequence]);
+    else sequences.push(sequence);
   }
   for (const [queueId, sequences] of byQueue) {
     deleteFrom('entry_state', `queue_id=${queueId} AND sequence`, sequences, out);
@@ -160,20 +219,26 @@ function forgetStaleStates(index: JournalIndex, out: string[]): void {
 }
 
 function stateValues(states: EntryStates, slot: number, asOf: number): string {
-  const instant = (value: number): string =>
-    Number.isFinite(value) ? String(wholeMs(value)) : 'NULL';
+  const instant = (value: number): number | null =>
+    Number.isFinite(value) ? wholeMs(value) : null;
   const state = states.fieldsOf(slot);
-  return (
-    `(${states.queueOf(slot).id},${states.sequenceOf(slot)},${asOf},${state.receiveCount},` +
-    `${instant(state.notBeforeMs)},${instant(state.leaseUntilMs)},` +
-    `${Math.floor(state.firstReceivedAtMs)},${instant(state.expiresAtMs)},` +
-    `${state.isRedelivered ? 1 : 0})`
-  );
+  const fields = [
+    states.queueOf(slot).id,
+    states.sequenceOf(slot),
+    asOf,
+    state.receiveCount,
+    instant(state.notBeforeMs),
+    instant(state.leaseUntilMs),
+    Math.floor(state.firstReceivedAtMs),
+    instant(state.expiresAtMs),
+    state.isRedelivered ? 1 : 0,
+  ];
+  return `(${fields.map((field) => field ?? 'NULL').join(',')},${sumOf(fields)})`;
 }
 
-function hexOfBits(row: JournalRow): string {
+function bitsOf(row: JournalRow): Uint8Array {
   assert(row.settledBits !== undefined, 'a row with settled and live entries has no bits');
-  return Buffer.from(row.settledBits).toString('hex');
+  return row.settledBits;
 }
 
 function idsOf(rows: readonly JournalRow[]): number[] {

@@ -24,6 +24,7 @@ import type { JournalIndex } from './journal-index.ts';
 import type { JournalRow } from './journal-row.ts';
 import { Mover, type Victim } from './mover.ts';
 import type { BuiltRow, RowBuilder } from './row-builder.ts';
+import { loadManyOrFaults } from './row-fault.ts';
 import type { RowLoader } from './row-loader.ts';
 import { chooseRows, ScatteredRows, SHORT_RUN_ENTRIES } from './victims.ts';
 
@@ -121,8 +122,10 @@ export class Cleaner {
 
   /** Whether the next transaction should carry a step. */
   isDue(nowMs: number): boolean {
+    const { deadRows, deadBytes, hasDeadFault } = this.#index;
+    // Set aside by the transaction that settles its last entry: afterwards nobody would read it.
+    if (hasDeadFault) return true;
     if (nowMs < this.#restUntilMs) return false;
-    const { deadRows, deadBytes } = this.#index;
     return (
       this.#prepared !== undefined ||
       deadRows.length >= this.#limits.deadRows ||
@@ -164,7 +167,10 @@ export class Cleaner {
         return;
       }
       const victims: Victim[] = [];
-      const found = await this.#loader.loadMany(rows.map((row) => row.id));
+      const found = await loadManyOrFaults(
+        this.#loader,
+        rows.map((row) => row.id),
+      );
       for (const row of rows) {
         const loaded = found.get(row.id) ?? 'missing';
         if (typeof loaded !== 'string') victims.push({ row, loaded });
@@ -258,7 +264,7 @@ export class Cleaner {
   #takeDead(firstNewRowId: number, doomed: JournalRow[]): void {
     const index = this.#index;
     const dead = index.deadRows.filter((row) => !row.isVictim);
-    dead.sort((a, b) => a.id - b.id);
+    dead.sort((a, b) => Number(isWhole(a)) - Number(isWhole(b)) || a.id - b.id);
     let byteCount = 0;
     let taken = 0;
     while (taken < dead.length && taken < DELETE_ROWS_MAX && byteCount < DELETE_BYTES_MAX) {
@@ -270,9 +276,14 @@ export class Cleaner {
       taken += 1;
     }
     index.deadRows = dead.slice(taken);
+    index.hasDeadFault = !index.deadRows.every(isWhole);
     index.deadBytes = 0;
     for (const row of index.deadRows) index.deadBytes += row.totalBytes;
   }
+}
+
+function isWhole(row: JournalRow): boolean {
+  return row.fault === undefined;
 }
 
 /** A row that moving by row can help, once: messages that went to many queues. */

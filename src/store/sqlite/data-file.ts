@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { createPrivate, DataDirLock } from '../data-dir-lock.ts';
 import { createPrivateDirectory } from '../private-directory.ts';
 import { Connection, isDiskFull } from './driver.ts';
+import { metaText, readMeta } from './meta.ts';
 import { RowLoader } from './row-loader.ts';
 import { applyPragmas, DATA_FILE, limitFile, migrate } from './schema.ts';
 import type { SqliteStoreOptions } from './store-options.ts';
@@ -55,27 +56,21 @@ export class DataFile {
 
   /** The number this start has, and whether the last one ended in order. */
   async readBoot(): Promise<{ epoch: number; wasClean: boolean }> {
-    const rows = await this.connection.all<{ name: string; value: number }>(
-      'SELECT name, value FROM meta',
-    );
-    const meta = new Map(rows.map(({ name, value }) => [name, value]));
-    return { epoch: (meta.get('epoch') ?? 0) + 1, wasClean: meta.get('is_clean') === 1 };
+    const { epoch, isClean } = await readMeta(this.connection);
+    return { epoch: epoch + 1, wasClean: isClean };
   }
 
   /** Makes the number durable; from now on an end without `markClean` is a crash. */
   beginEpoch(epoch: number): Promise<void> {
     return this.connection.execute(
-      `BEGIN IMMEDIATE;
-       UPDATE meta SET value=${epoch} WHERE name='epoch';
-       UPDATE meta SET value=0 WHERE name='is_clean';
-       COMMIT;`,
+      `BEGIN IMMEDIATE; ${metaText('epoch', epoch)}; ${metaText('is_clean', 0)}; COMMIT;`,
     );
   }
 
   /** Notes an end in order. */
   async markClean(): Promise<void> {
     try {
-      await this.connection.execute("UPDATE meta SET value=1 WHERE name='is_clean';");
+      await this.connection.execute(`${metaText('is_clean', 1)};`);
     } catch (error) {
       // No room for the mark: the next start takes this end for a crash, which is always safe.
       if (!isDiskFull(error)) throw error;

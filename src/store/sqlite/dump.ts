@@ -9,7 +9,7 @@ import { NO_STATE } from './entry-states.ts';
 import type { JournalIndex } from './journal-index.ts';
 import type { QueueIndex } from './queue-index.ts';
 import { type LoadedRow, RowLoader } from './row-loader.ts';
-import { readDefinitions } from './recovery.ts';
+import { readWholeDefinitions } from './recovery.ts';
 import { loadBodyIfWhole, loadOrFault } from './row-fault.ts';
 
 /** One live message of one queue. */
@@ -38,7 +38,9 @@ export function dumpMessages(directory: string, dump: MessageDump): Promise<read
     const loader = await RowLoader.create(connection);
     try {
       const stored = [...index.queues.keys()].sort((a, b) => a - b);
-      for (const id of dump.choose(await readDefinitions(connection), stored)) {
+      const { definitions, damaged } = await readWholeDefinitions(connection);
+      for (const name of damaged) problems.push(`definition ${name}: checksum`);
+      for (const id of dump.choose(definitions, stored)) {
         const queue = index.queues.get(id);
         if (queue === undefined) continue;
         if (!(await dumpQueue(queue, index, loader, dump, problems))) break;

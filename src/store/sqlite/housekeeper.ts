@@ -8,7 +8,7 @@ import type { Clock } from '../../base/clock.ts';
 import type { CommitLoop } from '../commit-loop.ts';
 import type { Scheduler } from '../scheduler.ts';
 import type { Cleaner } from './cleaner.ts';
-import { type Connection, isBusy, isDiskFull } from './driver.ts';
+import { type Connection, isBusy, isDiskFull, isMalformed } from './driver.ts';
 import type { JournalIndex } from './journal-index.ts';
 
 const TICK_MS = 100;
@@ -204,6 +204,8 @@ export class Housekeeper {
   /** Gives free pages back when the file is larger than promised; true when it still is. */
   async #giveBackPages(): Promise<boolean> {
     const { connection, index } = this.#deps;
+    // Moving a page writes into others that it refers to: not where they may be the wrong ones.
+    if (index.hasDamage) return false;
     const [row] = await connection.all<{ pages: number; free: number }>(
       `SELECT page_count AS pages, freelist_count AS free
        FROM pragma_page_count(), pragma_freelist_count()`,
@@ -216,8 +218,9 @@ export class Housekeeper {
     try {
       await connection.all(`PRAGMA incremental_vacuum(${pages})`);
     } catch (error) {
+      index.hasDamage = isMalformed(error);
       // Moving pages takes room in the log; without it the commits will say so.
-      if (!isDiskFull(error)) throw error;
+      if (!index.hasDamage && !isDiskFull(error)) throw error;
       return false;
     }
     // The file itself gets shorter with the next checkpoint.

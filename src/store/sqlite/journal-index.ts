@@ -28,6 +28,12 @@ export class JournalIndex {
   /** Rows without live entries, in the order they died. */
   deadRows: JournalRow[];
   deadBytes: number;
+  /** One of them cannot be read, and shall be known to be so as soon as its entries are gone. */
+  hasDeadFault: boolean;
+  /** Pages of the file cannot be trusted. */
+  hasDamage: boolean;
+  /** Bodies apart that cannot be read: they stay when the row goes that owns them. */
+  readonly damagedBodies: Set<number>;
   /** Rows with settlements since their last checkpoint, by ascending `dirtyFrom`. */
   readonly dirtyRows: Set<JournalRow>;
   readonly states: EntryStates;
@@ -56,6 +62,9 @@ export class JournalIndex {
     this.rows = new Map();
     this.deadRows = [];
     this.deadBytes = 0;
+    this.hasDeadFault = false;
+    this.hasDamage = false;
+    this.damagedBodies = new Set();
     this.dirtyRows = new Set();
     this.states = new EntryStates();
     this.markFacts = new Set();
@@ -210,6 +219,10 @@ export class JournalIndex {
 
   #buryRow(row: JournalRow): void {
     this.runCount -= row.runCount;
+    if (row.fault !== undefined) {
+      this.hasDeadFault = true;
+      this.hasDamage = true;
+    }
     this.deadRows.push(row);
     this.deadBytes += row.totalBytes;
   }

@@ -27,7 +27,7 @@ export class JournalRow {
   dirtyFrom: number;
   /** Table `settled` has a record for it. */
   isCheckpointed: boolean;
-  /** Why it cannot be read: it is kept in table `set_aside` when it is deleted. */
+  /** Why it, or a body it owns, cannot be read. */
   fault: string | undefined;
   /** Being moved by the transaction under construction. */
   isVictim: boolean;

@@ -14,6 +14,7 @@ import type { QueueId } from '../../engine/ports.ts';
 import { type EntryStates, NO_STATE } from './entry-states.ts';
 import type { JournalIndex } from './journal-index.ts';
 import type { Run } from './journal-row.ts';
+import { BODY_DAMAGED, loadBodyIfWhole, loadOrFault, prefetchIfWhole } from './row-fault.ts';
 import type { LoadedRow, RowLoader } from './row-loader.ts';
 import type { QueueIndex } from './queue-index.ts';
 
@@ -152,7 +153,7 @@ export class Pager {
         loadedBytes += run.row.totalBytes;
         await this.#prefetch(queue, next, maxCount - entries.length, maxBytes - byteCount);
       }
-      const loaded = await this.#loader.load(run.row.id);
+      const loaded = await loadOrFault(this.#loader, run.row.id);
       if (queue.isDropped || queue.firstLiveRun(next) !== run) continue;
       if (typeof loaded === 'string') {
         // Its last entries may just have gone, and the row with them.
@@ -188,7 +189,7 @@ export class Pager {
       count += liveCount;
       if (ids.length >= PREFETCH_ROWS || byteCount >= maxBytes) break;
     }
-    if (ids.length > 1) await this.#loader.prefetch(ids);
+    if (ids.length > 1) await prefetchIfWhole(this.#loader, ids);
   }
 
   /** Appends the picked entries, with their bytes in one fresh piece of memory. */
@@ -247,14 +248,12 @@ export class Pager {
   ): Promise<Message | undefined> {
     const { data } = loaded;
     const bodyBytes = data.bodyBytes(recordAt);
-    const body = await this.#loader.loadBody(
-      data.bodyId(recordAt),
-      data.bodyCrc(recordAt),
-      bodyBytes,
-    );
+    const bodyId = data.bodyId(recordAt);
+    const body = await loadBodyIfWhole(this.#loader, bodyId, data.bodyCrc(recordAt), bodyBytes);
     if (body === undefined) {
       if (queue.firstLive(sequence) === sequence) {
-        this.#host.onDamage(queue, run, sequence, sequence + 1, 'body missing or damaged');
+        this.#index.damagedBodies.add(bodyId);
+        this.#host.onDamage(queue, run, sequence, sequence + 1, BODY_DAMAGED);
       }
       return undefined;
     }

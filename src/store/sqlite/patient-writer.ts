@@ -1,9 +1,11 @@
 /**
  * Writes transactions, and tries again while there is no room: a full disk takes back nothing that
- * was confirmed, and further confirms wait until there is room. Any other error is the end.
+ * was confirmed, and further confirms wait until there is room. A transaction that deletes rows
+ * whose pages cannot be freed is tried without the deletions. Any other error is the end.
  */
 import type { Scheduler } from '../scheduler.ts';
-import { isDiskFull } from './driver.ts';
+import { keepRows } from './checkpoint.ts';
+import { isDiskFull, isMalformed } from './driver.ts';
 import type { TransactionContent, TransactionWriter } from './transaction.ts';
 
 /** How often a commit for which there was no room is tried again. */
@@ -35,12 +37,17 @@ export class PatientWriter {
   }
 
   async write(content: TransactionContent): Promise<void> {
+    let { text } = content;
     for (;;) {
       try {
-        await this.#writer.write(content);
+        await this.#writer.write({ ...content, text });
         this.#setFull(false);
         return;
       } catch (error) {
+        if (isMalformed(error) && text === content.text && text !== '') {
+          text = keepRows(text);
+          continue;
+        }
         if (!isDiskFull(error) || this.#isHurried) throw error;
         this.#setFull(true);
         await new Promise<void>((resolve) => {

@@ -76,6 +76,12 @@ export class QueueIndex {
     return sequence < run.first + run.count ? run : undefined;
   }
 
+  /** Whether the entry is stored and not settled. */
+  isLive(sequence: number): boolean {
+    const run = this.find(sequence);
+    return run !== undefined && !run.row.isSettled(run.slotBase + (sequence - run.first));
+  }
+
   /** Index of the first run that may hold a sequence >= `from`. */
   indexFrom(from: number): number {
     const at = this.#upperBound(from) - 1;

@@ -7,6 +7,7 @@ import type { Definition, QueueId, RecoveredQueue } from '../../engine/ports.ts'
 import type { Connection } from './driver.ts';
 import type { JournalIndex } from './journal-index.ts';
 import { JournalRow, Run } from './journal-row.ts';
+import { type DamagedRow, JournalWalk } from './journal-walk.ts';
 import type { QueueIndex } from './queue-index.ts';
 import {
   type PutRecord,
@@ -17,23 +18,12 @@ import {
 } from './row-index.ts';
 import { loadOrFault } from './row-fault.ts';
 import type { RowLoader } from './row-loader.ts';
-import { SupersededStates } from './superseded-states.ts';
+import { openBits, openDefinition } from './record-sums.ts';
+import { DataFileError } from './schema.ts';
+import { SideTables } from './side-tables.ts';
 
 /** Rows fetched per statement; the index of one that went to 10,000 queues has some 140 KB. */
 const ROWS_PER_PAGE = 500;
-
-/** Records of table `entry_state` fetched per statement, some 60 bytes each. */
-const STATES_PER_PAGE = 5_000;
-
-/** The order of `EntryStateRow`. */
-const STATE_COLUMNS = `queue_id, sequence, as_of, receive_count, not_before_ms, lease_until_ms,
-  first_received_at_ms, expires_at_ms, is_redelivered`;
-
-/** A row that cannot be trusted: its index is damaged, so nothing is known about it. */
-export interface DamagedRow {
-  readonly rowId: number;
-  readonly reason: string;
-}
 
 /** What recovery found besides the index. */
 export interface RecoveredJournal {
@@ -55,9 +45,33 @@ interface IndexRow {
   readonly runs: Buffer;
 }
 
-/** All definitions. */
-export function readDefinitions(connection: Connection): Promise<Definition[]> {
-  return connection.all<Definition>('SELECT kind, key, value FROM definition');
+/** All definitions. @throws DataFileError where one is damaged: a queue would lose its messages */
+export async function readDefinitions(connection: Connection): Promise<Definition[]> {
+  const { definitions, damaged } = await readWholeDefinitions(connection);
+  const [first] = damaged;
+  if (first === undefined) return definitions;
+  throw new DataFileError(
+    `the data file is damaged: the checksum of ${first} in table definition does not match; ` +
+      'restore the data directory from a backup, or delete that record and declare it anew: ' +
+      'if it is a queue, the messages in it are discarded',
+  );
+}
+
+/** The definitions that are whole, and a name for each of the others. */
+export async function readWholeDefinitions(
+  connection: Connection,
+): Promise<{ definitions: Definition[]; damaged: string[] }> {
+  const definitions: Definition[] = [];
+  const damaged: string[] = [];
+  for (const stored of await connection.all<Definition>(
+    'SELECT kind, key, value FROM definition',
+  )) {
+    const { kind, key } = stored;
+    const value = openDefinition(kind, key, stored.value);
+    if (value === undefined) damaged.push(`${kind} ${JSON.stringify(key)}`);
+    else definitions.push({ kind, key, value });
+  }
+  return { definitions, damaged };
 }
 
 /** Reads one journal into an empty index. */
@@ -65,40 +79,33 @@ export class JournalRecovery {
   readonly #connection: Connection;
   readonly #loader: RowLoader;
   readonly #index: JournalIndex;
-  readonly #settled: Map<number, Buffer>;
-  readonly #superseded: SupersededStates;
-  /** Row id up to which the marks of a queue are superseded. */
-  readonly #marksAsOf: Map<QueueId, number>;
+  readonly #sideTables: SideTables;
   readonly #runs: RunBytes[];
   readonly #damaged: DamagedRow[];
+  /** Queues in which settled entries came back, and the end of those. */
+  readonly #distrusted: Map<QueueIndex, number>;
   #highestBodyId: number;
 
   constructor(connection: Connection, loader: RowLoader, index: JournalIndex) {
     this.#connection = connection;
     this.#loader = loader;
     this.#index = index;
-    this.#settled = new Map();
-    this.#superseded = new SupersededStates();
-    this.#marksAsOf = new Map();
+    this.#sideTables = new SideTables(connection, index);
     this.#runs = [];
-    this.#damaged = [];
+    this.#damaged = this.#sideTables.damaged;
+    this.#distrusted = new Map();
     this.#highestBodyId = 0;
   }
 
   async run(): Promise<RecoveredJournal> {
-    await this.#readSideTables();
-    let lastId = -1;
-    for (;;) {
-      const rows = await this.#connection.all<IndexRow>(
-        `SELECT id, length(data) AS dataBytes, runs FROM journal
-         WHERE id > ? ORDER BY id LIMIT ${ROWS_PER_PAGE}`,
-        [lastId],
-      );
-      for (const row of rows) this.#applyRow(row);
-      const last = rows[rows.length - 1];
-      if (last === undefined) break;
-      lastId = last.id;
-    }
+    await this.#sideTables.read();
+    const columns = 'id, length(data) AS dataBytes, runs';
+    await new JournalWalk<IndexRow>(this.#connection, columns, ROWS_PER_PAGE).run(
+      (row) => this.#applyRow(row),
+      (damaged) => this.#damaged.push(damaged),
+    );
+    if (this.#damaged.length > 0) this.#index.hasDamage = true;
+    this.#distrustMarks();
     this.#dropStaleStates();
     this.#dropTransients();
     const [body] = await this.#connection.all<{ id: number | null }>(
@@ -109,73 +116,13 @@ export class JournalRecovery {
     return { queues, damaged: this.#damaged, nextBodyId: highest + 1 };
   }
 
-  async #readSideTables(): Promise<void> {
-    const connection = this.#connection;
-    const index = this.#index;
-    const [meta] = await connection.all<{ value: number }>(
-      "SELECT value FROM meta WHERE name='last_row_id'",
-    );
-    index.nextRowId = (meta?.value ?? 0) + 1;
-    for (const row of await connection.all<{ journal_id: number; bits: Buffer }>(
-      'SELECT journal_id, bits FROM settled',
-    )) {
-      this.#settled.set(row.journal_id, row.bits);
+  /** What may have been delivered before, though no mark says so. */
+  #distrustMarks(): void {
+    for (const [queue, end] of this.#distrusted) {
+      queue.deliveredBelow = Math.max(queue.deliveredBelow, end);
     }
-    for (const row of await connection.all<QueueMarkRow>('SELECT * FROM queue_mark')) {
-      const queue = index.queue(row.queue_id);
-      queue.nextSequence = row.next_sequence;
-      queue.deliveredBelow = row.delivered_below;
-      this.#marksAsOf.set(row.queue_id, row.as_of);
-    }
-    await this.#readStates();
-  }
-
-  /**
-   * There may be a million: one page after the other, for memory's sake, and each as one text:
-   * making an object of each row costs the driver more than all else here takes.
-   */
-  async #readStates(): Promise<void> {
-    let lastQueue = -1;
-    let lastSequence = -1;
-    for (;;) {
-      const [page] = await this.#connection.all<{ rows: string }>(
-        `SELECT json_group_array(json_array(${STATE_COLUMNS})) AS rows FROM (
-           SELECT * FROM entry_state WHERE (queue_id, sequence) > (?, ?)
-           ORDER BY queue_id, sequence LIMIT ${STATES_PER_PAGE})`,
-        [lastQueue, lastSequence],
-      );
-      const rows = JSON.parse(page?.rows ?? '[]') as EntryStateRow[];
-      if (rows.length === 0) return;
-      for (const row of rows) {
-        const [queueId, sequence] = row;
-        if (queueId > lastQueue) {
-          lastQueue = queueId;
-          lastSequence = sequence;
-        } else if (queueId === lastQueue) lastSequence = Math.max(lastSequence, sequence);
-        this.#applyCheckpointedState(row);
-      }
-    }
-  }
-
-  #applyCheckpointedState(row: EntryStateRow): void {
-    const [queueId, sequence, asOf, receiveCount, notBeforeMs, leaseUntilMs] = row;
-    const [, , , , , , firstReceivedAtMs, expiresAtMs, isRedelivered] = row;
-    const { states } = this.#index;
-    const slot = states.set(
-      this.#index.queue(queueId),
-      sequence,
-      {
-        receiveCount,
-        notBeforeMs: notBeforeMs ?? 0,
-        leaseUntilMs: leaseUntilMs ?? Infinity,
-        firstReceivedAtMs: firstReceivedAtMs ?? 0,
-        expiresAtMs: expiresAtMs ?? Infinity,
-        isRedelivered: isRedelivered === 1,
-      },
-      0,
-    );
-    states.checkpointed(slot);
-    this.#superseded.add(queueId, sequence, asOf);
+    if (!this.#sideTables.hasDamagedMarks) return;
+    for (const queue of this.#index.queues.values()) queue.deliveredBelow = queue.nextSequence;
   }
 
   #applyRow(stored: IndexRow): void {
@@ -207,28 +154,37 @@ export class JournalRecovery {
       header.commitMs,
       (header.flags & ROW_IS_SHARED) !== 0,
     );
-    this.#restoreSettled(row);
+    const isKnown = this.#restoreSettled(row);
     index.addRow(row);
-    for (const put of puts) this.#applyPut(row, header, put);
+    for (const put of puts) {
+      const queue = this.#applyPut(row, header, put);
+      if (!isKnown) this.#distrusted.set(queue, put.first + put.count);
+    }
     this.#applyDeltas(stored, row);
     this.#noteRuns(puts, row);
   }
 
-  #restoreSettled(row: JournalRow): void {
-    const bits = this.#settled.get(row.id);
-    if (bits === undefined) return;
+  /** False when it is not known which entries were settled. */
+  #restoreSettled(row: JournalRow): boolean {
+    const stored = this.#sideTables.settled.get(row.id);
+    if (stored === undefined) return true;
     row.isCheckpointed = true;
+    const bits = openBits(row.id, row.slotCount, stored);
+    if (bits === undefined) {
+      const reason = 'the record of its settled entries is damaged: they come back';
+      this.#damaged.push({ rowId: row.id, reason });
+      return false;
+    }
     row.liveCount = 0;
-    if (bits.length === 0) return;
+    if (bits.length === 0) return true;
     for (let slot = 0; slot < row.slotCount; slot += 1) {
       if ((bits[slot >>> 3]! & (1 << (slot & 7))) === 0) row.liveCount += 1;
     }
-    if (row.liveCount === 0) return;
-    row.settledBits = new Uint8Array((row.slotCount + 7) >>> 3);
-    row.settledBits.set(bits.subarray(0, row.settledBits.length));
+    if (row.liveCount > 0) row.settledBits = new Uint8Array(bits);
+    return true;
   }
 
-  #applyPut(row: JournalRow, header: RowHeader, put: PutRecord): void {
+  #applyPut(row: JournalRow, header: RowHeader, put: PutRecord): QueueIndex {
     const { first, count, slotBase, survives } = put;
     const queue = this.#index.queue(put.queueId);
     const timeMs = header.commitMs - put.lagMs;
@@ -240,6 +196,7 @@ export class JournalRecovery {
       }
     }
     this.#index.addRun(queue, run, row.id);
+    return queue;
   }
 
   /**
@@ -256,11 +213,11 @@ export class JournalRecovery {
         index.proveSequence(queue, first + count, row.id);
       },
       onMark: (queueId, deliveredBelow) => {
-        if ((this.#marksAsOf.get(queueId) ?? -1) >= row.id) return;
+        if ((this.#sideTables.marksAsOf.get(queueId) ?? -1) >= row.id) return;
         index.setMark(index.queue(queueId), deliveredBelow, row.id);
       },
       onState: (queueId, sequence, state) => {
-        if (this.#superseded.has(queueId, sequence, row.id)) return;
+        if (this.#sideTables.superseded.has(queueId, sequence, row.id)) return;
         const queue = index.queue(queueId);
         index.states.set(queue, sequence, state, row.id);
         index.proveSequence(queue, sequence + 1, row.id);
@@ -285,10 +242,7 @@ export class JournalRecovery {
     for (const queue of this.#index.queues.values()) {
       const stale: number[] = [];
       for (const sequence of queue.states?.keys() ?? []) {
-        const run = queue.find(sequence);
-        const isLive =
-          run !== undefined && !run.row.isSettled(run.slotBase + (sequence - run.first));
-        if (!isLive) stale.push(sequence);
+        if (!queue.isLive(sequence)) stale.push(sequence);
       }
       for (const sequence of stale) {
         if (states.remove(queue, sequence)) staleStates.push(queue.id, sequence);
@@ -363,23 +317,3 @@ export class JournalRecovery {
     return total;
   }
 }
-
-interface QueueMarkRow {
-  readonly queue_id: number;
-  readonly as_of: number;
-  readonly next_sequence: number;
-  readonly delivered_below: number;
-}
-
-/** A record of table `entry_state`, as STATE_COLUMNS. */
-type EntryStateRow = readonly [
-  queueId: number,
-  sequence: number,
-  asOf: number,
-  receiveCount: number,
-  notBeforeMs: number | null,
-  leaseUntilMs: number | null,
-  firstReceivedAtMs: number | null,
-  expiresAtMs: number | null,
-  isRedelivered: number,
-];

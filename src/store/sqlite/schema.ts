@@ -43,6 +43,10 @@ export const MIGRATIONS: readonly string[] = [
      is_redelivered INTEGER NOT NULL, PRIMARY KEY (queue_id, sequence)) WITHOUT ROWID;
    CREATE TABLE set_aside(id INTEGER PRIMARY KEY, reason TEXT NOT NULL, at_ms INTEGER NOT NULL,
      runs BLOB, data BLOB);`,
+  // Checksums of records (record-sums.ts); those without are from before.
+  `ALTER TABLE meta ADD COLUMN sum INTEGER;
+   ALTER TABLE queue_mark ADD COLUMN sum INTEGER;
+   ALTER TABLE entry_state ADD COLUMN sum INTEGER;`,
 ];
 
 /** A data file this version of the program must not touch, or settings it could not get. */

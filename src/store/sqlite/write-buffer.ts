@@ -8,6 +8,7 @@ import { type Entry, STORE_CANCELLED, STORE_PENDING, STORE_WRITTEN } from '../..
 import type { QueueId } from '../../engine/ports.ts';
 import { NO_STATE } from './entry-states.ts';
 import type { QueueIndex } from './queue-index.ts';
+import { sealDefinition } from './record-sums.ts';
 import type { JournalIndex } from './journal-index.ts';
 import type { BuiltRow, RowBuilder } from './row-builder.ts';
 import { type StateFields, writeDrop, writeMark, writeSettle, writeState } from './row-index.ts';
@@ -161,7 +162,7 @@ export class WriteBuffer {
     const removals: string[][] = [];
     for (const { kind, key, value } of this.#definitions.values()) {
       if (value === undefined) removals.push([kind, key]);
-      else upserts.push([kind, key, value]);
+      else upserts.push([kind, key, sealDefinition(kind, key, value)]);
     }
     this.#definitions = new Map();
     this.#definitionBytes = 0;
