@@ -312,6 +312,7 @@ export class CmqClients {
     const delivered = this.#newDeliveries.map(({ id }) => id);
     const answers = this.#calling.map(({ answer }) => this.#idsOf(answer ?? []));
     const taken = [...delivered, ...answers.flat()];
+    model.endUsedUp(taken);
     this.#notes.expect(`${taken.join()} are next`, model.mayHandOver(taken), true);
     for (const ids of [delivered, ...answers]) {
       this.#notes.expect(`${ids.join()} are in order`, model.isInOrder(ids), true);

@@ -159,6 +159,18 @@ export class CmqModel {
     this.#add(id, body, priority, this.#shared());
   }
 
+  /**
+   * Ready messages that were received as often as the limit of now allows die when they are next;
+   * `ids` are being handed over.
+   */
+  endUsedUp(ids: readonly string[]): void {
+    for (const message of this.in('ready')) {
+      if (ids.includes(message.id)) continue;
+      if (!this.#isUsedUp(message)) return;
+      this.#die(message, 'delivery_limit');
+    }
+  }
+
   /** Everything there was to do at this instant is done: what comes now comes later. */
   rested(): void {
     this.#rest += 1;
@@ -374,13 +386,14 @@ export class CmqModel {
   #endLease(message: ModelMessage): void {
     message.lease = 0;
     message.leaseUntilMs = Infinity;
-    const { maxReceives } = this.settings;
     if (this.#endByAge(message)) return;
-    if (maxReceives > 0 && message.receiveCount >= maxReceives && !message.isRewound) {
-      this.#die(message, 'delivery_limit');
-    } else {
-      this.#makeReady(message);
-    }
+    if (this.#isUsedUp(message)) this.#die(message, 'delivery_limit');
+    else this.#makeReady(message);
+  }
+
+  #isUsedUp({ receiveCount, isRewound }: ModelMessage): boolean {
+    const { maxReceives } = this.settings;
+    return maxReceives > 0 && receiveCount >= maxReceives && !isRewound;
   }
 
   /** The earlier of the two age limits that have passed decides; false when none has. */

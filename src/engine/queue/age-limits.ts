@@ -149,13 +149,13 @@ export class AgeLimits {
 
   /** Every ready entry is gone; the leased ones, each of its level, are not. */
   forgetReady(leased: ReadonlySet<Entry> | undefined, levels: PriorityLevels): void {
-    const kept = new Set<number>();
-    for (const entry of leased ?? []) {
-      kept.add(placeKey(levels.levelOf(entry.message), entry.sequence));
+    const kept: Stray[] = [];
+    for (const { message, sequence } of leased ?? []) {
+      const stray = this.#strays?.get(placeKey(levels.levelOf(message), sequence));
+      if (stray !== undefined) kept.push(stray);
     }
-    for (const key of [...(this.#strays?.keys() ?? [])]) {
-      if (!kept.has(key)) this.#remove(key);
-    }
+    this.clear();
+    for (const stray of kept) this.add(stray);
   }
 
   /** A stray whose deadline has passed; it may be leased at the moment. */

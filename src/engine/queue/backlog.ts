@@ -30,6 +30,7 @@ import { ENTRY_SETTLED, Entry, STORE_WRITTEN } from '../message.ts';
 import type { QueueId, RecoveredQueue, Store, Ticket } from '../ports.ts';
 import { DeliveredMark } from './delivered-mark.ts';
 import { Holes } from './holes.ts';
+import { RangeSettler } from './range-settler.ts';
 import { readWanted } from './read-wanted.ts';
 import { ReturnedEntries } from './returned-entries.ts';
 import { findIn } from './sequence-search.ts';
@@ -323,39 +324,37 @@ export class Backlog {
   purge(): number {
     const count = this.count;
     const store = this.#host.store;
-    this.forEachResident((entry) => {
-      store.settle(this.id, entry);
-      this.#leave(entry.message.bodyBytes);
-    });
-    this.#head.clear();
-    this.#tail.clear();
-    this.#returned.clear();
-    this.#tombstoneCount = 0;
+    const settler = new RangeSettler(store);
+    this.forEachResident((entry) => settler.add(this.id, entry));
+    settler.end();
     for (const sequence of this.#holes.purge()) {
       store.settleRange(this.id, sequence, sequence + 1);
     }
     if (this.#pagedCount > 0) this.#settlePaged();
+    this.#clearResident();
     this.#clearPaged();
-    this.#headBytes = 0;
     return count;
   }
 
   /** Forgets everything in memory and on disk. */
   drop(): void {
     this.#generation += 1;
-    const resident = this.#residentCount;
-    const bodyBytes = this.#bodyBytes - this.#pagedBytes;
-    this.#host.addResidentBytes(-bodyBytes - resident * ENTRY_OVERHEAD_BYTES);
-    this.#head.clear();
-    this.#tail.clear();
-    this.#returned.clear();
+    this.#clearResident();
     this.#holes.clear();
-    this.#tombstoneCount = 0;
     this.#bodyBytes = 0;
-    this.#headBytes = 0;
     this.#pagedBytes = 0;
     this.#pagedCount = 0;
     if (this.#isStored) this.#host.store.dropQueue(this.id);
+  }
+
+  /** Forgets what is in memory. */
+  #clearResident(): void {
+    const bodyBytes = this.#bodyBytes - this.#pagedBytes;
+    this.#host.addResidentBytes(-bodyBytes - this.#residentCount * ENTRY_OVERHEAD_BYTES);
+    this.#bodyBytes = this.#pagedBytes;
+    for (const part of [this.#head, this.#tail, this.#returned]) part.clear();
+    this.#tombstoneCount = 0;
+    this.#headBytes = 0;
   }
 
   get #residentCount(): number {

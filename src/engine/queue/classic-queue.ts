@@ -19,7 +19,7 @@
  *     a queue with a waiting consumer behaves as if delivery were immediate (`freshFrom`).
  *  6. Consumers and receives (basic.get, CMQ) take turns while both can take.
  *  7. Where receives are counted (`countsReceives`, and leases by handle) every hand-over counts
- *     and is on disk; elsewhere failures only.
+ *     and is on disk, and none is above the delivery limit of now; elsewhere failures only.
  *
  * Priorities are levels, each a backlog of its own (priority-levels.ts); overflow drops from the
  * head like delivery takes from it, so the highest level loses first (RabbitMQ).
@@ -55,14 +55,8 @@ export class ClassicQueue extends Queue {
   constructor(options: QueueOptions, host: QueueHost) {
     super(options, host);
     this.#life = new EntryLife(this, host, (atMs) => this.wake(atMs));
-    this.#limit = new LengthLimit(
-      this.#life,
-      () => this.settings,
-      () => this.deliver(),
-      () => host.markDirty(this),
-    );
-    const hasCredit = () => this.consumers.hasCredit();
-    this.#intake = new Intake(this, host, this.#life, this.#limit, hasCredit);
+    this.#limit = new LengthLimit(this, host, this.#life);
+    this.#intake = new Intake(this, host, this.#life, this.#limit, this.consumers);
     this.#line = new ReceiveLine();
     this.#wasReceive = false;
     this.#isDelivering = false;
@@ -304,8 +298,7 @@ export class ClassicQueue extends Queue {
 
   /** Removes everything: ready, leased with a deadline, delayed, rewindable. Returns how many. */
   clear(): number {
-    const waiting = (this.delayed?.clear() ?? 0) + this.#life.clearRetries();
-    const count = this.purge() + waiting + this.#life.clearLeases();
+    const count = this.purge() + (this.delayed?.clear() ?? 0) + this.#life.clearHeld();
     this.#life.parking?.window.clear();
     this.#life.ages.clear();
     this.host.markDirty(this);
@@ -318,11 +311,8 @@ export class ClassicQueue extends Queue {
    */
   rewind(fromMs: number, done: (count: number) => void): void {
     const { parking } = this.#life;
-    if (parking === undefined) {
-      done(0);
-      return;
-    }
-    parking.takeFrom(fromMs, (message) => this.#intake.takeBack(message), done);
+    if (parking === undefined) done(0);
+    else parking.takeFrom(fromMs, (message) => this.#intake.takeBack(message), done);
   }
 
   /** When the oldest ready or leased message was published (wall ms), possibly after a read. */
@@ -385,8 +375,8 @@ export class ClassicQueue extends Queue {
   }
 
   /**
-   * The oldest entry of a level that is still worth delivering; drops expired ones before it, a
-   * turn's share of them: undefined also when more are left.
+   * The oldest entry of a level that may still be delivered; ends those before it, a turn's share
+   * of them: undefined also when more are left.
    */
   #oldest(backlog: Backlog, nowMs: number): Entry | undefined {
     for (let budget = EXPIRIES_PER_TURN; ; ) {
@@ -395,7 +385,8 @@ export class ClassicQueue extends Queue {
         if (backlog.count > 0 && this.#hasTaker()) backlog.pageIn();
         return undefined;
       }
-      if (this.#life.headEndsAtMs(entry) > nowMs || this.#isFresh(backlog, entry)) return entry;
+      const isInTime = this.#life.headEndsAtMs(entry) > nowMs || this.#isFresh(backlog, entry);
+      if (isInTime && !this.#life.isUsedUp(entry)) return entry;
       if (budget === 0) {
         this.host.markDirty(this);
         return undefined;
@@ -449,6 +440,8 @@ export class ClassicQueue extends Queue {
       this.#life.stamp(backlog, entry, undefined, false);
       entry.state = ENTRY_LEASED;
       this.#life.unackedCount += 1;
+      // What is next now may have been received too often.
+      if (this.settings.countsReceives === true) this.host.markDirty(this);
       return entry;
     }
   }

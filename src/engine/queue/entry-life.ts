@@ -9,7 +9,7 @@
  */
 import { EXPIRIES_PER_TURN, VISIBILITY_MS_DEFAULT } from '../../base/limits.ts';
 import type { Entry, Message } from '../message.ts';
-import { ENTRY_LEASED, ENTRY_READY, ENTRY_SETTLED, STORE_NONE } from '../message.ts';
+import { ENTRY_READY, ENTRY_SETTLED, STORE_NONE } from '../message.ts';
 import type { RecoveredQueue } from '../ports.ts';
 import { AgeLimits, type Stray } from './age-limits.ts';
 import type { Backlog } from './backlog.ts';
@@ -21,10 +21,11 @@ import {
   withOrigin,
   withReceipt,
 } from './entry-headers.ts';
-import { decodeLease, encodeLease, isToldByPut, leaseEpoch } from './lease-record.ts';
+import { encodeLease, isToldByPut, leaseEpoch } from './lease-record.ts';
 import { Leases } from './leases.ts';
 import { Parking } from './parking.ts';
 import { PriorityLevels } from './priority-levels.ts';
+import { RangeSettler } from './range-settler.ts';
 import type { DeathReason, Queue, QueueHost } from './queue.ts';
 import { entryId } from './queue-inspector.ts';
 import type { Consumer } from './consumer.ts';
@@ -157,7 +158,7 @@ export class EntryLife {
     else if (entry.isRedelivered && this.#isQuorum) {
       entry.message = withAcquiredCount(this.#host, entry);
     } else if (entry.receiveCount > 0) entry.message = withFailureCount(this.#host, entry);
-    this.#grant(entry, isByHandle ? (visibilityMs ?? this.#handleLeaseMs) : visibilityMs);
+    this.#grant(entry, visibilityMs, isByHandle);
     if (isByHandle) this.#makeLeases().name(this.levelOf(backlog), entry);
     if (isCounted || isToldByPut(entry)) this.record(backlog, entry);
     if (isCounted) this.tracer?.received(entry, this.idOf(backlog, entry), isByHandle, consumer);
@@ -167,7 +168,7 @@ export class EntryLife {
   lend(backlog: Backlog, entry: Entry, visibilityMs: number | undefined): void {
     backlog.mark.note(entry.sequence);
     entry.generation += 1;
-    this.#grant(entry, visibilityMs);
+    this.#grant(entry, visibilityMs, false);
     if (isToldByPut(entry)) this.record(backlog, entry);
   }
 
@@ -179,13 +180,10 @@ export class EntryLife {
     if (this.#staysByAge(backlog, entry)) this.#makeReady(backlog, entry);
   }
 
-  get #handleLeaseMs(): number {
-    return this.#queue.settings.visibilityTimeoutMs ?? VISIBILITY_MS_DEFAULT;
-  }
-
   /** Gives a hand-over its deadline, if it has one. */
-  #grant(entry: Entry, visibilityMs: number | undefined): void {
-    const leaseMs = visibilityMs ?? this.#queue.settings.visibilityTimeoutMs;
+  #grant(entry: Entry, visibilityMs: number | undefined, isByHandle: boolean): void {
+    let leaseMs = visibilityMs ?? this.#queue.settings.visibilityTimeoutMs;
+    if (isByHandle) leaseMs ??= VISIBILITY_MS_DEFAULT;
     if (leaseMs === undefined && !this.ages.isSet) return;
     const leases = this.#makeLeases();
     leases.grant(entry, leaseMs === undefined ? Infinity : this.#host.nowMs() + leaseMs);
@@ -248,13 +246,6 @@ export class EntryLife {
     }
   }
 
-  /** Ends what waits to be tried again; returns how many. */
-  clearRetries(): number {
-    const waiting = this.#retries?.clear() ?? [];
-    for (const entry of waiting) this.end(this.levels.of(entry.message), entry);
-    return waiting.length;
-  }
-
   /** Settles an entry: consumed. */
   settle(backlog: Backlog, entry: Entry): void {
     if (rewindWindowMs(this.#queue.settings) > 0) {
@@ -277,7 +268,7 @@ export class EntryLife {
   /** Ends an entry that a limit ends now and that has left the backlog. */
   endHead(backlog: Backlog, entry: Entry, nowMs: number): void {
     if (this.ages.isSet && this.#endByAge(backlog, entry, nowMs)) return;
-    this.die(backlog, entry, 'expired');
+    this.die(backlog, entry, entry.expiresAtMs <= nowMs ? 'expired' : 'delivery_limit');
   }
 
   /** Ends what is due at the heads, a turn's share of it. Returns when to look again (wall ms). */
@@ -378,16 +369,23 @@ export class EntryLife {
     if (entry.storeState !== STORE_NONE) this.#host.store.settle(backlog.id, entry);
   }
 
-  /** Ends every lease with a deadline and its entry; returns how many. */
-  clearLeases(): number {
-    const held = this.#leases?.held() ?? new Set<Entry>();
-    for (const entry of held) this.end(this.levels.of(entry.message), entry);
-    const forget = (level: number, sequence: number) => {
-      this.#host.store.settleRange(this.#queue.id + level, sequence, sequence + 1);
-    };
-    const count = held.size + (this.#leases?.cancelUnread(forget) ?? 0);
-    this.unackedCount -= count;
-    return count;
+  /** Ends what is leased with a deadline, or waits to be tried again; returns how many. */
+  clearHeld(): number {
+    const { store } = this.#host;
+    const settler = new RangeSettler(store);
+    const waiting = this.#retries?.clear() ?? [];
+    for (const entry of waiting) settler.add(this.levels.of(entry.message).id, entry);
+    const unackedCount = this.unackedCount;
+    this.#leases?.endAll((entry) => {
+      this.unackedCount -= 1;
+      settler.add(this.levels.of(entry.message).id, entry);
+    });
+    settler.end();
+    this.#leases?.cancelUnread((level, sequence) => {
+      this.unackedCount -= 1;
+      store.settleRange(this.#queue.id + level, sequence, sequence + 1);
+    });
+    return waiting.length + unackedCount - this.unackedCount;
   }
 
   /** Puts the entry's state on disk. A lease without a handle ends with the process. */
@@ -420,6 +418,15 @@ export class EntryLife {
     if (entry.firstReceivedAtMs === 0) entry.firstReceivedAtMs = this.#host.nowMs();
     if (isByHandle) return;
     entry.message = withReceipt(this.#host, entry, this.idOf(backlog, entry));
+  }
+
+  /**
+   * True for a ready entry that was handed over as often as the delivery limit of now allows.
+   * Where failures are counted RabbitMQ's rule holds: it is handed over, and dies if it fails.
+   */
+  isUsedUp(entry: Entry): boolean {
+    if (entry.receiveCount === 0 || this.#queue.settings.countsReceives !== true) return false;
+    return this.#isSpent(entry);
   }
 
   /** True when the hand-over that just ended was the last that the delivery limit allows. */
@@ -470,12 +477,7 @@ export class EntryLife {
         this.unackedCount -= 1;
       } else {
         backlog.uncount(entry);
-        entry.state = ENTRY_LEASED;
-        entry.isRedelivered = true;
-        entry.generation = 1;
-        const { untilMs, epoch } = decodeLease(entry.leaseUntilMs);
-        leases.grant(entry, untilMs);
-        leases.nameOlder(level, entry, epoch);
+        leases.restore(level, entry);
         this.#wake(leases.nextMs);
       }
       leases.arrived(level, sequence);

@@ -3,6 +3,7 @@
  */
 import { DELAY_HEADER, delayFrom, mayAskForDelay } from '../delay-header.ts';
 import { FORMAT_AMQP_DEAD, type Message } from '../message.ts';
+import type { ConsumerSet } from './consumer-set.ts';
 import { DelayQueue } from './delay-queue.ts';
 import { idOf, withId, withOrigin } from './entry-headers.ts';
 import type { EntryLife } from './entry-life.ts';
@@ -21,8 +22,7 @@ export class Intake {
   readonly #host: QueueHost;
   readonly #life: EntryLife;
   readonly #limit: LengthLimit;
-  /** True while a consumer could take a message now. */
-  readonly #hasCredit: () => boolean;
+  readonly #consumers: ConsumerSet;
   #droppedTransientCount: number;
   /** Some ready entry may have a TTL or an age limit. */
   mayExpire: boolean;
@@ -38,13 +38,13 @@ export class Intake {
     host: QueueHost,
     life: EntryLife,
     limit: LengthLimit,
-    hasCredit: () => boolean,
+    consumers: ConsumerSet,
   ) {
     this.#queue = queue;
     this.#host = host;
     this.#life = life;
     this.#limit = limit;
-    this.#hasCredit = hasCredit;
+    this.#consumers = consumers;
     this.#droppedTransientCount = 0;
     this.mayExpire = false;
     this.#delayed = undefined;
@@ -171,7 +171,8 @@ export class Intake {
   #dropsTransient(settings: QueueSettings): boolean {
     const isAbsent = settings.dropsTransientWhenIdle === true && this.#queue.consumerCount === 0;
     // While a consumer takes what it gets, the backlog is of this turn's making.
-    const isSlow = this.#queue.readyCount >= settings.transientReadyMax! && !this.#hasCredit();
+    const isSlow =
+      this.#queue.readyCount >= settings.transientReadyMax! && !this.#consumers.hasCredit();
     if (!isAbsent && !isSlow) return false;
     this.#droppedTransientCount += 1;
     return true;

@@ -11,7 +11,8 @@
  */
 import { DeadlineHeap } from '../../base/deadline-heap.ts';
 import type { Entry } from '../message.ts';
-import { ENTRY_LEASED } from '../message.ts';
+import { ENTRY_LEASED, ENTRY_SETTLED } from '../message.ts';
+import { decodeLease } from './lease-record.ts';
 import { LEVEL_FACTOR, placeKey } from './store-ids.ts';
 
 /** Leases from which on stale ones are looked for. */
@@ -87,8 +88,13 @@ export class Leases {
     this.#byHandle.set(placeKey(level, entry.sequence), entry);
   }
 
-  /** The same of a lease that another start of the gateway gave. */
-  nameOlder(level: number, entry: Entry, epoch: number): void {
+  /** Takes over a lease of another start of the gateway, as it was recorded with the entry. */
+  restore(level: number, entry: Entry): void {
+    const { untilMs, epoch } = decodeLease(entry.leaseUntilMs);
+    entry.state = ENTRY_LEASED;
+    entry.isRedelivered = true;
+    entry.generation = 1;
+    this.grant(entry, untilMs);
     this.name(level, entry);
     this.#olderEpochs.set(entry, epoch);
   }
@@ -178,6 +184,18 @@ export class Leases {
       if (isHeld(lease)) held.add(lease.entry);
     });
     return held;
+  }
+
+  /** Ends every lease of an entry that is read: `visit` gets each entry once, settled. */
+  endAll(visit: (entry: Entry) => void): void {
+    this.#deadlines.forEach((_, lease) => {
+      if (!isHeld(lease)) return;
+      lease.entry.state = ENTRY_SETTLED;
+      visit(lease.entry);
+    });
+    this.#deadlines.clear();
+    this.#byHandle.clear();
+    this.#olderEpochs.clear();
   }
 
   /** What `deadlineOf` says has changed. */

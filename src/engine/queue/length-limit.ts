@@ -2,50 +2,41 @@ import { EXPIRIES_PER_TURN } from '../../base/limits.ts';
 import type { Message } from '../message.ts';
 import type { EntryLife } from './entry-life.ts';
 import { hasLengthLimit, isOverLimit } from './overflow.ts';
-import type { QueueSettings } from './settings.ts';
+import type { Queue, QueueHost } from './queue.ts';
 
 /** Keeps a queue within its length limits by dropping from the head, a turn's share at a time. */
 export class LengthLimit {
   readonly #life: EntryLife;
-  readonly #settings: () => QueueSettings;
-  /** Gives consumers that wait their share first. */
-  readonly #deliver: () => void;
-  /** Asks for `resume` in the next turn. */
-  readonly #goOn: () => void;
+  readonly #queue: Queue;
+  readonly #host: QueueHost;
   /** Over a limit by entries that must be read before they can be dropped, or by very many. */
   #hasExcess: boolean;
   /** `trim` drops when consumers have had their share. */
   #isTrimming: boolean;
 
-  constructor(
-    life: EntryLife,
-    settings: () => QueueSettings,
-    deliver: () => void,
-    goOn: () => void,
-  ) {
+  constructor(queue: Queue, host: QueueHost, life: EntryLife) {
     this.#life = life;
-    this.#settings = settings;
-    this.#deliver = deliver;
-    this.#goOn = goOn;
+    this.#queue = queue;
+    this.#host = host;
     this.#hasExcess = false;
     this.#isTrimming = false;
   }
 
   get isOver(): boolean {
-    return isOverLimit(this.#settings(), this.#life.levels.count, this.#bodyBytes);
+    return isOverLimit(this.#queue.settings, this.#life.levels.count, this.#bodyBytes);
   }
 
   /** True when one more message is too many although consumers took what they could. */
   isFullFor(message: Message): boolean {
     if (!this.#wouldExceed(message)) return false;
-    this.#deliver();
+    this.#queue.deliver();
     return this.#wouldExceed(message);
   }
 
   /** Drops from the head until the limits hold; consumers waiting take theirs first. */
   trim(): void {
     this.#isTrimming = true;
-    this.#deliver();
+    this.#queue.deliver();
     this.#isTrimming = false;
     this.#drop();
   }
@@ -56,14 +47,14 @@ export class LengthLimit {
    */
   resume(): void {
     if (this.#isTrimming) return;
-    const settings = this.#settings();
+    const { settings } = this.#queue;
     const isDropping = hasLengthLimit(settings) && settings.overflow === 'drop-head';
     if (this.#hasExcess || (isDropping && this.isOver)) this.#drop();
   }
 
   #wouldExceed(message: Message): boolean {
     const bytes = this.#bodyBytes + message.bodyBytes;
-    return isOverLimit(this.#settings(), this.#life.levels.count + 1, bytes);
+    return isOverLimit(this.#queue.settings, this.#life.levels.count + 1, bytes);
   }
 
   /** Of ready messages, as far as they are known not to be leased since before the restart. */
@@ -80,7 +71,7 @@ export class LengthLimit {
       if (backlog === undefined || entry === undefined || budget === 0) {
         this.#hasExcess = true;
         if (entry === undefined) backlog?.pageIn();
-        else this.#goOn();
+        else this.#host.markDirty(this.#queue);
         return;
       }
       backlog.shift();

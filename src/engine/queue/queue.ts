@@ -4,7 +4,7 @@
  * `ClassicQueue` (classic and quorum) removes what is settled; `StreamQueue` keeps it and gives
  * each consumer a cursor. Protocols see this class only and settle through it.
  */
-import type { FieldTable, FieldValue } from '../../base/field-value.ts';
+import { EMPTY_TABLE, type FieldTable, type FieldValue } from '../../base/field-value.ts';
 import type { Destination } from '../exchange/exchange.ts';
 import type { Entry, Message } from '../message.ts';
 import type { QueueId, RecoveredQueue, Ticket } from '../ports.ts';
@@ -89,7 +89,8 @@ export abstract class Queue implements Destination {
     this.isExclusive = options.isExclusive;
     this.isAutoDelete = options.isAutoDelete;
     this.ownerConnectionId = options.ownerConnectionId;
-    this.arguments = options.arguments;
+    // An empty map of its own would be 190 bytes.
+    this.arguments = options.arguments.size === 0 ? EMPTY_TABLE : options.arguments;
     this.host = host;
     this.consumers = new ConsumerSet(options.settings.singleActiveConsumer);
     this.#settings = options.settings;

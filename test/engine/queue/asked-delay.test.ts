@@ -1,6 +1,9 @@
 import { expect, test } from 'vitest';
 import type { ClassicQueue } from '../../../src/engine/queue/classic-queue.ts';
+import type { FieldValue } from '../../../src/base/field-value.ts';
 import { EngineFixture } from '../../support/engine-fixture.ts';
+
+const DAY_MS = 86_400_000;
 
 const headers = new Map([['x-delay', 1_000]]);
 
@@ -18,6 +21,30 @@ test('a queue that counts receives keeps a message for as long as its header ask
   expect([got.body, queue.delayed?.count]).toEqual(['soon', 1]);
   // Said to have been kept, so that nobody keeps it again.
   expect(e.headersOf(got.entry.message).get('x-delay')).toBe(-1_000);
+});
+
+test.each([
+  ['60 days', 60 * DAY_MS, 60 * DAY_MS],
+  ['what no clock shows', '9223372036854775807', 36_600 * DAY_MS],
+])('%s are kept, not cut to what fits into 32 bits', async (_what, asked, keptMs) => {
+  const e = await EngineFixture.open();
+  const queue = e.queue('q') as ClassicQueue;
+  queue.applySettings({ ...queue.settings, countsReceives: true });
+  e.exchange('later', 'x-delayed-message', { 'x-delayed-type': 'direct' });
+  const behind = e.queue('behind');
+  e.bind('behind', 'later', 'k');
+  const long = new Map<string, FieldValue>([['x-delay', asked]]);
+  e.publish('', 'q', 'm', { headers: long, persistent: true });
+  e.publish('later', 'k', 'm', { headers: long, persistent: true });
+  await e.settle();
+  e.clock.advance(keptMs - 1);
+  await e.settle();
+  expect([queue.readyCount, behind.readyCount]).toEqual([0, 0]);
+  e.clock.advance(1);
+  await e.settle();
+  expect([queue.readyCount, behind.readyCount]).toEqual([1, 1]);
+  const { message } = e.get('behind')!.entry;
+  expect(Number(e.headersOf(message).get('x-delay'))).toBe(-keptMs);
 });
 
 test('other queues leave the header to exchanges, as RabbitMQ does', async () => {
