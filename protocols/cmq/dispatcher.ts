@@ -7,6 +7,7 @@ import type { Actor } from '../../src/engine/actor.ts';
 import type { Broker } from '../../src/engine/broker.ts';
 import type { VHost } from '../../src/engine/vhost.ts';
 import type { Parameters } from './request-parameters.ts';
+import type { ReplyFields } from './reply-json.ts';
 import type { CmqSettings } from './settings.ts';
 import type { CmqErrorName } from './spec/errors.ts';
 
@@ -41,7 +42,7 @@ export interface CmqCall {
    */
   authorize(kind: ResourceKind, name: string, right?: PermissionKind | 'any'): void;
   /** Answers with code 0 and these fields, by their 2.0 names and in seconds. */
-  reply(fields: Readonly<Record<string, unknown>>): void;
+  reply(fields: ReplyFields): void;
   /** Answers with an error; `text` in the place of the vendor's. */
   fail(error: CmqErrorName, text?: string, fields?: Readonly<Record<string, unknown>>): void;
 }

@@ -1,16 +1,40 @@
-/** Names and values of a query or of a body `application/x-www-form-urlencoded`, in their order. */
+/**
+ * Forms: a query, or a body `application/x-www-form-urlencoded`.
+ *
+ * Nearly every body is ASCII, where a character is a byte. Such a form remembers its bytes and
+ * where each pair lies in them: a signature then covers bytes as they came, and a text is stored
+ * by copying it, where both would be encoded anew, character by character.
+ */
+import { isAscii } from 'node:buffer';
+
+/** Has a character beyond ASCII. */
+const WIDE = /[\u0080-\uffff]/;
+
+/** Names and values in their order. */
 export class Form {
   readonly names: string[];
   readonly values: string[];
+  /** What it was read from, when that is ASCII. Borrowed from the request. */
+  readonly bytes: Buffer | undefined;
+  /** Where each pair begins in `bytes`; -1 when it does not stand there as it is, `name=value`. */
+  readonly starts: number[];
+  /** Where each pair ends in `bytes`. */
+  readonly ends: number[];
+  /** All names and values are known to be ASCII. */
+  isAscii: boolean;
   readonly #byName: Map<string, string>;
   /** The first name that came twice. */
   repeated: string | undefined;
   /** Whether any name has a dot: none is part of a list then. */
   hasDots: boolean;
 
-  constructor() {
+  constructor(bytes?: Buffer) {
     this.names = [];
     this.values = [];
+    this.bytes = bytes;
+    this.starts = [];
+    this.ends = [];
+    this.isAscii = bytes !== undefined;
     this.#byName = new Map();
     this.repeated = undefined;
     this.hasDots = false;
@@ -31,6 +55,16 @@ export class Form {
     if (this.#byName.size < this.names.length) this.repeated ??= name;
     this.hasDots ||= name.includes('.');
   }
+
+  /** Notes where the pair added last lies in `bytes`; `start` as `starts` has it. */
+  place(start: number, end: number): void {
+    if (this.bytes === undefined) return;
+    this.starts.push(start);
+    this.ends.push(end);
+    if (start >= 0 || !this.isAscii) return;
+    const last = this.names.length - 1;
+    this.isAscii = !WIDE.test(this.names[last]!) && !WIDE.test(this.values[last]!);
+  }
 }
 
 /** Pairs of one request: a batch of 16 with tags and all common parameters has some 40. */
@@ -41,7 +75,16 @@ const PAIRS_MAX = 1_000;
  * is broken, is no UTF-8, or there are more than PAIRS_MAX pairs.
  */
 export function parseForm(text: string): Form | undefined {
-  const form = new Form();
+  return parseInto(new Form(), text);
+}
+
+/** The same of bytes, which the form borrows. */
+export function parseFormBytes(bytes: Buffer): Form | undefined {
+  if (!isAscii(bytes)) return parseForm(bytes.toString('utf8'));
+  return parseInto(new Form(bytes), bytes.toString('latin1'));
+}
+
+function parseInto(form: Form, text: string): Form | undefined {
   const decoder = new Decoder(text);
   let start = 0;
   let equalsAt = -1;
@@ -52,17 +95,23 @@ export function parseForm(text: string): Form | undefined {
       if (form.names.length === PAIRS_MAX) return undefined;
       if (equalsAt < start) equalsAt = indexOrEnd(text, '=', start);
       const equals = Math.min(equalsAt, end);
-      const name = decoder.decode(start, equals);
-      const value = equals === end ? '' : decoder.decode(equals + 1, end);
-      if (name === undefined || value === undefined) return undefined;
-      form.add(name, value);
+      if (decoder.hasEscape(start, end)) {
+        const name = decoder.decode(start, equals);
+        const value = decoder.decode(Math.min(equals + 1, end), end);
+        if (name === undefined || value === undefined) return undefined;
+        form.add(name, value);
+        form.place(-1, end);
+      } else {
+        form.add(text.slice(start, equals), text.slice(equals + 1, end));
+        form.place(equals === end ? -1 : start, end);
+      }
     }
     start = end + 1;
   }
   return form;
 }
 
-/** Decodes parts of a text from its start to its end; parts without escapes are only cut out. */
+/** Decodes parts of a text from its start to its end. */
 class Decoder {
   readonly #text: string;
   /** Where the next escape and the next plus are, not before the last part. */
@@ -75,12 +124,17 @@ class Decoder {
     this.#plusAt = indexOrEnd(text, '+', 0);
   }
 
+  hasEscape(start: number, end: number): boolean {
+    if (this.#plusAt < start) this.#plusAt = indexOrEnd(this.#text, '+', start);
+    if (this.#percentAt < start) this.#percentAt = indexOrEnd(this.#text, '%', start);
+    return this.#plusAt < end || this.#percentAt < end;
+  }
+
   /** Undefined for a broken escape. */
   decode(start: number, end: number): string | undefined {
     let part = this.#text.slice(start, end);
-    if (this.#plusAt < start) this.#plusAt = indexOrEnd(this.#text, '+', start);
+    if (!this.hasEscape(start, end)) return part;
     if (this.#plusAt < end) part = part.replaceAll('+', ' ');
-    if (this.#percentAt < start) this.#percentAt = indexOrEnd(this.#text, '%', start);
     if (this.#percentAt >= end) return part;
     try {
       return decodeURIComponent(part);

@@ -16,7 +16,7 @@ import { isLoopbackAddress } from '../../src/net/loopback.ts';
 import { type Account, actorOf } from './access-key-login.ts';
 import type { CmqDeps, CmqHandlers } from './dispatcher.ts';
 import { CmqFailure, parameterFailure, toCmqFailure } from './error-mapper.ts';
-import { type Form, parseForm } from './form.ts';
+import { type Form, parseForm, parseFormBytes } from './form.ts';
 import { type ReplyFormat, ReplyFormatV2, ReplyFormatV3 } from './reply-format.ts';
 import { type Incoming, RequestAuthenticator } from './request-authenticator.ts';
 import {
@@ -159,7 +159,7 @@ class Acceptor implements CmqAcceptor {
       this.#serveV3(incoming, response);
       return;
     }
-    const form = parseForm(formText(incoming));
+    const form = formOf(incoming);
     if (form === undefined) {
       const failure = parameterFailure('REQUEST_UNPARSABLE', 'request');
       this.#refuse(incoming, response, failure);
@@ -367,15 +367,15 @@ function sourceOf(incoming: Incoming): ParameterSource {
     if (object === undefined) throw parameterFailure('REQUEST_UNPARSABLE', 'request');
     return new ObjectSource(object);
   }
-  const form = parseForm(formText(incoming));
+  const form = formOf(incoming);
   if (form === undefined) throw parameterFailure('REQUEST_UNPARSABLE', 'request');
   if (form.repeated !== undefined) throw parameterFailure('PARAMETER_REPEATED', form.repeated);
   return new FormSource(form);
 }
 
-/** The body of a POST; its query when there is no body. */
-function formText({ query, body }: Incoming): string {
-  return body.length === 0 ? query : body.toString('utf8');
+/** The form in the body of a POST; in its query when there is no body. */
+function formOf({ query, body }: Incoming): Form | undefined {
+  return body.length === 0 ? parseForm(query) : parseFormBytes(body);
 }
 
 function parseObject(body: Buffer): object | undefined {
@@ -388,15 +388,16 @@ function parseObject(body: Buffer): object | undefined {
   }
 }
 
-function write(response: ServerResponse, text: string, isLast: boolean): void {
+function write(response: ServerResponse, json: string | Buffer, isLast: boolean): void {
   if (response.destroyed) return;
   if (isLast) response.shouldKeepAlive = false;
-  const byteCount = Buffer.byteLength(text);
+  const byteCount = Buffer.byteLength(json);
   response.writeHead(200, {
     'content-type': 'application/json',
     'content-length': byteCount,
     'x-content-type-options': 'nosniff',
   });
   // What is all ASCII is the same in both, and Latin-1 is copied where UTF-8 is encoded.
-  response.end(text, byteCount === text.length ? 'latin1' : 'utf8');
+  if (typeof json === 'string') response.end(json, byteCount === json.length ? 'latin1' : 'utf8');
+  else response.end(json);
 }

@@ -16,6 +16,22 @@ const HEADER = Buffer.from([0, 60, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x10, 0, 2]);
 /** Offset of the low half of its body size. */
 const BODY_SIZE_AT = 8;
 
+/** Bytes of messages that share memory: they keep all of it until the last of them is gone. */
+const SHARED_BYTES_MAX = 32 * 1024;
+
+/** A body to send: its bytes, or an ASCII text. `length` is its bytes either way. */
+export type Body = Buffer | string;
+
+/** The bodies that texts stand for. @throws CmqFailure PARAMETER_FORMAT */
+export function bodiesFrom(
+  texts: readonly string[],
+  encoding: string | undefined,
+  areAscii: boolean,
+): readonly Body[] {
+  if (areAscii && encoding !== 'base64') return texts;
+  return texts.map((text) => bodyFrom(text, encoding));
+}
+
 /** The bytes a parameter stands for, owned. @throws CmqFailure PARAMETER_FORMAT */
 export function bodyFrom(text: string, encoding: string | undefined): Buffer {
   if (encoding !== 'base64') return Buffer.from(text, 'utf8');
@@ -24,7 +40,7 @@ export function bodyFrom(text: string, encoding: string | undefined): Buffer {
 }
 
 /** Returns the bytes of all bodies of a call. @throws CmqFailure */
-export function checkSizes(bodies: readonly Buffer[], maxBytes: number): number {
+export function checkSizes(bodies: readonly Body[], maxBytes: number): number {
   let total = 0;
   for (const { length } of bodies) {
     if (length === 0) throw new CmqFailure('BODY_EMPTY');
@@ -43,19 +59,45 @@ export function bodyText(message: Message): { text: string; encoding: 'base64' |
   return { text: body.toString('base64'), encoding: 'base64' };
 }
 
+/** Messages to a queue, of now. Copies the bodies. */
+export function messagesTo(queueName: string, bodies: readonly Body[], nowMs: number): Message[] {
+  let byteCount = 0;
+  for (const { length } of bodies) byteCount += HEADER.length + length;
+  if (byteCount > SHARED_BYTES_MAX) return bodies.map((body) => messageTo(queueName, body, nowMs));
+  const bytes = Buffer.allocUnsafe(byteCount);
+  let start = 0;
+  return bodies.map((body) => {
+    const message = messageAt(bytes, start, queueName, body, nowMs);
+    start += HEADER.length + body.length;
+    return message;
+  });
+}
+
 /** A message to a queue, of now. Copies `body`. */
-export function messageTo(queueName: string, body: Buffer, nowMs: number): Message {
+export function messageTo(queueName: string, body: Body, nowMs: number): Message {
+  return messageAt(Buffer.allocUnsafe(HEADER.length + body.length), 0, queueName, body, nowMs);
+}
+
+/** Writes a message to `bytes` from `start` on. */
+function messageAt(
+  bytes: Buffer,
+  start: number,
+  queueName: string,
+  body: Body,
+  nowMs: number,
+): Message {
   const { length } = body;
-  const bytes = Buffer.allocUnsafe(HEADER.length + length);
-  bytes.set(HEADER, 0);
-  bytes.writeUInt32BE(length, BODY_SIZE_AT);
-  bytes.set(body, HEADER.length);
+  for (let at = 0; at < HEADER.length; at += 1) bytes[start + at] = HEADER[at]!;
+  bytes.writeUInt32BE(length, start + BODY_SIZE_AT);
+  const bodyStart = start + HEADER.length;
+  if (typeof body === 'string') bytes.write(body, bodyStart, 'latin1');
+  else bytes.set(body, bodyStart);
   return new Message(
     '',
     queueName,
     FORMAT_AMQP,
     bytes,
-    0,
+    start,
     HEADER.length,
     length,
     true,

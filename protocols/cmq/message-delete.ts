@@ -19,7 +19,7 @@ export function deleteOne(call: CmqCall, { broker }: CmqDeps): void {
       call.fail(error);
       return;
     }
-    settle(call, queue, entry);
+    settle(call, queue, entry, whoCalls(call));
     broker.hold(broker.ticket, () => call.reply({}));
   });
 }
@@ -29,20 +29,18 @@ export function deleteBatch(call: CmqCall, { broker }: CmqDeps): void {
   const queue = queueOf(call);
   call.vhost.cmq.queues.countersOf(queue).deleteRequests += 1;
   const handles = call.parameters.list('receiptHandle');
-  const errors: (HandleError | undefined)[] = [];
-  const next = (): void => {
-    const handle = handles[errors.length];
-    if (handle === undefined) {
+  const errors: (HandleError | undefined)[] = handles.map(() => undefined);
+  const who = whoCalls(call);
+  let waitingCount = handles.length;
+  for (let at = 0; at < handles.length; at += 1) {
+    withHandle(queue, handles[at]!, (entry, error) => {
+      if (entry === undefined) errors[at] = error;
+      else settle(call, queue, entry, who);
+      waitingCount -= 1;
+      if (waitingCount > 0) return;
       broker.hold(broker.ticket, () => answerBatch(call, handles, errors));
-      return;
-    }
-    withHandle(queue, handle, (entry, error) => {
-      if (entry !== undefined) settle(call, queue, entry);
-      errors.push(entry === undefined ? error : undefined);
-      next();
     });
-  };
-  next();
+  }
 }
 
 /** A new deadline, from now; 0 gives the message back at once. The handle is valid until then. */
@@ -82,10 +80,10 @@ function withHandle(
   else queue.withLease(handle, (entry) => done(entry, 'HANDLE_INVALID'));
 }
 
-function settle(call: CmqCall, queue: ClassicQueue, entry: Entry): void {
+function settle(call: CmqCall, queue: ClassicQueue, entry: Entry, who: string): void {
   const { queues, traces } = call.vhost.cmq;
   queues.countersOf(queue).deletedMessages += 1;
-  traces.as(whoCalls(call), () => queue.acknowledge(entry));
+  traces.as(who, () => queue.acknowledge(entry));
 }
 
 function answerBatch(
@@ -93,14 +91,17 @@ function answerBatch(
   handles: readonly string[],
   errors: readonly (HandleError | undefined)[],
 ): void {
+  if (errors.every((error) => error === undefined)) {
+    call.reply({});
+    return;
+  }
   const errorList = handles.flatMap((receiptHandle, index) => {
     const error = errors[index];
     if (error === undefined) return [];
     const { code, module } = CMQ_ERRORS[error];
     return [{ code, message: `(${module})${errorText(error)}`, receiptHandle }];
   });
-  if (errorList.length === 0) call.reply({});
-  else if (errorList.length < handles.length) {
+  if (errorList.length < handles.length) {
     call.fail('BATCH_DELETE_PARTIAL', undefined, { errorList });
   } else call.fail('BATCH_DELETE_FAILED', undefined, { errorList });
 }

@@ -1,12 +1,15 @@
 /**
- * Messages as replies show them. No object is spread here: V8 defines what is spread one property
- * at a time, 4 us for each message of a batch.
+ * Messages as replies show them.
+ *
+ * Received ones are written as JSON at once, body and all, as bytes. Where they become objects
+ * nothing is spread: V8 defines what is spread one property at a time, 4 us for each message.
  */
 import { handleText } from '../../src/engine/cmq/receipt-handle.ts';
 import type { Entry } from '../../src/engine/message.ts';
 import type { ClassicQueue } from '../../src/engine/queue/classic-queue.ts';
 import { bodyText } from './message-body.ts';
 import { toSeconds } from './queue-description.ts';
+import { type JsonMembers, JsonWriter } from './reply-json.ts';
 
 /** Fields of a message; times in seconds. */
 interface MessageFields extends Record<string, unknown> {
@@ -39,10 +42,42 @@ export function messageFields(
   };
 }
 
-/** The same of one that was just received. */
-export function receivedFields(queue: ClassicQueue, entry: Entry): MessageFields {
-  const fields = messageFields(queue, entry);
-  fields['receiptHandle'] = handleText(queue.id, queue.handleOf(entry));
-  fields['nextVisibleTime'] = toSeconds(entry.leaseUntilMs);
-  return fields;
+/** Used by one reply at a time. */
+const writer = new JsonWriter();
+
+/** The fields of a message that was just received, with its handle. */
+export function receivedFields(queue: ClassicQueue, entry: Entry): JsonMembers {
+  writer.begin();
+  writeReceived(queue, entry);
+  return writer.members();
+}
+
+/** The same of several, as a list. */
+export function receivedListFields(queue: ClassicQueue, entries: readonly Entry[]): JsonMembers {
+  writer.begin();
+  writer.add('"msgInfoList":[');
+  for (let at = 0; at < entries.length; at += 1) {
+    writer.add(at === 0 ? '{' : ',{');
+    writeReceived(queue, entries[at]!);
+    writer.add('}');
+  }
+  writer.add(']');
+  return writer.members();
+}
+
+/** Ids and handles need no escape. */
+function writeReceived(queue: ClassicQueue, entry: Entry): void {
+  const { message, receiveCount } = entry;
+  writer.add('"msgBody":');
+  const start = message.start + message.headerBytes;
+  const isText = writer.addString(message.bytes, start, message.bodyBytes);
+  if (!isText) writer.add(`"${bodyText(message).text}","bodyEncoding":"base64"`);
+  writer.add(
+    `,"msgId":"${queue.messageIdOf(entry)}"` +
+      `,"enqueueTime":${toSeconds(message.publishedAtMs)}` +
+      `,"firstDequeueTime":${toSeconds(entry.firstReceivedAtMs)}` +
+      `,"dequeueCount":${receiveCount}` +
+      `,"receiptHandle":"${handleText(queue.id, queue.handleOf(entry))}"` +
+      `,"nextVisibleTime":${toSeconds(entry.leaseUntilMs)}`,
+  );
 }

@@ -11,9 +11,10 @@ import type { ClassicQueue } from '../../src/engine/queue/classic-queue.ts';
 import { Receive } from '../../src/engine/queue/receive.ts';
 import type { CmqCall, CmqDeps } from './dispatcher.ts';
 import { CmqFailure } from './error-mapper.ts';
-import { receivedFields } from './message-fields.ts';
+import { receivedFields, receivedListFields } from './message-fields.ts';
 import { whoCalls } from './queue-description.ts';
 import type { QueueRate } from './queue-rate.ts';
+import type { ReplyFields } from './reply-json.ts';
 
 export function receiveOne(call: CmqCall, deps: CmqDeps, rate: QueueRate): void {
   receive(call, deps, rate, 1, (queue, [entry]) => receivedFields(queue, entry!));
@@ -21,9 +22,7 @@ export function receiveOne(call: CmqCall, deps: CmqDeps, rate: QueueRate): void 
 
 export function receiveBatch(call: CmqCall, deps: CmqDeps, rate: QueueRate): void {
   const maxCount = call.parameters.integer('numOfMsg');
-  receive(call, deps, rate, maxCount, (queue, entries) => ({
-    msgInfoList: entries.map((entry) => receivedFields(queue, entry)),
-  }));
+  receive(call, deps, rate, maxCount, receivedListFields);
 }
 
 function receive(
@@ -31,7 +30,7 @@ function receive(
   { clock, settings }: CmqDeps,
   rate: QueueRate,
   maxCount: number,
-  fieldsOf: (queue: ClassicQueue, entries: readonly Entry[]) => Record<string, unknown>,
+  fieldsOf: (queue: ClassicQueue, entries: readonly Entry[]) => ReplyFields,
 ): void {
   const { parameters } = call;
   const { queues, traces } = call.vhost.cmq;

@@ -6,7 +6,7 @@ import { REFUSED } from '../../src/engine/queue/queue.ts';
 import type { ClassicQueue } from '../../src/engine/queue/classic-queue.ts';
 import type { CmqCall, CmqDeps } from './dispatcher.ts';
 import { CmqFailure } from './error-mapper.ts';
-import { bodyFrom, checkSizes, messageTo } from './message-body.ts';
+import { bodiesFrom, checkSizes, messagesTo } from './message-body.ts';
 import { whoCalls } from './queue-description.ts';
 import type { QueueRate } from './queue-rate.ts';
 
@@ -28,7 +28,7 @@ function send(call: CmqCall, deps: CmqDeps, rate: QueueRate, texts: readonly str
   const queue = queues.find(call.actor, parameters.text('queueName'), 'write');
   if (!rate.admitsSend(queue)) throw new CmqFailure('QUEUE_RATE');
   const encoding = parameters.optionalText('bodyEncoding');
-  const bodies = texts.map((text) => bodyFrom(text, encoding));
+  const bodies = bodiesFrom(texts, encoding, parameters.isAscii);
   checkSizes(bodies, queues.attributesOf(queue).maxMsgSize);
   const delaySeconds = parameters.optionalInteger('delaySeconds') ?? 0;
   checkRoom(queue, bodies.length, delaySeconds, deps);
@@ -36,8 +36,7 @@ function send(call: CmqCall, deps: CmqDeps, rate: QueueRate, texts: readonly str
   counters.sendRequests += 1;
   const nowMs = deps.clock.wallMs();
   return traces.as(whoCalls(call), () =>
-    bodies.map((body) => {
-      const message = messageTo(queue.name, body, nowMs);
+    messagesTo(queue.name, bodies, nowMs).map((message) => {
       const accepted =
         delaySeconds === 0
           ? queue.publish(message)

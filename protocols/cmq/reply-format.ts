@@ -5,17 +5,19 @@
 import type { CmqFailure } from './error-mapper.ts';
 import { capitalized } from './request-binder.ts';
 import type { ActionV3 } from './spec/actions.ts';
+import { JsonMembers, type ReplyFields } from './reply-json.ts';
 import { CMQ_ERRORS } from './spec/errors.ts';
 
-export type ReplyFields = Readonly<Record<string, unknown>>;
+type Fields = Readonly<Record<string, unknown>>;
 
-/** Writes the replies to one request as JSON text. */
+/** Writes the replies to one request as JSON. */
 export interface ReplyFormat {
   /**
    * `fields` by their 2.0 names, times in seconds; none is one that every reply has.
    * @param requestId digits
+   * @returns a text, or the bytes of one, owned
    */
-  succeeded(requestId: string, fields: ReplyFields): string;
+  succeeded(requestId: string, fields: ReplyFields): string | Buffer;
   failed(requestId: string, failure: CmqFailure): string;
 }
 
@@ -29,12 +31,15 @@ export class ReplyFormatV2 implements ReplyFormat {
     this.#clientRequestId = isNumber ? clientRequestId : undefined;
   }
 
-  succeeded(requestId: string, fields: ReplyFields): string {
+  succeeded(requestId: string, fields: Fields): string;
+  succeeded(requestId: string, fields: ReplyFields): string | Buffer;
+  succeeded(requestId: string, fields: ReplyFields): string | Buffer {
+    const head = `{"code":0,"message":"","requestId":"${requestId}"`;
+    if (fields instanceof JsonMembers) return this.#enclose(head, fields.bytes);
     const { rewindMsgNum } = fields;
     // The legacy spelling, which the Python and Node SDKs read.
     const own = rewindMsgNum === undefined ? fields : { ...fields, rewindmsgNum: rewindMsgNum };
     const text = JSON.stringify(own);
-    const head = `{"code":0,"message":"","requestId":"${requestId}"`;
     return this.#close(text === '{}' ? head : `${head},${text.slice(1, -1)}`);
   }
 
@@ -42,6 +47,18 @@ export class ReplyFormatV2 implements ReplyFormat {
     const { code, module } = CMQ_ERRORS[error];
     const reply = { code, message: `(${module})${message}`, requestId, ...fields };
     return this.#close(JSON.stringify(reply).slice(0, -1));
+  }
+
+  /** `members` behind the first ones of an object. */
+  #enclose(head: string, members: Buffer): Buffer {
+    const start = head.length + 1;
+    const end = start + members.length;
+    const tail = this.#close('');
+    const bytes = Buffer.allocUnsafe(end + tail.length);
+    bytes.write(`${head},`, 0, 'latin1');
+    members.copy(bytes, start);
+    bytes.write(tail, end, 'latin1');
+    return bytes;
   }
 
   /** Ends the text of an object that is open yet. */
@@ -65,7 +82,7 @@ export class ReplyFormatV3 implements ReplyFormat {
   }
 
   succeeded(requestId: string, fields: ReplyFields): string {
-    const own = this.#object(fields);
+    const own = this.#object(fields instanceof JsonMembers ? fields.toObject() : fields);
     const wrap = this.#v3?.wrap;
     const shaped = wrap === undefined ? own : { [wrap]: own };
     return JSON.stringify({
@@ -80,7 +97,7 @@ export class ReplyFormatV3 implements ReplyFormat {
     });
   }
 
-  #object(fields: ReplyFields): Record<string, unknown> {
+  #object(fields: Fields): Record<string, unknown> {
     const object: Record<string, unknown> = {};
     for (const [name, value] of Object.entries(fields)) {
       if (name === 'rewindmsgNum') continue;
@@ -91,7 +108,7 @@ export class ReplyFormatV3 implements ReplyFormat {
 
   #value(name: string, value: unknown): unknown {
     if (Array.isArray(value)) return value.map((item: unknown) => this.#value(name, item));
-    if (typeof value === 'object' && value !== null) return this.#object(value as ReplyFields);
+    if (typeof value === 'object' && value !== null) return this.#object(value as Fields);
     const isTime = typeof value === 'number' && TIMES_IN_MS.has(name);
     return isTime && this.#v3?.version === '2020-02-17' ? value * 1000 : value;
   }

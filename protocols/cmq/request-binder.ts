@@ -13,6 +13,8 @@ import type { ParameterSpec } from './spec/parameters.ts';
 
 /** Where values come from. */
 export interface ParameterSource {
+  /** All texts are known to be ASCII. */
+  readonly isAscii: boolean;
   /** Undefined when it is not there. @throws CmqFailure when it is there as a list */
   scalar(name: string): unknown;
   /** Items in order. @throws CmqFailure for gaps, or when it is there as no list */
@@ -38,7 +40,7 @@ export function bindParameters(
       throw parameterFailure(spec.missingError ?? 'PARAMETER_MISSING', name);
     }
   }
-  return new Parameters(values);
+  return new Parameters(values, source.isAscii);
 }
 
 /** Name of a parameter in one action of API 3.0. */
@@ -177,8 +179,21 @@ function addMembers(
   }
 }
 
-/** `name.0` or `name.1` and on. */
-const INDEX = /^(?:0|[1-9]\d{0,3})$/;
+/** Digits of the number of an item at most. */
+const INDEX_DIGITS_MAX = 4;
+
+/** The number from `start` to the end of a name, as JavaScript writes it; -1 when it is none. */
+function indexFrom(name: string, start: number): number {
+  const digits = name.length - start;
+  if (digits < 1 || digits > INDEX_DIGITS_MAX) return -1;
+  let index = 0;
+  for (let at = start; at < name.length; at += 1) {
+    const digit = name.charCodeAt(at) - 0x30;
+    if (digit < 0 || digit > 9 || (digit === 0 && at === start && digits > 1)) return -1;
+    index = index * 10 + digit;
+  }
+  return index;
+}
 
 /** Parameters of a form. */
 export class FormSource implements ParameterSource {
@@ -186,6 +201,10 @@ export class FormSource implements ParameterSource {
 
   constructor(form: Form) {
     this.#form = form;
+  }
+
+  get isAscii(): boolean {
+    return this.#form.isAscii;
   }
 
   scalar(name: string): string | undefined {
@@ -207,9 +226,9 @@ export class FormSource implements ParameterSource {
     for (let at = 0; at < names.length; at += 1) {
       const full = names[at]!;
       if (!full.startsWith(prefix)) continue;
-      const index = full.slice(prefix.length);
-      if (!INDEX.test(index)) throw parameterFailure('PARAMETER_FORMAT', full);
-      items[Number(index)] = values[at];
+      const index = indexFrom(full, prefix.length);
+      if (index < 0) throw parameterFailure('PARAMETER_FORMAT', full);
+      items[index] = values[at];
       count += 1;
     }
     if (count === 0) return undefined;
@@ -233,6 +252,7 @@ export class FormSource implements ParameterSource {
 
 /** Parameters of a JSON object; its own members only. */
 export class ObjectSource implements ParameterSource {
+  readonly isAscii = false;
   readonly #object: Readonly<Record<string, unknown>>;
 
   constructor(object: object) {

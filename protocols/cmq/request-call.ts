@@ -6,7 +6,7 @@ import type { Broker } from '../../src/engine/broker.ts';
 import type { VHost } from '../../src/engine/vhost.ts';
 import type { CmqCall, CmqHandler } from './dispatcher.ts';
 import { CmqFailure, toCmqFailure } from './error-mapper.ts';
-import type { ReplyFields } from './reply-format.ts';
+import type { ReplyFields } from './reply-json.ts';
 import type { Parameters } from './request-parameters.ts';
 import type { ActionSpec } from './spec/actions.ts';
 import { CMQ_ERRORS, type CmqErrorName } from './spec/errors.ts';
@@ -85,7 +85,7 @@ export class RequestCall implements CmqCall {
     else if (this.#end('replied')) this.#options.onSucceeded(this, fields);
   }
 
-  fail(error: CmqErrorName, text?: string, fields?: ReplyFields): void {
+  fail(error: CmqErrorName, text?: string, fields?: Readonly<Record<string, unknown>>): void {
     this.#failWith(new CmqFailure(error, text, fields));
   }
 

@@ -8,9 +8,12 @@ export type ParameterValue = string | number | boolean | readonly string[];
  * action's table; asking for one that the table has not, or by another type, is a bug.
  */
 export class Parameters {
+  /** All texts are known to be ASCII: as many bytes as characters. */
+  readonly isAscii: boolean;
   readonly #values: ReadonlyMap<string, ParameterValue>;
 
-  constructor(values: ReadonlyMap<string, ParameterValue>) {
+  constructor(values: ReadonlyMap<string, ParameterValue>, isAscii = false) {
+    this.isAscii = isAscii;
     this.#values = values;
   }
 

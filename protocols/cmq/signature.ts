@@ -13,7 +13,13 @@
  */
 import { timingSafeEqual } from 'node:crypto';
 import type { Form } from './form.ts';
-import { hmacBase64 } from './signature-hmac.ts';
+import {
+  type HmacHash,
+  hmacBase64,
+  HmacText,
+  isShortSecret,
+  TEXT_BYTES_MAX,
+} from './signature-hmac.ts';
 
 /** What a signature covers besides the parameters. */
 export interface SignedTarget {
@@ -26,16 +32,34 @@ export interface SignedTarget {
 
 /** Whether `Signature` of the form is what `secret` makes of the request. */
 export function isSignedBy(secret: string, target: SignedTarget, form: Form): boolean {
-  const given = Buffer.from(form.get('Signature') ?? '');
-  const hash = form.get('SignatureMethod') === 'HmacSHA256' ? 'sha256' : 'sha1';
-  for (const pairs of pairsToSign(target.method, form)) {
-    for (const host of hostForms(target.host)) {
-      const text = `${target.method}${host}${target.path}?${pairs}`;
-      const own = Buffer.from(hmacBase64(hash, secret, text));
-      if (own.length === given.length && timingSafeEqual(own, given)) return true;
+  const { method, path } = target;
+  const wanted = {
+    given: Buffer.from(form.get('Signature') ?? ''),
+    hash: form.get('SignatureMethod') === 'HmacSHA256' ? 'sha256' : 'sha1',
+    secret,
+    heads: hostForms(target.host).map((host) => `${method}${host}${path}?`),
+  } as const;
+  const order = sortedOrder(form);
+  if (isSignedAsSent(wanted, form, order)) return true;
+  for (const pairs of pairsToSign(method, form, order)) {
+    for (const head of wanted.heads) {
+      if (isSame(hmacBase64(wanted.hash, secret, head + pairs), wanted.given)) return true;
     }
   }
   return false;
+}
+
+interface Wanted {
+  readonly given: Buffer;
+  readonly hash: HmacHash;
+  readonly secret: string;
+  /** What is signed before the pairs, by the host as clients may have it. */
+  readonly heads: readonly string[];
+}
+
+function isSame(text: string, given: Buffer): boolean {
+  const own = Buffer.from(text);
+  return own.length === given.length && timingSafeEqual(own, given);
 }
 
 /** The host as it is, and without its port when it has one. */
@@ -44,9 +68,51 @@ export function hostForms(host: string): readonly string[] {
   return bare === host || bare === '' ? [host] : [host, bare];
 }
 
+/**
+ * Whether it is signed in the first of all forms, which is found without making its text: pairs
+ * are taken out of the request's bytes. False also when that cannot be done.
+ */
+function isSignedAsSent(wanted: Wanted, form: Form, order: readonly number[]): boolean {
+  const { bytes, names } = form;
+  if (bytes === undefined || !isShortSecret(wanted.secret)) return false;
+  if (names.some((name) => name.includes('_'))) return false;
+  for (const head of wanted.heads) {
+    // Decoding makes no pair longer, but for the `=` that a bare name has not.
+    const byteCount = Buffer.byteLength(head) + bytes.length + names.length;
+    if (byteCount > TEXT_BYTES_MAX) return false;
+    const text = new HmacText();
+    text.add(head);
+    addPairs(text, form, bytes, order);
+    if (isSame(text.base64(wanted.hash, wanted.secret), wanted.given)) return true;
+  }
+  return false;
+}
+
+/** Pairs that stand in the request as they are signed, one after the other, are added as one. */
+function addPairs(text: HmacText, form: Form, bytes: Buffer, order: readonly number[]): void {
+  const { names, starts, ends } = form;
+  let isFirst = true;
+  for (let at = 0; at < order.length; at += 1) {
+    let index = order[at]!;
+    if (names[index] === 'Signature') continue;
+    if (!isFirst) text.add('&');
+    isFirst = false;
+    const start = starts[index]!;
+    if (start < 0) {
+      text.add(`${names[index]!}=${form.values[index]!}`);
+      continue;
+    }
+    while (order[at + 1] === index + 1 && starts[index + 1] === ends[index]! + 1) {
+      if (names[index + 1] === 'Signature') break;
+      index += 1;
+      at += 1;
+    }
+    text.addBytes(bytes, start, ends[index]!);
+  }
+}
+
 /** Each form of the signed parameters that a client may have meant; nearly always one. */
-function pairsToSign(method: string, form: Form): readonly string[] {
-  const order = sortedOrder(form.names);
+function pairsToSign(method: string, form: Form, order: readonly number[]): readonly string[] {
   const isPost = method === 'POST';
   const hasAt = isPost && form.values.some((value) => value.startsWith('@'));
   const hasUnderscore = form.names.some((name) => name.includes('_'));
@@ -64,13 +130,22 @@ function pairsToSign(method: string, form: Form): readonly string[] {
 const UNORDERED = /[\ud800-\uffff]/;
 
 /** Indexes in the order of the names' bytes; names are nearly always ASCII. */
-function sortedOrder(names: readonly string[]): readonly number[] {
+function sortedOrder({ names, isAscii }: Form): readonly number[] {
   const order = names.map((_, index) => index);
+  if (isAscii && isSorted(names)) return order;
   if (names.some((name) => UNORDERED.test(name))) {
     const bytes = names.map((name) => Buffer.from(name));
     return order.sort((a, b) => Buffer.compare(bytes[a]!, bytes[b]!));
   }
   return order.sort((a, b) => (names[a]! < names[b]! ? -1 : 1));
+}
+
+/** Whether ASCII names are in order already. */
+function isSorted(names: readonly string[]): boolean {
+  for (let at = 1; at < names.length; at += 1) {
+    if (names[at - 1]! >= names[at]!) return false;
+  }
+  return true;
 }
 
 /** The form's pairs by the names they are signed under. */

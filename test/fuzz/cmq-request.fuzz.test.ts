@@ -218,7 +218,7 @@ function run(stage: Stage, { action, v3, source }: Request): string | undefined 
   const format = v3 === undefined ? new ReplyFormatV2('7') : new ReplyFormatV3(v3);
   const handler = handlers.get(action.name);
   if (source === undefined || handler === undefined) return undefined;
-  let reply: string | undefined;
+  let reply: string | Buffer | undefined;
   try {
     const call = new RequestCall({
       broker: deps.broker,
@@ -244,7 +244,7 @@ function run(stage: Stage, { action, v3, source }: Request): string | undefined 
     if (!(error instanceof CmqFailure)) throw error;
     reply = format.failed('1', error);
   }
-  return reply;
+  return reply?.toString();
 }
 
 test('mutated requests end in a code, never in a fault', async () => {

@@ -1,10 +1,62 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { type Form, parseForm } from '../../../protocols/cmq/form.ts';
+import { type Form, parseForm, parseFormBytes } from '../../../protocols/cmq/form.ts';
 
 function pairs(form: Form | undefined): [string, string][] | undefined {
   return form?.names.map((name, index) => [name, form.values[index]!]);
 }
+
+/** The names and values of what is said to lie in the form's bytes as it reads. */
+function placed(form: Form): string[] {
+  return form.starts.flatMap((start, index) =>
+    start < 0 ? [] : [form.bytes!.toString('latin1', start, form.ends[index])],
+  );
+}
+
+describe('parseFormBytes', () => {
+  test('knows where pairs lie that are written as they read', () => {
+    const form = parseFormBytes(Buffer.from('&a=1&b=%32&c=x+y&d&=&e=f=g&%67=1&h='))!;
+    expect(pairs(form)).toEqual([
+      ['a', '1'],
+      ['b', '2'],
+      ['c', 'x y'],
+      ['d', ''],
+      ['', ''],
+      ['e', 'f=g'],
+      ['g', '1'],
+      ['h', ''],
+    ]);
+    expect(placed(form)).toEqual(['a=1', '=', 'e=f=g', 'h=']);
+    expect(form.isAscii).toBe(true);
+  });
+
+  test.each(['a=é', 'a=1&b=%C3%A9', '%C3%A9=1'])('%s is not all ASCII', (text) => {
+    expect(parseFormBytes(Buffer.from(text))!.isAscii).toBe(false);
+    expect(parseForm(text)!.isAscii).toBe(false);
+  });
+
+  test('bytes that are no UTF-8 are replaced, as a decoder does', () => {
+    expect(pairs(parseFormBytes(Buffer.from([0x61, 0x3d, 0xff])))).toEqual([['a', '\ufffd']]);
+  });
+
+  test('reads what parseForm reads', () => {
+    const piece = fc.constantFrom('&', '=', '+', '%', '%2', '%41', '%ff', '%C3%A9', 'a', 'b', '你');
+    fc.assert(
+      fc.property(fc.array(piece, { maxLength: 20 }), (parts) => {
+        const text = parts.join('');
+        const form = parseFormBytes(Buffer.from(text));
+        expect(pairs(form)).toEqual(pairs(parseForm(text)));
+        expect(form?.repeated).toBe(parseForm(text)?.repeated);
+        if (form?.bytes === undefined) return;
+        expect(form.starts).toHaveLength(form.names.length);
+        const whole = form.names.map((name, index) => `${name}=${form.values[index]!}`);
+        for (const pair of placed(form)) expect(whole).toContain(pair);
+        const isAscii = whole.every((pair) => pair.length === Buffer.byteLength(pair));
+        expect(form.isAscii).toBe(isAscii);
+      }),
+    );
+  });
+});
 
 describe('parseForm', () => {
   test.each<[string, [string, string][]]>([

@@ -133,6 +133,25 @@ describe('batches', () => {
     expect(await harness.counts('q')).toEqual([2, 0, 0, 0]);
   });
 
+  test('bring each body back as it was, whatever the others are', async () => {
+    const harness = await withQueue();
+    const texts = [
+      'plain',
+      '"quoted" \\ and\n\t\u0001\u001f\u007f',
+      'é',
+      '你好😀\u2028',
+      'x'.repeat(5_000),
+      `${'x'.repeat(5_000)}"`,
+      `${'é'.repeat(2_500)}\0`,
+      '+ %41&=',
+    ];
+    await harness.ok('BatchSendMessage', { queueName: 'q', msgBody: texts });
+    await harness.ok('BatchSendMessage', { queueName: 'q', msgBody: ['a', 'bc', 'def'] });
+    const reply = await harness.ok('BatchReceiveMessage', { queueName: 'q', numOfMsg: 16 });
+    const received = reply['msgInfoList'] as Received[];
+    expect(received.map((one) => one.msgBody)).toEqual([...texts, 'a', 'bc', 'def']);
+  });
+
   test('receive what is there without waiting for more', async () => {
     const harness = await withQueue();
     await harness.send('q', 'only');
@@ -233,6 +252,28 @@ describe('receipt handles', () => {
       dequeueCount: 2,
       firstDequeueTime: kept.firstDequeueTime,
     });
+  });
+
+  test('are deleted after a restart, those that must be read first among others', async () => {
+    const disk = new MemoryDisk();
+    const before = await QueueHarness.open({ disk });
+    await before.create('q', { visibilityTimeout: 100 });
+    await before.send('q', 'a', 'b', 'c');
+    const { receiptHandle: first } = await before.receive('q');
+    const { receiptHandle: second } = await before.receive('q');
+    await before.settle();
+    const after = await QueueHarness.open({ disk, clock: before.clock });
+    const { receiptHandle: third } = await after.receive('q');
+    const reply = await after.call('BatchDeleteMessage', {
+      queueName: 'q',
+      receiptHandle: ['nonsense', second, third, first, second],
+    });
+    expect(failureOf(reply)).toBe('6010/10150');
+    expect(reply['errorList']).toMatchObject([
+      { code: 4000, receiptHandle: 'nonsense' },
+      { code: 4430, receiptHandle: second },
+    ]);
+    expect(await after.counts('q')).toEqual([0, 0, 0, 0]);
   });
 
   test('may be given for another time than the queue has', async () => {

@@ -5,7 +5,7 @@ import type { ClassicQueue } from '../../../src/engine/queue/classic-queue.ts';
 import type { MemoryDisk } from '../../../src/store/memory-disk.ts';
 import type { CmqDeps, CmqHandlers } from '../../../protocols/cmq/dispatcher.ts';
 import { type CmqFailure, toCmqFailure } from '../../../protocols/cmq/error-mapper.ts';
-import { Form } from '../../../protocols/cmq/form.ts';
+import { type Form, parseFormBytes } from '../../../protocols/cmq/form.ts';
 import { messageHandlers } from '../../../protocols/cmq/message-actions.ts';
 import { queueHandlers } from '../../../protocols/cmq/queue-actions.ts';
 import { ReplyFormatV2, ReplyFormatV3 } from '../../../protocols/cmq/reply-format.ts';
@@ -87,9 +87,9 @@ export class QueueHarness {
     const spec = ACTIONS_V2.get(action.toLowerCase());
     if (spec === undefined) throw new Error(`no action ${action}`);
     const format = new ReplyFormatV2(undefined);
-    const answer = (text: string): void => {
+    const answer = (json: string | Buffer): void => {
       if (reply !== undefined) throw new Error(`${action} replied twice`);
-      reply = JSON.parse(text) as Reply;
+      reply = JSON.parse(json.toString()) as Reply;
     };
     let call: RequestCall | undefined;
     let isGone = false;
@@ -220,11 +220,12 @@ export function failureOf(reply: Reply): string {
   return module === undefined ? String(reply.code) : `${reply.code}/${module}`;
 }
 
+/** As a request brings it. */
 function formOf(parameters: CallParameters): Form {
-  const form = new Form();
+  const pairs = new URLSearchParams();
   for (const [name, value] of Object.entries(parameters)) {
-    if (typeof value === 'string' || typeof value === 'number') form.add(name, String(value));
-    else for (const [index, item] of value.entries()) form.add(`${name}.${index}`, item);
+    if (typeof value === 'string' || typeof value === 'number') pairs.append(name, String(value));
+    else for (const [index, item] of value.entries()) pairs.append(`${name}.${index}`, item);
   }
-  return form;
+  return parseFormBytes(Buffer.from(pairs.toString()))!;
 }

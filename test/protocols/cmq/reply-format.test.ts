@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { CmqFailure } from '../../../protocols/cmq/error-mapper.ts';
 import { ReplyFormatV2, ReplyFormatV3 } from '../../../protocols/cmq/reply-format.ts';
+import { JsonMembers } from '../../../protocols/cmq/reply-json.ts';
 import { ACTIONS_V3 } from '../../../protocols/cmq/spec/actions.ts';
 import { CMQ_ERRORS, type CmqErrorName } from '../../../protocols/cmq/spec/errors.ts';
 
@@ -26,6 +27,15 @@ test.each([
   ['7', { a: [] }, '{"code":0,"message":"","requestId":"1","a":[],"clientRequestId":7}'],
 ])('API 2.0 for clientRequestId %s with %j', (clientRequestId, fields, expected) => {
   expect(new ReplyFormatV2(clientRequestId).succeeded('1', fields)).toBe(expected);
+});
+
+test.each([
+  [undefined, '{"code":0,"message":"","requestId":"1","a":"é","b":[]}'],
+  ['7', '{"code":0,"message":"","requestId":"1","a":"é","b":[],"clientRequestId":7}'],
+])('members that are JSON already, for clientRequestId %s', (clientRequestId, expected) => {
+  const members = new JsonMembers(Buffer.from('"a":"é","b":[]'));
+  const bytes = new ReplyFormatV2(clientRequestId).succeeded('1', members);
+  expect(bytes.toString()).toBe(expected);
 });
 
 test('API 2.0 keeps the digits of clientRequestId in failures', () => {
@@ -69,6 +79,12 @@ describe('API 3.0', () => {
       MinMsgTime: 5,
     });
     expect(answer(older('createqueue'), fields)).toMatchObject({ CreateTime: 5 });
+  });
+
+  test('has members that are JSON already under its own names', () => {
+    const members = new JsonMembers(Buffer.from('"msgId":"5","msgBody":"é"'));
+    const text = newer('createcmqqueue').succeeded('7', members);
+    expect(JSON.parse(text)).toEqual({ Response: { MsgId: '5', MsgBody: 'é', RequestId: '7' } });
   });
 
   test('names failures', () => {

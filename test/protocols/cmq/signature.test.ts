@@ -1,6 +1,6 @@
 import { createHmac } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
-import { parseForm } from '../../../protocols/cmq/form.ts';
+import { parseForm, parseFormBytes } from '../../../protocols/cmq/form.ts';
 import { hostForms, isSignedBy } from '../../../protocols/cmq/signature.ts';
 import { isTc3SignedBy, parseTc3Authorization } from '../../../protocols/cmq/signature-v3.ts';
 
@@ -96,6 +96,56 @@ describe('signatures of API 2.0', () => {
     const query = `${encodeURIComponent('\u{1d51e}')}=2&${encodeURIComponent('\uff5e')}=1`;
     const form = parseForm(`${query}&Signature=${sign(text)}`)!;
     expect(isSignedBy(SECRET, { method: 'GET', path: '/', host: HOST }, form)).toBe(true);
+  });
+
+  test.each([
+    ['in order', 'A=1&b=2&c=3', ''],
+    ['out of order', 'c=3&A=1&b=2', ''],
+    ['with gaps', '&A=1&&b=2&c=3&', ''],
+    ['the signature in between', 'A=1&b=2&', '&c=3'],
+    ['with escapes', 'A=%31&b=2&%63=3', ''],
+    ['the signature first', '', '&A=1&b=2&c=3'],
+  ])('of the bytes of a request, %s', (_, before, after) => {
+    const target = { method: 'POST', path: PATH, host: HOST };
+    for (const hash of ['sha1', 'sha256']) {
+      const method = hash === 'sha256' ? 'SignatureMethod=HmacSHA256&' : '';
+      for (const host of [HOST, '127.0.0.1']) {
+        const signature = sign(`POST${host}${PATH}?A=1&${method}b=2&c=3`, hash);
+        const text = `${before}&Signature=${signature}&${method}${after}`;
+        const bytes = (from: string) => parseFormBytes(Buffer.from(from))!;
+        expect(isSignedBy(SECRET, target, bytes(text))).toBe(true);
+        expect(isSignedBy(SECRET, target, bytes(text.replace('A=', 'B=')))).toBe(false);
+        expect(isSignedBy(SECRET, target, bytes(`${text}&d`))).toBe(false);
+        expect(isSignedBy('other', target, bytes(text))).toBe(false);
+        expect(isSignedBy('s'.repeat(65), target, bytes(text))).toBe(false);
+      }
+    }
+  });
+
+  test.each([
+    ['a bare name', 'a&b=1', 'a=&b=1'],
+    ['a name with _', 'a_b=1', 'a.b=1'],
+    ['a name with _ as it is', 'a_b=1', 'a_b=1'],
+    ['a value with @', 'a=@x&b=1', 'b=1'],
+    ['beyond ASCII by escapes', 'a=%C3%A9', 'a=é'],
+    ['beyond ASCII', 'a=é', 'a=é'],
+    ['more than is hashed at once', `a=${'m'.repeat(65_536)}`, `a=${'m'.repeat(65_536)}`],
+    ['nearly that', `a=${'m'.repeat(65_000)}`, `a=${'m'.repeat(65_000)}`],
+  ])('of the bytes of a request, %s', (_, body, pairs) => {
+    const target = { method: 'POST', path: PATH, host: HOST };
+    const signature = sign(`POST${HOST}${PATH}?${pairs}`);
+    const form = parseFormBytes(Buffer.from(`${body}&Signature=${signature}`))!;
+    expect(isSignedBy(SECRET, target, form)).toBe(true);
+    expect(isSignedBy(SECRET, { ...target, path: '/' }, form)).toBe(false);
+  });
+
+  test.each([1, 21, 22, 64, 65])('with a secret of %i letters', (length) => {
+    const secret = 's'.repeat(length);
+    const text = `GET${HOST}/?a=1`;
+    const signature = createHmac('sha1', secret).update(text).digest('base64');
+    const body = Buffer.from(`a=1&Signature=${encodeURIComponent(signature)}`);
+    const target = { method: 'GET', path: '/', host: HOST };
+    expect(isSignedBy(secret, target, parseFormBytes(body)!)).toBe(true);
   });
 
   test('an empty or short signature is none', () => {

@@ -100,7 +100,7 @@ export class TopicHarness {
     source: ParameterSource,
     format: ReplyFormat,
   ): Promise<Reply> {
-    let text: string | undefined;
+    let json: string | Buffer | undefined;
     try {
       new RequestCall({
         broker: this.#deps.broker,
@@ -111,13 +111,13 @@ export class TopicHarness {
         parameters: bindParameters(spec, v3, source),
         requestId: '1',
         remoteAddress: '192.0.2.7',
-        onSucceeded: (_, fields) => (text = format.succeeded('1', fields)),
-        onFailed: (_, failure) => (text = format.failed('1', failure)),
+        onSucceeded: (_, fields) => (json = format.succeeded('1', fields)),
+        onFailed: (_, failure) => (json = format.failed('1', failure)),
       }).run(this.#handlers.get(spec.name)!);
     } catch (error) {
-      text = format.failed('1', toCmqFailure(error, spec).failure);
+      json = format.failed('1', toCmqFailure(error, spec).failure);
     }
-    for (let wait = 0; wait < 20 && text === undefined; wait += 1) await this.fixture.settle();
-    return JSON.parse(text!) as Reply;
+    for (let wait = 0; wait < 20 && json === undefined; wait += 1) await this.fixture.settle();
+    return JSON.parse(json!.toString()) as Reply;
   }
 }
