@@ -12,8 +12,9 @@ import { type CommandLine, parseCommandLine } from './server/command-line.ts';
 import { readInput, runAdminCommand, writeOutput } from './server/commands/run-command.ts';
 import { type Config, formatConfig, type LoadedConfig } from './server/config.ts';
 import { ConfigError, loadConfig } from './server/config-loader.ts';
-import { createDataDirectory } from './server/data-directory.ts';
+import { createDataDirectory, explainOpening } from './server/data-directory.ts';
 import { findDefinitionsProblems } from './server/definitions-file.ts';
+import { findKeyFileProblems } from './server/jwt/key-source.ts';
 import { createProcessLog, type ProcessLog } from './server/process-log.ts';
 import { readProductVersion } from './server/product.ts';
 import { Server } from './server/server.ts';
@@ -36,7 +37,7 @@ async function main(argv: readonly string[]): Promise<void> {
     if (commandLine.command === 'exit') return;
     loaded = loadConfig({ ...commandLine, environment: env });
     if (loaded.config.tlsCert !== undefined) checkTls(loaded.config);
-    if (commandLine.command === 'check-config') checkDefinitions(loaded.config);
+    if (commandLine.command === 'check-config') await checkFiles(loaded.config);
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     for (const problem of error.problems) stderr.write(`tributary: ${problem}\n`);
@@ -58,9 +59,12 @@ function checkTls(config: Config): void {
   }
 }
 
-/** A start checks them against what is there as well. */
-function checkDefinitions({ loadDefinitions }: Config): void {
-  const problems = loadDefinitions === undefined ? [] : findDefinitionsProblems(loadDefinitions);
+/** What a start reads besides; it checks definitions against what is there as well. */
+async function checkFiles({ loadDefinitions, tokenJwks }: Config): Promise<void> {
+  const problems = [
+    ...(loadDefinitions === undefined ? [] : findDefinitionsProblems(loadDefinitions)),
+    ...(tokenJwks === undefined ? [] : await findKeyFileProblems(tokenJwks)),
+  ];
   if (problems.length > 0) throw new ConfigError(problems);
 }
 
@@ -76,12 +80,15 @@ async function serve(config: Config, version: string): Promise<void> {
   let server: Server | undefined;
   try {
     createDataDirectory(dataDirectory);
-    const store = await SqliteStore.open({
-      directory: dataDirectory,
-      durability: config.durability,
-      onDamage: (report) => log.error({ ...report }, 'damaged journal row set aside'),
-      onFull: (isFull) => server?.storeFull(isFull),
-    });
+    const store = await explainOpening(
+      dataDirectory,
+      SqliteStore.open({
+        directory: dataDirectory,
+        durability: config.durability,
+        onDamage: (report) => log.error({ ...report }, 'damaged journal row set aside'),
+        onFull: (isFull) => server?.storeFull(isFull),
+      }),
+    );
     server = await Server.start({
       config,
       logger: log,

@@ -90,8 +90,14 @@ function readFlags(program: Command): Pick<CommandLine, 'flags' | 'file'> {
 
 function describeAll(words: readonly string[]): readonly string[] {
   const late = words.find((word) => ADMIN_NAMES.includes(word));
-  if (late === undefined) return words.map(describe);
+  if (late === undefined) return words.filter((_, at) => !isValue(words, at)).map(describe);
   return [`${late}: comes first: tributary ${late} ...`];
+}
+
+/** What follows an option that does not exist is likely its value. */
+function isValue(words: readonly string[], at: number): boolean {
+  const before = words[at - 1] ?? '';
+  return before.startsWith('--') && !before.includes('=') && !words[at]!.startsWith('-');
 }
 
 function describe(word: string): string {

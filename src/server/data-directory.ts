@@ -1,4 +1,5 @@
 import { accessSync, constants, statSync } from 'node:fs';
+import { DataDirBusyError } from '../store/data-dir-lock.ts';
 import { createPrivateDirectory } from '../store/private-directory.ts';
 
 /**
@@ -14,6 +15,24 @@ export function createDataDirectory(directory: string): void {
   explain(`${directory} must be readable and writable for this user`, () =>
     accessSync(directory, constants.R_OK | constants.W_OK | constants.X_OK),
   );
+}
+
+/**
+ * Waits for the store to open, and says which directory it is when it does not.
+ *
+ * @throws Error with a sentence that names the option and the directory
+ */
+export async function explainOpening<T>(directory: string, opening: Promise<T>): Promise<T> {
+  try {
+    return await opening;
+  } catch (error) {
+    const { message } = error as Error;
+    const text =
+      error instanceof DataDirBusyError
+        ? `data-dir: ${message}: stop that one, or give this one another directory`
+        : `data-dir: ${directory}: ${message}`;
+    throw new Error(text, { cause: error });
+  }
 }
 
 function explain(what: string, attempt: () => void): void {

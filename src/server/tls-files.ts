@@ -1,5 +1,5 @@
 import { readFileSync, unwatchFile, watchFile } from 'node:fs';
-import { createSecureContext } from 'node:tls';
+import { createSecureContext, type SecureContextOptions } from 'node:tls';
 import type { TlsOptions } from '../net/tls.ts';
 import type { Config } from './config.ts';
 
@@ -21,18 +21,22 @@ export function readTlsFiles(config: Config): TlsOptions {
     ...(config.tlsCa === undefined ? {} : { ca: readPem('tls-ca', config.tlsCa) }),
     ...(config.tlsPassphrase === undefined ? {} : { passphrase: config.tlsPassphrase }),
   };
+  const { cert, key, ca, passphrase } = options;
+  use('tls-cert', { cert });
+  use('tls-key, tls-passphrase', { key, passphrase });
+  if (ca !== undefined) use('tls-ca', { ca });
+  use('tls-cert, tls-key', { cert, key, passphrase });
+  return options;
+}
+
+/** @throws Error that names the options whose files cannot be used, alone or together */
+function use(keys: string, options: SecureContextOptions): void {
   try {
-    createSecureContext({
-      cert: options.cert,
-      key: options.key,
-      ca: options.ca,
-      passphrase: options.passphrase,
-    });
+    createSecureContext(options);
   } catch (error) {
     const text = (error as Error).message;
-    throw new Error(`tls-cert, tls-key, tls-ca: unusable: ${text}`, { cause: error });
+    throw new Error(`${keys}: unusable: ${text}`, { cause: error });
   }
-  return options;
 }
 
 function readPem(key: string, fileName: string): Buffer {

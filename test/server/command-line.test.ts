@@ -38,6 +38,9 @@ describe('parseCommandLine', () => {
       '--ampq-port: no such option; did you mean `--amqp-port`?',
       '--zzz: no such option',
     ]);
+    expect(problemsOf('--ampq-port', '1')).toEqual([
+      '--ampq-port: no such option; did you mean `--amqp-port`?',
+    ]);
     expect(problemsOf('chek-config')).toEqual([
       'chek-config: no such command; did you mean `check-config`?',
     ]);

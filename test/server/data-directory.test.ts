@@ -2,7 +2,8 @@ import { existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { createDataDirectory } from '../../src/server/data-directory.ts';
+import { createDataDirectory, explainOpening } from '../../src/server/data-directory.ts';
+import { DataDirBusyError } from '../../src/store/data-dir-lock.ts';
 
 let directory = '';
 
@@ -29,6 +30,19 @@ test('says so when it is a file itself', () => {
   const path = join(directory, 'file');
   writeFileSync(path, '');
   expect(() => createDataDirectory(path)).toThrow(`data-dir: ${path} is a file, not a directory`);
+});
+
+test('a store that cannot be opened names the directory', async () => {
+  const damaged = Promise.reject(new Error('SQLITE_NOTADB'));
+  await expect(explainOpening('/data', damaged)).rejects.toThrow(
+    /^data-dir: \/data: SQLITE_NOTADB$/,
+  );
+  const busy = Promise.reject(new DataDirBusyError('/data', 'process 7'));
+  await expect(explainOpening('/data', busy)).rejects.toThrow(
+    'data-dir: data directory /data is in use by process 7: stop that one, or give this one ' +
+      'another directory',
+  );
+  expect(await explainOpening('/data', Promise.resolve(1))).toBe(1);
 });
 
 test.runIf(existsSync('/proc/self'))('comes back where nothing can be created', () => {

@@ -135,7 +135,8 @@ export function parseArguments(command: AdminCommand, argv: readonly string[]): 
 
 /** `usage: tributary add-user NAME ...`. */
 export function usageText(command: AdminCommand): string {
-  return `usage: tributary ${command.name} ${command.usage} [--data-dir DIR] [--config FILE]`;
+  const usage = command.usage === '' ? '' : ` ${command.usage}`;
+  return `usage: tributary ${command.name}${usage} [--data-dir DIR] [--config FILE]`;
 }
 
 /** The one value of an option that was given. */

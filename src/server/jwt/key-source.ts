@@ -156,6 +156,17 @@ export class KeySource {
   }
 }
 
+/** What is wrong with a file of keys; a URL is asked by a start only. */
+export async function findKeyFileProblems(location: string): Promise<readonly string[]> {
+  if (isUrl(location)) return [];
+  try {
+    parseJwks(await readText(location));
+    return [];
+  } catch (error) {
+    return [`token-jwks: ${location} ${(error as Error).message}`];
+  }
+}
+
 function isUrl(location: string): boolean {
   return /^https?:\/\//i.test(location);
 }

@@ -8,7 +8,7 @@ import { jwtVerify } from 'jose';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { silentLogger } from '../../../src/base/logger.ts';
 import { parseJwks } from '../../../src/server/jwt/jwks.ts';
-import { KeySource } from '../../../src/server/jwt/key-source.ts';
+import { findKeyFileProblems, KeySource } from '../../../src/server/jwt/key-source.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 import { Issuer } from './issuer.ts';
 
@@ -68,6 +68,16 @@ async function serve(onRequest: RequestListener): Promise<string> {
 }
 
 describe('a file', () => {
+  it('is looked at by check-config, unlike a URL', async () => {
+    const file = join(directory, 'keys.json');
+    expect(await findKeyFileProblems(file)).toEqual([`token-jwks: ${file} cannot be read: ENOENT`]);
+    writeFileSync(file, '{');
+    expect(await findKeyFileProblems(file)).toEqual([`token-jwks: ${file} is not JSON`]);
+    writeFileSync(file, first.jwks);
+    expect(await findKeyFileProblems(file)).toEqual([]);
+    expect(await findKeyFileProblems('http://127.0.0.1:1/keys')).toEqual([]);
+  });
+
   it('gives keys, and new ones when it changes', async () => {
     const file = join(directory, 'keys.json');
     writeFileSync(file, first.jwks);
