@@ -1,5 +1,5 @@
 import { expect } from 'vitest';
-import { FRAME_BODY, FRAME_HEADER, encodeHeader } from '../support/amqp-wire.ts';
+import { FRAME_BODY, FRAME_HEADER, encodeHeader, methodFrame } from '../support/amqp-wire.ts';
 import { useBroker } from '../support/spec-test.ts';
 
 const { specTest } = useBroker();
@@ -17,6 +17,48 @@ specTest({ section: 'channel.open', rule: 'opening twice gets 504' }, async (t) 
   channel.send('channel.open');
   await connection.expectClose(504, "CHANNEL_ERROR - second 'channel.open' seen");
 });
+
+specTest(
+  { section: 'channel.open', rule: 'before close-ok to a close of the server gets 504' },
+  async (t) => {
+    const connection = await t.connect({ manualCloseOk: true });
+    const channel = await connection.channel();
+    channel.send('queue.declare', { queue: t.name(), passive: true });
+    await channel.expectClose(404);
+    channel.send('channel.open');
+    const error = await connection.expectClose(504, "CHANNEL_ERROR - second 'channel.open' seen");
+    expect([error.classId, error.methodId]).toEqual([20, 10]);
+  },
+);
+
+specTest(
+  { section: 'channel.open', rule: 'sent together with channel.close gets 504' },
+  async (t) => {
+    const connection = await t.connect();
+    await connection.channel(1);
+    connection.write(
+      Buffer.concat([
+        methodFrame(1, 'channel.close', { replyCode: 200 }),
+        methodFrame(1, 'channel.open'),
+      ]),
+    );
+    await connection.expectClose(504, "CHANNEL_ERROR - second 'channel.open' seen");
+  },
+);
+
+specTest(
+  { section: 'channel.open', rule: 'sent together with close-ok opens the channel again' },
+  async (t) => {
+    const connection = await t.connect({ manualCloseOk: true });
+    const channel = await connection.channel(1);
+    channel.send('queue.declare', { queue: t.name(), passive: true });
+    await channel.expectClose(404);
+    connection.write(
+      Buffer.concat([methodFrame(1, 'channel.close-ok'), methodFrame(1, 'channel.open')]),
+    );
+    expect((await channel.nextAfterClose()).name).toBe('channel.open-ok');
+  },
+);
 
 specTest(
   { section: 'channel.open', rule: 'a method on an unopened channel gets 504' },

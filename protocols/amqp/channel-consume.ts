@@ -198,6 +198,7 @@ export class ChannelConsume {
       });
     };
     try {
+      this.#refuseBesideActive(queueName);
       channel.vhost.get(channel.actor, queueName, done);
       isWaiting = !isDone;
       if (isWaiting) channel.host.getWaits();
@@ -206,6 +207,22 @@ export class ChannelConsume {
       channel.replies.complete(slot, () => undefined);
       throw error;
     }
+  }
+
+  /**
+   * A quorum queue with a single active consumer keeps its messages for that (RabbitMQ).
+   * @throws BrokerError ACCESS_REFUSED, RESOURCE_LOCKED
+   */
+  #refuseBesideActive(queueName: string): void {
+    const { vhost, actor, host } = this.#channel;
+    const settings = vhost.topology.queues.get(queueName)?.settings;
+    if (settings?.queueType !== 'quorum' || !settings.singleActiveConsumer) return;
+    host.broker.access.authorize(actor.user, vhost.name, 'read', 'queue', queueName);
+    throw new BrokerError(
+      'RESOURCE_LOCKED',
+      `cannot obtain access to locked ${resourceText('queue', queueName, vhost.name)}. basic.get ` +
+        'operations are not supported by quorum queues with single active consumer',
+    );
   }
 
   #getOk(entry: Entry, queue: Queue, noAck: boolean, remaining: number): void {

@@ -1,16 +1,19 @@
 /**
  * One channel: where the methods of a conversation arrive and its state ends (spec 2.3.5).
  *
- *              channel.open                    channel.close / error of ours
- *     (none) ---------------> OPEN ------------------------------------------> (none) / CLOSING
- *                                    CLOSING --close-ok or a crossing close--> (none)
+ *              channel.open           error of ours
+ *     (none) ---------------> OPEN ------------------> CLOSING ------close-ok-----> (none)
+ *                               |                         | a close that crosses ours
+ *                               +----channel.close---> CLOSED --once answered--> (none)
  *
  * The channel receives methods and hands each to the part that owns its state: topology, publish,
  * consume, settle. What it keeps itself is what they share: identity, the order of replies, the
  * mode (plain, confirm, tx).
  *
  * Invariants:
- *   1. After an error of ours everything but close and close-ok is discarded (spec 1.5.2.5).
+ *   1. After an error of ours everything but close and close-ok is discarded (spec 1.5.2.5), and so
+ *      is what comes with a close of the client's; channel.open is an error until the number is
+ *      free, as in RabbitMQ.
  *   2. The end of a channel cancels its consumers first and gives its deliveries back second, so
  *      that nothing is handed to it again.
  *   3. Replies leave in the order of their methods, each when it may (reply-order.ts).
@@ -66,12 +69,15 @@ import {
   FRAME_METHOD,
   METHOD_CHANNEL_CLOSE,
   METHOD_CHANNEL_CLOSE_OK,
+  METHOD_CHANNEL_OPEN,
 } from './spec/constants.ts';
 
 const OPEN = 0;
 /** We sent channel.close and wait for close-ok. */
 const CLOSING = 1;
-const ENDED = 2;
+/** The client sent channel.close, and cannot have our answer yet. */
+const CLOSED = 2;
+const ENDED = 3;
 
 /** The ticket clients of old send with every method (AMQP 0-8): any number does. */
 const ACCESS_TICKET = 1;
@@ -210,9 +216,8 @@ export class Channel implements ChannelMethodSink, ConsumerHost, ConfirmSink {
   }
 
   onChannelClose(): void {
-    this.#end(ENDED);
-    this.host.channelEnded(this.id);
-    this.reply(0, writeChannelCloseOk);
+    this.#end(CLOSED);
+    this.#answerClose();
   }
 
   /** Late answer to a close of ours that crossed the client's: nothing is left to do. */
@@ -399,12 +404,24 @@ export class Channel implements ChannelMethodSink, ConsumerHost, ConfirmSink {
     this.#ledger?.close();
   }
 
-  /** Invariant 1. A close that crosses ours is answered; the channel number is free then. */
+  /** Sends close-ok in its turn. The number is free behind what came in one read with the close. */
+  #answerClose(): void {
+    this.reply(0, (out, id) => {
+      writeChannelCloseOk(out, id);
+      queueMicrotask(() => this.host.channelEnded(id));
+    });
+  }
+
+  /** Invariant 1. */
   #onFrameWhileClosing(type: number, buf: Buffer, start: number, end: number): void {
     if (type !== FRAME_METHOD || end - start < 4) return;
     const method = readU32(buf, start);
-    if (method === METHOD_CHANNEL_CLOSE) this.reply(0, writeChannelCloseOk);
-    if (method === METHOD_CHANNEL_CLOSE || method === METHOD_CHANNEL_CLOSE_OK) {
+    if (method === METHOD_CHANNEL_OPEN) this.onChannelOpen();
+    if (this.#state !== CLOSING) return;
+    if (method === METHOD_CHANNEL_CLOSE) {
+      this.#state = CLOSED;
+      this.#answerClose();
+    } else if (method === METHOD_CHANNEL_CLOSE_OK) {
       this.#state = ENDED;
       this.host.channelEnded(this.id);
     }

@@ -4,14 +4,15 @@
  * `x-match` says how they combine: `all` (default) or `any`, which skip conditions on names that
  * start with `x-`, and `all-with-x` or `any-with-x`, which skip `x-match` only. A void condition
  * asks for presence. Kinds are not widened: 10, 10.0 and '10' are three values (integers agree
- * across widths, and double with float). Without conditions `all` matches everything, `any`
- * nothing.
+ * across widths, double with float, and text with its bytes). Without conditions `all` matches
+ * everything, `any` nothing.
  *
  * Every condition has a text (name and value, or name alone for presence). A group is the set of
  * destinations with the same conditions; it is indexed under one text (`all`) or each (`any`), so
  * that a message looks its own headers up and the cost does not grow with the bindings. Headers
  * that no binding mentions are not looked at.
  */
+import { isUtf8 } from 'node:buffer';
 import { BrokerError } from '../../base/errors.ts';
 import { isTagged, type FieldTable, type FieldValue } from '../../base/field-value.ts';
 import { typeName, valueText } from '../field-text.ts';
@@ -177,8 +178,11 @@ function equalityText(name: string, value: FieldValue): string {
   return `=${name.length}:${name}${comparable(value)}`;
 }
 
-/** Double and float are both IEEE numbers and agree when their values do. */
+/** Double and float are both IEEE numbers, text and bytes both strings of octets (RabbitMQ). */
 function comparable(value: FieldValue): string {
+  if (value instanceof Uint8Array && isUtf8(value)) {
+    return canonicalValue(Buffer.from(value).toString());
+  }
   if (typeof value === 'object' && value !== null && !(value instanceof Uint8Array)) {
     if (!Array.isArray(value) && isTagged(value) && value.kind === 'float') {
       return canonicalValue({ kind: 'double', value: value.value });

@@ -60,6 +60,35 @@ describe('channel (1.5)', () => {
     await client.call('channel.open', 1, [], 'channel.openOk');
   });
 
+  test('open before close-ok to a close of ours ends the connection', async () => {
+    const harness = await Harness.open();
+    const client = await harness.connect();
+    client.send('queue.purge', 1, ['missing', false]);
+    client.send('channel.open', 1);
+    const [, close] = await client.all();
+    expect(close).toMatchObject({
+      name: 'connection.close',
+      fields: {
+        replyCode: 504,
+        replyText: "CHANNEL_ERROR - second 'channel.open' seen",
+        failedClassId: 20,
+        failedMethodId: 10,
+      },
+    });
+  });
+
+  test('open behind a close that is not answered yet ends the connection', async () => {
+    const harness = await Harness.open();
+    const client = await harness.connect();
+    const durable = ['q', false, true, false, false, false, NO_ARGS];
+    client.send('queue.declare', 1, durable);
+    client.send('channel.close', 1, [200, '', 0, 0]);
+    client.send('basic.ack', 1, [1, false]);
+    client.send('queue.declare', 1, durable);
+    client.send('channel.open', 1);
+    expect(await client.names()).toEqual(['connection.close']);
+  });
+
   test('settlements for a channel that has just ended are ignored', async () => {
     const harness = await Harness.open();
     const client = await harness.connect();
