@@ -29,6 +29,11 @@ beforeAll(async () => {
   });
   page = await browser.newPage({ viewport: { width: 1200, height: 800 } });
   page.on('pageerror', (error) => troubles.push(error.message));
+  page.on('console', (message) => {
+    // A browser itself reports sockets that cannot be opened while the gateway is down.
+    const isLoss = /WebSocket connection to|ERR_CONNECTION/.test(message.text());
+    if (message.type() === 'error' && !isLoss) troubles.push(message.text());
+  });
 });
 
 afterAll(async () => {
@@ -85,16 +90,44 @@ test.skipIf(!isPresent)('all three come back after a restart of the gateway', as
     const state = page.locator(`.panel[data-wire=${wire}] .state[data-state=connecting]`);
     await state.waitFor({ timeout: 30_000 });
   }
+  await page.locator('#trouble').waitFor({ timeout: 30_000 });
+  const form = page.locator('.panel[data-wire=stomp] form');
+  await form.locator('input').fill('written meanwhile');
+  expect(await form.locator('button').isDisabled()).toBe(true);
   const again = await ServerProcess.start({
     dataDir: server.dataDir,
     args: ['--http-port', String(port), '--serve-examples', 'true'],
   });
   try {
     await untilConnected();
+    expect(await page.locator('#trouble').isVisible()).toBe(false);
+    expect(await form.locator('input').inputValue()).toBe('written meanwhile');
     await talk('again');
     expect(troubles).toEqual([]);
   } finally {
     await again.stop();
     await server.restart();
+  }
+});
+
+test.skipIf(!isPresent)('a refused login says why', async () => {
+  const refused = await browser.newPage();
+  const base = `http://127.0.0.1:${server.port('http')}/examples/browser-dashboard/`;
+  await refused.goto(`${base}?password=wrong`);
+  for (const wire of WIRES) {
+    const reason = refused.locator(`.panel[data-wire=${wire}] .reason`);
+    await reason.filter({ hasText: /refused|not authorized|access/i }).waitFor({ timeout: 60_000 });
+  }
+  await refused.close();
+});
+
+test.skipIf(!isPresent)('a phone shows the page without scrolling sideways', async () => {
+  for (const colorScheme of ['light', 'dark'] as const) {
+    const phone = await browser.newPage({ viewport: { width: 360, height: 740 }, colorScheme });
+    await phone.goto(`http://127.0.0.1:${server.port('http')}/examples/browser-dashboard/`);
+    await phone.locator('.state[data-state=connected]').first().waitFor({ timeout: 60_000 });
+    const widths = await phone.evaluate('[document.documentElement.scrollWidth, innerWidth]');
+    expect(widths).toEqual([360, 360]);
+    await phone.close();
   }
 });

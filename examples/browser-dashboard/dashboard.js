@@ -4,6 +4,8 @@ import { WIRES } from './wires.js';
 const MESSAGES_SHOWN = 40;
 const READINGS_SHOWN = 80;
 const SEND_MS = 1_000;
+/** How long all wires may be down before the page says so. */
+const TROUBLE_MS = 2_000;
 
 const query = new URLSearchParams(location.search);
 const login = {
@@ -11,17 +13,21 @@ const login = {
   password: query.get('password') ?? 'guest',
 };
 const live = document.getElementById('live');
+const trouble = document.getElementById('trouble');
 const template = document.getElementById('panel');
 
-/** Draws the last readings, one line per origin. */
+/** Draws the last readings, one line per origin, as sharp as the screen is. */
 function draw(canvas, readings) {
   const pen = canvas.getContext('2d');
-  const { width, height } = canvas;
-  pen.clearRect(0, 0, width, height);
+  const width = Math.round(canvas.clientWidth * devicePixelRatio);
+  const height = Math.round(canvas.clientHeight * devicePixelRatio);
+  // Setting the size clears it as well.
+  canvas.width = width;
+  canvas.height = height;
+  const style = getComputedStyle(document.documentElement);
   for (const { name } of WIRES) {
-    const style = getComputedStyle(document.documentElement);
     pen.strokeStyle = style.getPropertyValue(`--${name}`);
-    pen.lineWidth = 1.5;
+    pen.lineWidth = 1.5 * devicePixelRatio;
     pen.beginPath();
     readings.get(name).forEach((value, index) => {
       const x = (index / (READINGS_SHOWN - 1)) * width;
@@ -33,22 +39,42 @@ function draw(canvas, readings) {
   }
 }
 
-function makePanel(wire) {
-  const panel = template.content.cloneNode(true).querySelector('.panel');
-  const find = (selector) => panel.querySelector(selector);
-  panel.dataset.wire = wire.name;
-  find('h2').textContent = wire.title;
-  find('.wire').textContent = wire.path;
+/** A cell for each origin with the number of its messages. */
+function makeCounts(list) {
   const counts = new Map();
-  const readings = new Map();
   for (const { name } of WIRES) {
     const cell = document.createElement('div');
     cell.dataset.wire = name;
     cell.innerHTML = `<dt>from ${name}</dt><dd data-from="${name}">0</dd>`;
-    find('.counts').append(cell);
+    list.append(cell);
     counts.set(name, { shown: cell.querySelector('dd'), value: 0 });
-    readings.set(name, []);
   }
+  return counts;
+}
+
+function makeItem(origin, text) {
+  const item = document.createElement('li');
+  item.dataset.wire = origin;
+  const from = document.createElement('b');
+  from.textContent = origin;
+  const body = document.createElement('span');
+  body.textContent = text;
+  item.append(from, body);
+  return item;
+}
+
+function makePanel(wire) {
+  const panel = template.content.cloneNode(true).querySelector('.panel');
+  const find = (selector) => panel.querySelector(selector);
+  panel.dataset.wire = wire.name;
+  panel.setAttribute('aria-label', wire.title);
+  find('h2').textContent = wire.title;
+  find('.wire').textContent = wire.path;
+  find('.graph').setAttribute('aria-label', 'The last readings, a line for each wire');
+  find('input').setAttribute('aria-label', `Message to send over ${wire.title}`);
+  find('.messages').setAttribute('aria-label', `Messages received over ${wire.title}`);
+  const counts = makeCounts(find('.counts'));
+  const readings = new Map(WIRES.map(({ name }) => [name, []]));
   const onMessage = (origin, text) => {
     const count = counts.get(origin);
     if (count === undefined) return;
@@ -61,21 +87,20 @@ function makePanel(wire) {
       if (values.length > READINGS_SHOWN) values.shift();
       draw(find('.graph'), readings);
     }
-    const item = document.createElement('li');
-    item.dataset.wire = origin;
-    const from = document.createElement('b');
-    from.textContent = origin;
-    const body = document.createElement('span');
-    body.textContent = text;
-    item.append(from, body);
     const list = find('.messages');
-    list.prepend(item);
+    list.prepend(makeItem(origin, text));
     while (list.children.length > MESSAGES_SHOWN) list.lastChild.remove();
   };
-  const onState = (state) => {
+  /** `reason`: why it is not connected, when that is known. */
+  const onState = (state, reason = '') => {
     const shown = find('.state');
-    shown.textContent = state;
+    // A live region is read aloud whenever it is written.
+    if (shown.textContent !== state) shown.textContent = state;
     shown.dataset.state = state;
+    find('.reason').textContent = reason;
+    find('.reason').hidden = reason === '';
+    find('button').disabled = state !== 'connected';
+    showTrouble();
   };
   document.getElementById('panels').append(panel);
   const scheme = location.protocol === 'https:' ? 'wss' : 'ws';
@@ -84,13 +109,31 @@ function makePanel(wire) {
   find('form').addEventListener('submit', (event) => {
     event.preventDefault();
     const input = event.target.elements.text;
-    if (input.value !== '') send(input.value);
+    send(input.value);
     input.value = '';
   });
   return send;
 }
 
+let troubleTimer;
+
+/** Says so when no wire has been connected for a while; panels tell of their own. */
+function showTrouble() {
+  const isUp = document.querySelector('.state[data-state=connected]') !== null;
+  if (isUp) {
+    clearTimeout(troubleTimer);
+    troubleTimer = undefined;
+    trouble.hidden = true;
+    return;
+  }
+  troubleTimer ??= setTimeout(() => {
+    trouble.textContent = `No wire to ${location.host} is connected. Trying again every second.`;
+    trouble.hidden = false;
+  }, TROUBLE_MS);
+}
+
 const senders = WIRES.map(makePanel);
+showTrouble();
 let level = 50;
 
 setInterval(() => {

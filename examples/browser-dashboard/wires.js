@@ -2,8 +2,9 @@
  * The three wires, behind one shape: `open(url, login, on)` connects, subscribes to everything
  * below `dashboard`, connects again when the connection is lost, and returns `send(text)`.
  *
- * `on.state(text)` tells how it stands, `on.message(origin, text)` what has come; the origin is
- * the last part of the topic a message was sent to.
+ * `on.state(text, reason)` tells how it stands, and what the server has against it;
+ * `on.message(origin, text)` what has come; the origin is the last part of the topic a message was
+ * sent to.
  */
 import { AMQPWebSocketClient } from '../vendor/amqp.js';
 import mqtt from '../vendor/mqtt.js';
@@ -12,22 +13,26 @@ import mqtt from '../vendor/mqtt.js';
 const RETRY_MS = 1_000;
 const EXCHANGE = 'amq.topic';
 
+/** What the server has against us, such as `ACCESS_REFUSED - ...`; nothing when it is not there. */
+function refusalIn(error) {
+  return /[A-Z]+_[A-Z_]+ - .*/.exec(error?.message ?? '')?.[0];
+}
+
 /** AMQP 0-9-1: a queue of our own, bound to amq.topic. The client leaves reconnecting to us. */
 function openAmqp(url, login, on) {
   let channel;
   const connect = async () => {
-    on.state('connecting');
     const client = new AMQPWebSocketClient({ url, ...login });
     let isLost = false;
-    const lost = () => {
+    const lost = (reason) => {
       if (isLost) return;
       isLost = true;
       channel = undefined;
-      on.state('connecting');
+      on.state('connecting', reason);
       setTimeout(() => void connect(), RETRY_MS);
     };
     client.onerror = () => {};
-    client.ondisconnect = lost;
+    client.ondisconnect = (error) => lost(refusalIn(error));
     try {
       await client.connect();
       const opened = await client.channel();
@@ -38,8 +43,8 @@ function openAmqp(url, login, on) {
       );
       channel = opened;
       on.state('connected');
-    } catch {
-      lost();
+    } catch (error) {
+      lost(refusalIn(error));
     }
   };
   void connect();
@@ -53,8 +58,15 @@ function openAmqp(url, login, on) {
 function openMqtt(url, login, on) {
   const client = mqtt.connect(url, { ...login, protocolVersion: 5, reconnectPeriod: RETRY_MS });
   client.on('connect', () => client.subscribe('dashboard/#', () => on.state('connected')));
-  client.on('close', () => on.state('connecting'));
-  client.on('error', () => {});
+  let reason;
+  client.on('close', () => {
+    on.state('connecting', reason);
+    reason = undefined;
+  });
+  client.on('error', (error) => {
+    // With a code it is the server's answer; what else fails is the network.
+    if (typeof error.code === 'number') reason = error.message;
+  });
   client.on('message', (topic, payload) =>
     on.message(topic.split('/').at(-1), new TextDecoder().decode(payload)),
   );
@@ -78,7 +90,14 @@ function openStomp(url, { username, password }, on) {
     );
     on.state('connected');
   };
-  client.onWebSocketClose = () => on.state('connecting');
+  let reason;
+  client.onStompError = ({ headers, body }) => {
+    reason = `${headers.message}: ${body}`;
+  };
+  client.onWebSocketClose = () => {
+    on.state('connecting', reason);
+    reason = undefined;
+  };
   client.activate();
   return (text) => {
     if (client.connected) client.publish({ destination: '/topic/dashboard.stomp', body: text });
