@@ -4,6 +4,7 @@ import { JournalIndex } from '../../src/store/sqlite/journal-index.ts';
 import { JournalRow, Run } from '../../src/store/sqlite/journal-row.ts';
 import type { StateFields } from '../../src/store/sqlite/row-index.ts';
 import { Scratch } from '../../src/store/sqlite/scratch.ts';
+import { SeededRandom } from './seeded-random.ts';
 
 /** A row with one run of `count` entries of queue 1. */
 function addRow(index: JournalIndex, first: number, count: number): JournalRow {
@@ -13,6 +14,37 @@ function addRow(index: JournalIndex, first: number, count: number): JournalRow {
   index.addRow(row);
   index.addRun(index.queue(1), new Run(first, count, row, 0, true, 1000), rowId);
   return row;
+}
+
+/** Rows with two runs, one of each of two queues. */
+function addShared(index: JournalIndex, lengths: readonly number[]): void {
+  const next = [1, 1];
+  for (let i = 0; i < lengths.length; i += 2) {
+    const [one, two] = [lengths[i]!, lengths[i + 1]!];
+    const row = new JournalRow(index.nextRowId, one + two, one + two, 9000, 2, undefined, 0, false);
+    index.nextRowId += 1;
+    index.addRow(row);
+    index.addRun(index.queue(1), new Run(next[0]!, one, row, 0, true, 0), row.id);
+    index.addRun(index.queue(2), new Run(next[1]!, two, row, one, true, 0), row.id);
+    next[0]! += one;
+    next[1]! += two;
+  }
+}
+
+/** What settling changes. */
+function shapeOf(index: JournalIndex): unknown {
+  return {
+    live: index.liveCount,
+    bytes: Math.round(index.liveBytes),
+    runs: index.runCount,
+    dead: index.deadRows.map((row) => row.id),
+    states: [...(index.queue(1).states?.keys() ?? [])].toSorted((a, b) => a - b),
+    stale: index.staleStates,
+    rows: [...index.rows.values()].map((row) => [row.id, row.liveCount, row.settledBits]),
+    queues: [...index.queues.values()].map((queue) =>
+      queue.runs.slice(queue.head).map((run) => [run.first, run.liveCount, run.lastLive(Infinity)]),
+    ),
+  };
 }
 
 const DELAYED: StateFields = {
@@ -35,6 +67,50 @@ describe('QueueIndex', () => {
     expect([queue.runs.length, queue.head, queue.firstLive(0)]).toEqual([0, 0, Infinity]);
     addRow(index, 21, 2);
     expect([queue.firstLive(0), queue.liveCount, queue.nextSequence]).toEqual([21, 2, 23]);
+  });
+});
+
+describe('settleRange', () => {
+  it.each([1, 2, 3, 4, 5, 6])('settles what one by one would, seed %i', (seed) => {
+    const random = new SeededRandom(seed);
+    const ranged = new JournalIndex();
+    const single = new JournalIndex();
+    const lengths = Array.from({ length: 30 }, () => 1 + random.below(20));
+    const end = 1 + lengths.reduce((sum, length) => sum + length, 0);
+    // Few states, or one for nearly every entry; some of entries that come later.
+    const share = seed % 2 === 0 ? 0.05 : 0.9;
+    const delayed = Array.from({ length: end }, (_, i) => i).filter(() => random.chance(share));
+    for (const index of [ranged, single]) {
+      addShared(index, lengths);
+      for (const sequence of delayed) index.states.set(index.queue(1), sequence, DELAYED, 0);
+      for (const sequence of delayed) {
+        const slot = index.states.find(index.queue(1), sequence);
+        if (sequence % 2 === 0) index.states.checkpointed(slot);
+      }
+    }
+    for (let step = 0; step < 40; step += 1) {
+      const queueId = 1 + random.below(2);
+      const first = random.below(end);
+      const last = random.chance(0.1) ? Infinity : first + random.below(60);
+      const settled: number[] = [];
+      for (let sequence = first; sequence < Math.min(last, end); sequence += 1) {
+        if (single.settle(single.queue(queueId), sequence, 99)) settled.push(sequence);
+      }
+      const expected = settled.length === 0 ? undefined : [settled[0], settled.at(-1)! + 1];
+      expect(ranged.settleRange(ranged.queue(queueId), first, last, 99)).toEqual(expected);
+      expect(shapeOf(ranged)).toEqual(shapeOf(single));
+    }
+    ranged.dropQueue(ranged.queue(1), 99);
+    ranged.dropQueue(ranged.queue(2), 99);
+    expect(ranged.liveCount).toBe(0);
+    expect(ranged.deadRows).toHaveLength(lengths.length / 2);
+  });
+
+  it('of a million entries takes a step a run, not one an entry', () => {
+    const index = new JournalIndex();
+    const row = addRow(index, 1, 1_000_000);
+    expect(index.settleRange(index.queue(1), 1, Infinity, 9)).toEqual([1, 1_000_001]);
+    expect([row.liveCount, row.settledBits, index.liveCount]).toEqual([0, undefined, 0]);
   });
 });
 

@@ -20,6 +20,11 @@ import type { JournalRow, Run } from './journal-row.ts';
 /** A row with fewer bytes than this is thin, unless told otherwise: worth merging with others. */
 const THIN_ROW_BYTES = 8 * 1024;
 
+/** Where one entry in so many of a range has a state, they are settled one by one. */
+const DENSE_STATES = 16;
+
+const NONE: Iterable<number> = [];
+
 export class JournalIndex {
   readonly #thinRowBytes: number;
   readonly queues: Map<QueueId, QueueIndex>;
@@ -142,6 +147,10 @@ export class JournalIndex {
     end: number,
     factRowId: number,
   ): [number, number] | undefined {
+    const { states } = queue;
+    const span = Math.min(end, queue.nextSequence) - first;
+    const isDense = states !== undefined && states.size * DENSE_STATES > span;
+    const withStates = states === undefined || isDense ? NONE : statesWithin(queue, first, end);
     let lowest = Infinity;
     let highest = -1;
     for (;;) {
@@ -149,19 +158,15 @@ export class JournalIndex {
       const start = run?.firstLive(first) ?? Infinity;
       if (run === undefined || start >= end) break;
       const runEnd = Math.min(end, run.first + run.count);
-      for (let sequence = start; sequence < runEnd; sequence += 1) {
-        if (this.#settleInRun(queue, run, sequence)) highest = sequence;
-      }
+      highest = isDense
+        ? this.#settleEach(queue, run, start, runEnd)
+        : this.#settleWithin(queue, run, start, runEnd);
       if (start < lowest) lowest = start;
       this.#noteDirty(run.row, factRowId);
       first = runEnd;
     }
+    for (const sequence of withStates) this.#forgetState(queue, sequence);
     return highest < 0 ? undefined : [lowest, highest + 1];
-  }
-
-  /** Settles slots that were never live: gaps of a moved run. The row itself proves them. */
-  settleBorn(queue: QueueIndex, run: Run, sequence: number): void {
-    this.#settleInRun(queue, run, sequence);
   }
 
   /** Forgets a queue; the fact is in row `factRowId`, or needs none when that is 0. */
@@ -196,20 +201,43 @@ export class JournalIndex {
   }
 
   #settleInRun(queue: QueueIndex, run: Run, sequence: number): boolean {
-    const { row } = run;
-    if (!row.settleSlot(run.slotBase + (sequence - run.first))) return false;
-    run.liveCount -= 1;
-    this.liveCount -= 1;
-    this.liveBytes -= row.entryBytes;
-    if (queue.states !== undefined && this.states.remove(queue, sequence)) {
-      this.staleStates.push(queue.id, sequence);
+    if (!run.row.settleSlot(run.slotBase + (sequence - run.first))) return false;
+    this.#countSettled(queue, run, 1);
+    if (queue.states !== undefined) this.#forgetState(queue, sequence);
+    return true;
+  }
+
+  /** Settles what lives of a run in [start, end), of which `start` does; returns the last one. */
+  #settleEach(queue: QueueIndex, run: Run, start: number, end: number): number {
+    let last = start;
+    for (let sequence = start; sequence < end; sequence += 1) {
+      if (this.#settleInRun(queue, run, sequence)) last = sequence;
     }
+    return last;
+  }
+
+  /** The same in a step, but for the states. */
+  #settleWithin(queue: QueueIndex, run: Run, start: number, end: number): number {
+    const last = run.lastLive(end);
+    const base = run.slotBase - run.first;
+    this.#countSettled(queue, run, run.row.settleSlots(start + base, end + base));
+    return last;
+  }
+
+  #countSettled(queue: QueueIndex, run: Run, count: number): void {
+    const { row } = run;
+    run.liveCount -= count;
+    this.liveCount -= count;
+    this.liveBytes -= row.entryBytes * count;
     if (row.liveCount === 0) {
       this.#countShape(row, -1);
       this.#buryRow(row);
     }
     if (run.liveCount === 0) queue.runEmptied();
-    return true;
+  }
+
+  #forgetState(queue: QueueIndex, sequence: number): void {
+    if (this.states.remove(queue, sequence)) this.staleStates.push(queue.id, sequence);
   }
 
   #countShape(row: JournalRow, sign: 1 | -1): void {
@@ -232,4 +260,13 @@ export class JournalIndex {
     row.dirtyFrom = factRowId;
     this.dirtyRows.add(row);
   }
+}
+
+/** The live entries in [first, end) that have a state, ascending. */
+function statesWithin(queue: QueueIndex, first: number, end: number): Float64Array {
+  const found: number[] = [];
+  for (const sequence of queue.states?.keys() ?? []) {
+    if (sequence >= first && sequence < end && queue.isLive(sequence)) found.push(sequence);
+  }
+  return Float64Array.from(found).sort();
 }

@@ -3,6 +3,13 @@
 /** A run of this many bytes is long enough: reading it loads not much that is another's. */
 const LONG_RUN_BYTES = 16 * 1024;
 
+/** How many bits of a byte are set. */
+const ONES = Uint8Array.from({ length: 256 }, (_, byte) => {
+  let count = 0;
+  for (let rest = byte; rest > 0; rest >>>= 1) count += rest & 1;
+  return count;
+});
+
 /** One row of table `journal`. Slots are its entries, in the order of its index. */
 export class JournalRow {
   readonly id: number;
@@ -102,6 +109,32 @@ export class JournalRow {
     return true;
   }
 
+  /**
+   * Settles the slots [first, end), byte by byte of the bits; returns how many were live. The
+   * caller keeps the counts of the run.
+   */
+  settleSlots(first: number, end: number): number {
+    let count = this.liveCount;
+    if (count === 0) return 0;
+    if (this.settledBits === undefined && end - first === count) {
+      this.liveCount = 0;
+      return count;
+    }
+    this.settledBits ??= new Uint8Array((this.slotCount + 7) >>> 3);
+    const bits = this.settledBits;
+    count = 0;
+    for (let at = first >>> 3; at * 8 < end; at += 1) {
+      const low = Math.max(0, first - at * 8);
+      const high = Math.min(8, end - at * 8);
+      const live = ~bits[at]! & ((0xff >>> (8 - high)) & (0xff << low));
+      bits[at]! |= live;
+      count += ONES[live]!;
+    }
+    this.liveCount -= count;
+    if (this.liveCount === 0) this.settledBits = undefined;
+    return count;
+  }
+
   /** Average bytes of an entry, for estimates of live bytes. */
   get entryBytes(): number {
     return this.bornCount === 0 ? 0 : this.totalBytes / this.bornCount;
@@ -164,5 +197,21 @@ export class Run {
       else return sequence;
     }
     return Infinity;
+  }
+
+  /** Highest live sequence < `end` in this run, or -1. */
+  lastLive(end: number): number {
+    if (this.liveCount === 0) return -1;
+    const bits = this.row.settledBits;
+    let sequence = Math.min(end, this.first + this.count) - 1;
+    if (bits === undefined) return sequence >= this.first ? sequence : -1;
+    while (sequence >= this.first) {
+      const slot = this.slotBase + (sequence - this.first);
+      const byte = bits[slot >>> 3]!;
+      if (byte === 0xff) sequence -= (slot & 7) + 1;
+      else if ((byte & (1 << (slot & 7))) !== 0) sequence -= 1;
+      else return sequence;
+    }
+    return -1;
   }
 }

@@ -17,18 +17,20 @@ export function mergeRanges(pairs: number[]): number[] {
   return merged;
 }
 
-/** The ranges without `value`. */
-export function subtractValue(pairs: readonly number[], value: number): number[] {
+/** The ranges, sorted and apart, without `values`, which are sorted in place. */
+export function subtractValues(pairs: readonly number[], values: number[]): number[] {
+  values.sort((a, b) => a - b);
   const rest: number[] = [];
+  let at = 0;
   for (let i = 0; i < pairs.length; i += 2) {
-    const first = pairs[i]!;
+    let first = pairs[i]!;
     const end = pairs[i + 1]!;
-    if (value < first || value >= end) {
-      rest.push(first, end);
-      continue;
+    while (at < values.length && values[at]! < first) at += 1;
+    for (; at < values.length && values[at]! < end; at += 1) {
+      if (first < values[at]!) rest.push(first, values[at]!);
+      first = values[at]! + 1;
     }
-    if (first < value) rest.push(first, value);
-    if (value + 1 < end) rest.push(value + 1, end);
+    if (first < end) rest.push(first, end);
   }
   return rest;
 }

@@ -12,7 +12,7 @@ import { sealDefinition } from './record-sums.ts';
 import type { JournalIndex } from './journal-index.ts';
 import type { BuiltRow, RowBuilder } from './row-builder.ts';
 import { type StateFields, writeDrop, writeMark, writeSettle, writeState } from './row-index.ts';
-import { mergeRanges, subtractValue } from './ranges.ts';
+import { mergeRanges, subtractValues } from './ranges.ts';
 
 /** Rows are closed at this size; the rest of the commit goes into further rows of it. */
 export const ROW_BYTES_MAX = 4 * 1024 * 1024;
@@ -261,17 +261,19 @@ export class WriteBuffer {
    * settle that too: a row's settlements apply after its puts.
    */
   #spareBufferedPuts(): void {
+    const spared = new Map<QueueIndex, number[]>();
     for (const queue of this.#listed) {
       if (queue.pendingFirst === Infinity || queue.settled.length === 0) continue;
-      let ranges = mergeRanges(queue.settled);
-      if (queue.pendingFirst < ranges[ranges.length - 1]!) {
-        for (let i = 0; i < this.#entries.length; i += 1) {
-          const entry = this.#entries[i]!;
-          if (this.#queues[i] !== queue || entry.storeState !== STORE_PENDING) continue;
-          ranges = subtractValue(ranges, entry.sequence);
-        }
-      }
-      queue.settled = ranges;
+      queue.settled = mergeRanges(queue.settled);
+      if (queue.pendingFirst < queue.settled.at(-1)!) spared.set(queue, []);
+    }
+    if (spared.size === 0) return;
+    for (let i = 0; i < this.#entries.length; i += 1) {
+      const { storeState, sequence } = this.#entries[i]!;
+      if (storeState === STORE_PENDING) spared.get(this.#queues[i]!)?.push(sequence);
+    }
+    for (const [queue, sequences] of spared) {
+      queue.settled = subtractValues(queue.settled, sequences);
     }
   }
 
