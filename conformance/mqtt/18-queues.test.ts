@@ -6,7 +6,8 @@ import { randomBytes } from 'node:crypto';
 import amqp, { type ChannelModel, type ConfirmChannel } from 'amqplib';
 import mqtt, { type IClientOptions, type MqttClient } from 'mqtt';
 import { afterEach, expect } from 'vitest';
-import { mqttUrl, useMqtt, VERSIONS } from '../support/mqtt-test.ts';
+import { mqttUrl, texts, useMqtt, VERSIONS } from '../support/mqtt-test.ts';
+import { PUBCOMP, PUBREC, PUBREL } from '../support/mqtt-wire.ts';
 
 const { specTest, server } = useMqtt();
 const devices: MqttClient[] = [];
@@ -29,8 +30,14 @@ async function newQueue(): Promise<{ queue: string; channel: ConfirmChannel }> {
   return { queue, channel };
 }
 
+interface Device {
+  readonly device: MqttClient;
+  /** Payloads it got. */
+  readonly got: string[];
+}
+
 /** A device and what it gets; resolved once it is connected. */
-async function dial(options: IClientOptions): Promise<{ device: MqttClient; got: string[] }> {
+async function dial(options: IClientOptions): Promise<Device> {
   const device = mqtt.connect(mqttUrl(server()), {
     protocolVersion: 5,
     reconnectPeriod: 0,
@@ -47,10 +54,7 @@ async function dial(options: IClientOptions): Promise<{ device: MqttClient; got:
 }
 
 /** A device that consumes a queue. */
-async function worker(
-  queue: string,
-  options: IClientOptions = {},
-): Promise<{ device: MqttClient; got: string[] }> {
+async function worker(queue: string, options: IClientOptions = {}): Promise<Device> {
   const connected = await dial(options);
   const granted = await connected.device.subscribeAsync(`$share/g/$queue/${queue}`, { qos: 1 });
   expect(granted.map(({ qos }) => qos)).toEqual([1]);
@@ -121,7 +125,7 @@ for (const protocolVersion of VERSIONS) {
   });
 }
 
-specTest(rule('QoS 2 is granted as QoS 1'), async () => {
+specTest(rule('QoS 2 is granted as QoS 1 to a session that ends with its connection'), async () => {
   const { queue, channel } = await newQueue();
   const { device, got } = await dial({});
   const granted = await device.subscribeAsync(`$share/g/$queue/${queue}`, { qos: 2 });
@@ -130,6 +134,45 @@ specTest(rule('QoS 2 is granted as QoS 1'), async () => {
   await expect.poll(() => got).toEqual(['x']);
   await expect.poll(async () => await stateOf(channel, queue)).toEqual([0, 1]);
 });
+
+for (const version of VERSIONS) {
+  specTest(rule(`${version}: QoS 2 goes on where it stopped, with its session`), async (t) => {
+    const { queue, channel } = await newQueue();
+    const session = {
+      version,
+      clientId: t.name('c'),
+      cleanStart: false,
+      manualAck: true,
+      properties: { sessionExpiry: 60 },
+    };
+    const first = await t.connect(session);
+    expect((await first.subscribe(`$share/g/$queue/${queue}`, 2)).codes).toEqual([2]);
+    const bodies = await send(channel, queue, 3);
+    const began = await first.messages(3);
+    expect(texts(began)).toEqual(bodies);
+    expect(began.map(({ qos, dup }) => [qos, dup])).toEqual(bodies.map(() => [2, false]));
+    first.ack(PUBREC, began[1]!.packetId);
+    await first.next(PUBREL);
+    await first.drop();
+    // Nobody else may have them.
+    await expect.poll(async () => await stateOf(channel, queue)).toEqual([0, 0]);
+    const second = await t.connect(session);
+    expect((await second.next(PUBREL)).packetId).toBe(began[1]!.packetId);
+    second.ack(PUBCOMP, began[1]!.packetId);
+    const again = await second.messages(2);
+    expect(again.map(({ packetId, dup }) => [packetId, dup])).toEqual([
+      [began[0]!.packetId, true],
+      [began[2]!.packetId, true],
+    ]);
+    for (const { packetId } of again) {
+      second.ack(PUBREC, packetId);
+      await second.next(PUBREL);
+      second.ack(PUBCOMP, packetId);
+    }
+    await send(channel, queue, 1);
+    expect((await second.message()).payload.toString()).toBe('0');
+  });
+}
 
 specTest(rule('no more than Receive Maximum is taken from the queue'), async () => {
   const { queue, channel } = await newQueue();

@@ -32,6 +32,8 @@ export const HEADER_CORRELATION = 'x-correlation-id';
 export const HEADER_RESPONSE_TOPIC = 'x-reply-to-topic';
 /** In a session's own queue: how one message is to be delivered, see `packReplay`. */
 export const HEADER_REPLAY = 'x-mqtt-replay';
+/** Beside it: the queue by name that the message was taken over from. */
+export const HEADER_SOURCE = 'x-mqtt-source';
 /** Names beginning so are ours. */
 export const OWN_HEADER_PREFIX = 'x-mqtt-';
 

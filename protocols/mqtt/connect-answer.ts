@@ -11,7 +11,7 @@ const RECEIVE_MAXIMUM_DEFAULT = 65_535;
 /** Bytes. Longer response information (a client id may have 64 KiB) is of no use as a topic. */
 const RESPONSE_INFO_BYTES_MAX = 1_024;
 /** A client that sets no Maximum Packet Size takes what the protocol allows. */
-const PACKET_BYTES_UNLIMITED = VARINT_MAX + 5;
+export const PACKET_BYTES_UNLIMITED = VARINT_MAX + 5;
 
 /** Seconds the session will outlive the connection, capped; Infinity: for ever. */
 export function sessionExpirySeconds(connect: ConnectPacket, settings: MqttSettings): number {

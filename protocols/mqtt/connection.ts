@@ -62,6 +62,7 @@ import {
   REASON_KEEP_ALIVE_TIMEOUT,
   REASON_MAXIMUM_CONNECT_TIME,
   REASON_NOT_AUTHORIZED,
+  REASON_PACKET_TOO_LARGE,
   REASON_SESSION_TAKEN_OVER,
   REASON_SUCCESS,
   isServerReason,
@@ -95,7 +96,6 @@ const RUNNING = 2;
 const ENDED = 3;
 
 const NO_ALARMS: ReadonlySet<string> = new Set();
-
 /** Acknowledgements are read one at a time. */
 const ack = new AckFields();
 
@@ -414,30 +414,30 @@ export class MqttConnection
     this.#deadlineAtMs = Infinity;
     this.#lastReadAtMs = this.#deps.clock.monotonicMs();
     this.#parser.setPacketBytesMax(Math.min(this.settings.maxPacketBytes, VARINT_MAX));
-    const { limits, isPresent } = client;
-    const connack = { ...client.connack, ...proof };
-    writeConnack(
+    const byteCount = writeConnack(
       this.outbound,
       this.#login.version,
-      isPresent,
+      client.isPresent,
       REASON_SUCCESS,
-      connack,
-      limits.packetBytesMax,
+      { ...client.connack, ...proof },
+      this.#login.packetBytesMax,
     );
-    client.begin();
+    if (byteCount > 0) client.begin();
+    else this.refused(REASON_PACKET_TOO_LARGE, '');
   }
 
   /** CONNACK with a reason, then the end; nothing is said to what is not MQTT. */
   refused(reasonCode: number, text: string): void {
     if (this.#stage === ENDED) return;
-    const { remoteAddress } = this.#transport.peer;
+    const { remoteAddress } = this.peer;
     const reason = reasonName(reasonCode);
     this.#deps.logger.warn({ connection: this.id, remoteAddress, reason, text }, 'mqtt refused');
-    if (this.#login.version !== 0) {
-      const words = explanation(reasonCode, text, this.settings);
-      writeConnack(this.outbound, this.#login.version, false, reasonCode, words, VARINT_MAX);
+    const { version, packetBytesMax } = this.#login;
+    const words = explanation(reasonCode, text, this.settings);
+    if (version !== 0) {
+      writeConnack(this.outbound, version, false, reasonCode, words, packetBytesMax);
     }
-    this.#hangUp(true);
+    this.#hangUp(false);
   }
 
   // Endings

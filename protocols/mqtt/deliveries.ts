@@ -10,16 +10,18 @@
  * 2. A persistent session's QoS 2 message leaves after its own commit: were it lost in a crash, its
  *    sequence and so its id would be another message's, which the client would take for a repeat.
  * 3. QoS 2 from a shared subscription moves into the session's own queue first, in one commit: from
- *    there on it is this client's, whatever happens [MQTT-4.8.2-4], [MQTT-4.8.2-5].
+ *    there on it is this client's, whatever happens [MQTT-4.8.2-4], [MQTT-4.8.2-5]. A session that
+ *    ends with its connection takes it over with the hand-over.
  * 4. What the client has not acknowledged goes back to its queue, in its place, with the
  *    connection; ids that were released stay with the session.
- * 5. What comes from a queue by name has the subscription's QoS and is that queue's: a failure in
- *    PUBACK rejects it, and what the client cannot take goes back.
+ * 5. What comes from a queue by name has the subscription's QoS and, with QoS 1, stays that
+ *    queue's. A failure in PUBACK or PUBREC rejects it there, and what the client cannot take goes
+ *    back.
  * 6. Never more than the client's Receive Maximum is under way [MQTT-3.3.4-9].
  */
 import type { Broker } from '../../src/engine/broker.ts';
 import { ENTRY_SETTLED, type Entry } from '../../src/engine/message.ts';
-import type { Queue } from '../../src/engine/queue/queue.ts';
+import { type Queue, REFUSED } from '../../src/engine/queue/queue.ts';
 import type { Session } from '../../src/engine/session/session.ts';
 import type { Sessions } from '../../src/engine/session/sessions.ts';
 import type { Subscription } from '../../src/engine/session/subscription.ts';
@@ -27,9 +29,9 @@ import type { Outbound } from '../../src/net/outbound.ts';
 import { protocolError } from './mqtt-errors.ts';
 import { MessageView } from './message-view.ts';
 import { writeAck } from './packet-writer.ts';
-import { OutgoingPublish, writePublish } from './publish-writer.ts';
+import { OutgoingPublish, publishBytes, writePublish } from './publish-writer.ts';
 import { REPLY_DELIVERY, type ReplyLedger } from './reply-ledger.ts';
-import { replayOf } from './replay-message.ts';
+import { replayFromQueue, replayOf, withoutReplay } from './replay-message.ts';
 import { PUBREL, VERSION_5 } from './spec/packets.ts';
 import {
   REASON_FAILURE_MIN,
@@ -41,6 +43,8 @@ import type { MqttCounters } from './sys-topics.ts';
 /** Packet ids are 1 to this. */
 const PACKET_ID_MAX = 65_535;
 const NO_IDS: readonly number[] = [];
+/** What a topic alias of its own adds to a packet. */
+const ALIAS_BYTES = 3;
 /** Never added to: what most connections have under way most of the time. */
 const NO_ENTRIES = new Map<number, Entry>();
 const NO_ORIGINS = new Map<number, Origin>();
@@ -105,7 +109,12 @@ export class Deliveries {
 
   /** Room for one more by count; the socket is another matter. */
   get hasRoom(): boolean {
-    return this.inflightCount < this.#limits.receiveMaximum;
+    return this.hasRoomBehind(0);
+  }
+
+  /** Room for one more behind `count` that are handed over and not sent yet. */
+  hasRoomBehind(count: number): boolean {
+    return this.inflightCount + count < this.#limits.receiveMaximum;
   }
 
   get inflightCount(): number {
@@ -113,7 +122,8 @@ export class Deliveries {
   }
 
   /**
-   * Hands over one entry; false when it went back, for the client takes none so large.
+   * Hands over one entry; false when it went back, for the client takes none so large or its
+   * session's queue none at all.
    *
    * @param shared  the subscription whose queue it comes from
    */
@@ -126,18 +136,18 @@ export class Deliveries {
       return true;
     }
     const qos = entry.state === ENTRY_SETTLED ? 0 : this.#qosOf(shared);
+    if (qos === 2) return this.#deliverExactlyOnce(queue, entry, shared);
     if (qos === 0) {
       this.#write(entry, shared, 0, 0);
       queue.acknowledge(entry);
-    } else if (qos === 1) {
-      this.#deliverOnce(queue, entry, shared);
     } else {
-      this.#deliverExactlyOnce(queue, entry, shared);
+      this.#deliverOnce(queue, entry, shared);
     }
     return true;
   }
 
   #deliverNamed(queue: Queue, entry: Entry, shared: Subscription): boolean {
+    if (shared.qos === 2) return this.#takeOver(queue, entry, shared);
     const packetId = shared.qos === 0 ? 0 : this.#freeId();
     if (!this.#write(entry, shared, shared.qos, packetId)) {
       queue.requeue(entry, true);
@@ -173,8 +183,9 @@ export class Deliveries {
     }
     const wasFull = !this.hasRoom;
     this.#unreceived.delete(packetId);
-    this.#settle(packetId, entry, false);
-    if (reasonCode >= REASON_FAILURE_MIN) {
+    const isFailure = reasonCode >= REASON_FAILURE_MIN;
+    this.#settle(packetId, entry, isFailure);
+    if (isFailure) {
       if (wasFull) this.#host.wakeConsumers();
       return;
     }
@@ -195,7 +206,7 @@ export class Deliveries {
     if (this.#write(entry, undefined, 2, packetId)) return;
     const wasFull = !this.hasRoom;
     this.#unreceived.delete(packetId);
-    this.#settle(packetId, entry, false);
+    this.#settle(packetId, entry, true);
     if (wasFull) this.#host.wakeConsumers();
   }
 
@@ -247,11 +258,22 @@ export class Deliveries {
   #settle(packetId: number, entry: Entry, isFailure: boolean): void {
     const queue = this.#queueOf(packetId);
     const isHeld = this.#isHeld(packetId, entry);
-    const isRejected = isFailure && this.#origins.get(packetId)?.isNamed === true;
+    const origin = this.#origins.get(packetId);
     this.#origins.delete(packetId);
     if (!isHeld) return;
-    if (isRejected) queue.reject(entry);
-    else queue.acknowledge(entry);
+    if (isFailure && origin?.isNamed === true) {
+      queue.reject(entry);
+      return;
+    }
+    if (isFailure && origin === undefined) this.#rejectTaken(entry);
+    queue.acknowledge(entry);
+  }
+
+  /** What was taken over from a queue by name is rejected there; settling it is the caller's. */
+  #rejectTaken(entry: Entry): void {
+    const { view, broker } = this.#host;
+    if (!view.aim(entry.message) || view.source === undefined) return;
+    this.#sessions.rejectFrom(view.source, withoutReplay(broker.formats, entry.message));
   }
 
   #qosOf(shared: Subscription | undefined): number {
@@ -277,29 +299,44 @@ export class Deliveries {
     if (shared !== undefined) this.#noteOrigin(packetId, queue, entry, shared);
   }
 
-  #deliverExactlyOnce(queue: Queue, entry: Entry, shared: Subscription | undefined): void {
+  #deliverExactlyOnce(queue: Queue, entry: Entry, shared: Subscription | undefined): boolean {
     const { isPersistent } = this.#session;
-    if (shared !== undefined && isPersistent) {
-      const { qos, identifier } = shared;
-      const isRetained = this.#host.view.isRetain && shared.retainAsPublished;
-      const replay = { qos, isRetained, identifier };
-      this.#session.queue.publish(replayOf(this.#host.broker.formats, entry.message, replay, true));
-      queue.acknowledge(entry);
-      return;
-    }
+    if (shared !== undefined && isPersistent) return this.#takeOver(queue, entry, shared);
     const packetId = this.#packetIdFor(entry, shared);
     if (this.#unreceived === NO_ENTRIES) this.#unreceived = new Map();
     if (isPersistent) {
       this.#unreceived.set(packetId, entry);
       this.#host.replies.add(REPLY_DELIVERY, packetId, 0, this.#host.broker.ticket);
-      return;
+      return true;
     }
-    if (!this.#write(entry, shared, 2, packetId)) {
-      queue.acknowledge(entry);
-      return;
+    const isSent = this.#write(entry, shared, 2, packetId);
+    if (isSent) this.#unreceived.set(packetId, entry);
+    // Nobody else may have what one member was sent, also when its session ends [MQTT-4.8.2-5].
+    if (!isSent || shared !== undefined) queue.acknowledge(entry);
+    return true;
+  }
+
+  /** Moves an entry into the session's own queue, in one commit: from there it is delivered. */
+  #takeOver(queue: Queue, entry: Entry, shared: Subscription): boolean {
+    const { view, broker } = this.#host;
+    const { qos, identifier } = shared;
+    const isNamed = shared.queue !== undefined;
+    if (isNamed && !this.#fits(entry, shared)) {
+      queue.requeue(entry, true);
+      return false;
     }
-    this.#unreceived.set(packetId, entry);
-    if (shared !== undefined) this.#noteOrigin(packetId, queue, entry, shared);
+    const isRetained = view.isRetain && shared.retainAsPublished;
+    const replay = { qos, isRetained, identifier };
+    const { formats } = broker;
+    const taken = isNamed
+      ? replayFromQueue(formats, entry.message, replay, shared.queue, view.topicFrom(shared.queue))
+      : replayOf(formats, entry.message, replay, true);
+    if (this.#session.queue.publish(taken) === REFUSED) {
+      queue.requeue(entry, false);
+      return false;
+    }
+    queue.acknowledge(entry);
+    return true;
   }
 
   #noteOrigin(packetId: number, queue: Queue, entry: Entry, shared: Subscription): void {
@@ -333,28 +370,11 @@ export class Deliveries {
   /** Writes what the view looks at; false when it is larger than the client takes. */
   #write(entry: Entry, shared: Subscription | undefined, qos: number, packetId: number): boolean {
     const { view, outbound, counters } = this.#host;
-    const { message } = entry;
     const packet = this.#packet;
-    packet.qos = qos;
-    packet.packetId = packetId;
-    // Another member of the group may have had it: from here it goes out for the first time.
-    packet.isDup = entry.isRedelivered && shared === undefined;
     const topic = shared?.queue === undefined ? view.topic : view.topicFrom(shared.queue);
-    packet.topic = topic.bytes;
-    packet.topicStart = 0;
-    packet.topicEnd = topic.bytes.length;
-    this.#applySubscription(packet, shared);
-    packet.payload = message.bytes;
-    packet.payloadStart = message.start + message.headerBytes;
-    packet.payloadEnd = packet.payloadStart + message.bodyBytes;
-    let newAlias = 0;
-    if (this.#limits.version === VERSION_5) {
-      packet.properties = view.properties;
-      packet.propertiesEnd = view.properties.length;
-      const nowMs = message.expirationMs < 0 ? 0 : this.#host.broker.clock.wallMs();
-      packet.expirySeconds = MessageView.expirySeconds(message, nowMs);
-      newAlias = this.#applyAlias(packet, topic.text);
-    }
+    this.#fill(entry, shared, qos, topic.bytes);
+    packet.packetId = packetId;
+    const newAlias = this.#limits.version === VERSION_5 ? this.#applyAlias(packet, topic.text) : 0;
     const byteCount = writePublish(outbound, packet, this.#limits.packetBytesMax);
     if (byteCount === 0) {
       if (shared?.queue === undefined) counters.tooLarge += 1;
@@ -364,6 +384,38 @@ export class Deliveries {
     counters.sent += 1;
     counters.bytesSent += byteCount;
     return true;
+  }
+
+  /** Whether the client takes what the view looks at, whatever alias it goes out with. */
+  #fits(entry: Entry, shared: Subscription): boolean {
+    const { view } = this.#host;
+    const packet = this.#packet;
+    this.#fill(entry, shared, shared.qos, view.topicFrom(shared.queue!).bytes);
+    packet.topicAlias = 0;
+    const aliasBytes = this.#aliases === undefined ? 0 : ALIAS_BYTES;
+    return publishBytes(packet) + aliasBytes <= this.#limits.packetBytesMax;
+  }
+
+  /** Fills in the packet but for its identifier and its alias. */
+  #fill(entry: Entry, shared: Subscription | undefined, qos: number, topic: Buffer): void {
+    const { view, broker } = this.#host;
+    const { message } = entry;
+    const packet = this.#packet;
+    packet.qos = qos;
+    // Another member of the group may have had it: from here it goes out for the first time.
+    packet.isDup = entry.isRedelivered && shared === undefined;
+    packet.topic = topic;
+    packet.topicStart = 0;
+    packet.topicEnd = topic.length;
+    this.#applySubscription(packet, shared);
+    packet.payload = message.bytes;
+    packet.payloadStart = message.start + message.headerBytes;
+    packet.payloadEnd = packet.payloadStart + message.bodyBytes;
+    if (this.#limits.version !== VERSION_5) return;
+    packet.properties = view.properties;
+    packet.propertiesEnd = view.properties.length;
+    const nowMs = message.expirationMs < 0 ? 0 : broker.clock.wallMs();
+    packet.expirySeconds = MessageView.expirySeconds(message, nowMs);
   }
 
   #applySubscription(packet: OutgoingPublish, shared: Subscription | undefined): void {

@@ -15,7 +15,7 @@ import type { PeerInfo } from '../../src/net/transport.ts';
 import { type Login, logIn } from './authentication.ts';
 import type { ReasonPacket } from './client-packets.ts';
 import type { ClientSession } from './client-session.ts';
-import { deliveryLimits } from './connect-answer.ts';
+import { deliveryLimits, PACKET_BYTES_UNLIMITED } from './connect-answer.ts';
 import { type ConnectPacket, connackVersion, readConnect } from './connect-packet.ts';
 import { EnhancedAuth } from './enhanced-auth.ts';
 import { MqttError, protocolError, reasonCodeOf } from './mqtt-errors.ts';
@@ -55,6 +55,8 @@ export interface LoginHost {
 export class LoginExchange {
   /** In which to answer; 0 before CONNECT, and for what is not MQTT at all. */
   version: number;
+  /** Bytes of the largest packet the client takes [MQTT-3.1.2-24]. */
+  packetBytesMax: number;
   readonly #host: LoginHost;
   #connect: ConnectPacket | undefined;
   #auth: EnhancedAuth | undefined;
@@ -63,6 +65,7 @@ export class LoginExchange {
 
   constructor(host: LoginHost) {
     this.version = 0;
+    this.packetBytesMax = PACKET_BYTES_UNLIMITED;
     this.#host = host;
     this.#connect = undefined;
     this.#auth = undefined;
@@ -78,6 +81,7 @@ export class LoginExchange {
     try {
       const connect = readConnect(buf, start, end);
       this.version = connect.version;
+      this.packetBytesMax = deliveryLimits(connect, this.#host.settings).packetBytesMax;
       this.#host.versionKnown(connect.version);
       this.#checkWelcome(connect);
       if (connect.properties.authMethod === undefined) this.#checkPassword(connect);
@@ -184,9 +188,8 @@ export class LoginExchange {
   }
 
   #challenge(properties: PropertyValues): void {
-    const { outbound, settings } = this.#host;
-    const { packetBytesMax } = deliveryLimits(this.#connect!, settings);
-    writeAuth(outbound, REASON_CONTINUE_AUTHENTICATION, properties, packetBytesMax);
+    const { outbound } = this.#host;
+    writeAuth(outbound, REASON_CONTINUE_AUTHENTICATION, properties, this.packetBytesMax);
   }
 
   #refuse(error: unknown): void {

@@ -18,6 +18,7 @@ import {
   HEADER_REPLAY,
   HEADER_RESPONSE_TOPIC,
   HEADER_RETAIN,
+  HEADER_SOURCE,
   HEADER_TOPIC,
   HEADER_USER_PROPERTIES,
   type Replay,
@@ -57,6 +58,8 @@ export class MessageView {
   isRetain: boolean;
   /** Set for messages that a session's own queue holds for one subscription. */
   replay: Replay | undefined;
+  /** The queue by name that such a message was taken over from. */
+  source: string | undefined;
   /** Property list without topic alias and expiry, encoded. */
   properties: Buffer;
   readonly #formats: readonly MessageFormat[];
@@ -68,6 +71,7 @@ export class MessageView {
     this.qos = 0;
     this.isRetain = false;
     this.replay = undefined;
+    this.source = undefined;
     this.properties = NO_BYTES;
     this.#formats = formats;
     this.#topics = new Map();
@@ -80,6 +84,7 @@ export class MessageView {
     this.#message = message;
     this.isRetain = false;
     this.replay = undefined;
+    this.source = undefined;
     this.properties = NO_BYTES;
     this.topic = this.#topicOf(message.routingKey);
     if (isPlain(message)) this.qos = message.isPersistent ? 1 : 0;
@@ -123,6 +128,8 @@ export class MessageView {
     if (headers === undefined) return;
     const replay = headers.get(HEADER_REPLAY);
     if (replay !== undefined) this.replay = unpackReplay(Number(replay));
+    const source = headers.get(HEADER_SOURCE);
+    if (this.replay !== undefined && typeof source === 'string') this.source = source;
     const exact = headers.get(HEADER_TOPIC);
     if (typeof exact === 'string' && isFieldText(exact) && isTopicName(exact)) {
       this.topic = { text: exact, bytes: Buffer.from(exact) };

@@ -78,6 +78,15 @@ export class OutgoingPublish {
   }
 }
 
+/** Bytes of `packet` on the wire. */
+export function publishBytes(packet: OutgoingPublish): number {
+  const propertyBytes = propertyListBytes(packet);
+  let remaining = 2 + packet.topicEnd - packet.topicStart + (packet.qos > 0 ? 2 : 0);
+  if (packet.version === VERSION_5) remaining += varintBytes(propertyBytes) + propertyBytes;
+  remaining += packet.payloadEnd - packet.payloadStart;
+  return 1 + varintBytes(remaining) + remaining;
+}
+
 /**
  * Writes `packet`, unless it is larger than the client takes: then it counts as delivered
  * [MQTT-3.1.2-25].

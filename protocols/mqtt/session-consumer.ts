@@ -8,7 +8,7 @@ import type { Subscription } from '../../src/engine/session/subscription.ts';
 import type { Outbound } from '../../src/net/outbound.ts';
 import type { Deliveries } from './deliveries.ts';
 
-/** Messages of a shared QoS 2 subscription that may wait in the session's own queue. */
+/** Messages of a shared QoS 2 subscription that may wait in the session's own queue, at most. */
 const MOVED_AHEAD_MAX = 64;
 
 /** What a consumer needs of its connection. */
@@ -62,13 +62,19 @@ export class SessionConsumer implements Consumer {
     const { subscription } = this;
     if (subscription !== undefined)
       return subscription.qos === 0 && subscription.queue === undefined;
-    return this.#session.highestQos === 0 && this.#session.subscriptions.size > 0;
+    const { isPersistent, highestQos, subscriptions } = this.#session;
+    // A persistent one may hold what it began with a higher QoS, before it subscribed otherwise.
+    return !isPersistent && highestQos === 0 && subscriptions.size > 0;
   }
 
   hasCredit(): boolean {
-    if (!this.#host.isDelivering || this.#outbound.isFull || this.#isPaused) return false;
-    if (!this.#host.deliveries.hasRoom) return false;
-    return this.subscription?.qos !== 2 || this.#session.queue.readyCount < MOVED_AHEAD_MAX;
+    const { isDelivering, deliveries } = this.#host;
+    if (!isDelivering || this.#outbound.isFull || this.#isPaused) return false;
+    if (this.subscription?.qos !== 2 || !this.#session.isPersistent) return deliveries.hasRoom;
+    const aheadCount = this.#session.queue.readyCount;
+    if (aheadCount >= MOVED_AHEAD_MAX) return false;
+    // Of a queue by name no more is taken than Receive Maximum: what waits here counts.
+    return deliveries.hasRoomBehind(this.subscription.queue === undefined ? 0 : aheadCount);
   }
 
   deliver(queue: Queue, entry: Entry): void {

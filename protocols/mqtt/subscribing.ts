@@ -2,9 +2,10 @@
  * SUBSCRIBE and UNSUBSCRIBE: subscriptions of the session, consumers of shared ones, retained
  * messages for new ones.
  *
- * `$share/GROUP/$queue/NAME` makes the connection a consumer of a queue, as basic.consume does,
- * with QoS 1 at most: what it does not acknowledge is for another, which a QoS 2 message must never
- * be once it is under way [MQTT-4.8.2-5].
+ * `$share/GROUP/$queue/NAME` makes the connection a consumer of a queue, as basic.consume does.
+ * With QoS 1 what it does not acknowledge is for another. With QoS 2 it is the session's own once
+ * it is under way [MQTT-4.8.2-5], which takes a session that outlives its connection: another is
+ * granted QoS 1, lest a lost connection loses the message.
  *
  * Retained messages go through the session's own queue, each with the QoS and identifier of the
  * subscription that called for it: so they are ordered, bounded and persistent as all others.
@@ -31,8 +32,8 @@ import {
 import type { SysTopics } from './sys-topics.ts';
 import { isSysFilter } from './sys-topics.ts';
 
-/** Highest QoS that a queue by name is consumed with. */
-const QUEUE_QOS_MAX = 1;
+/** Highest QoS that a session consumes a queue by name with, if it ends with its connection. */
+const TRANSIENT_QUEUE_QOS_MAX = 1;
 const RETAIN_SEND = 0;
 const RETAIN_SEND_IF_NEW = 1;
 /** Never added to. */
@@ -138,7 +139,8 @@ export class Subscribing {
     const { topicFilter, qos, isNoLocal, isRetainAsPublished, retainHandling } = request;
     if (topicFilter === undefined) return REASON_TOPIC_FILTER_INVALID;
     const { text, filter, shareName, queueName, bindingKey } = topicFilter;
-    const grantedQos = queueName === undefined ? qos : Math.min(qos, QUEUE_QOS_MAX);
+    const isWhole = queueName === undefined || this.#session.isPersistent;
+    const grantedQos = isWhole ? qos : Math.min(qos, TRANSIENT_QUEUE_QOS_MAX);
     const subscription: Subscription = {
       filter: text,
       topicFilter: filter,

@@ -26,6 +26,7 @@ import { definitionKey } from '../definitions.ts';
 import type { Json } from '../definitions.ts';
 import type { Exchange } from '../exchange/exchange.ts';
 import { TopicExchange } from '../exchange/topic-exchange.ts';
+import type { Message } from '../message.ts';
 import type { Store, Ticket } from '../ports.ts';
 import type { Queue } from '../queue/queue.ts';
 import type { VHost } from '../vhost.ts';
@@ -252,10 +253,9 @@ export class Sessions {
   }
 
   /** The queue behind a shared subscription. */
-  sharedQueue(subscription: Subscription): Queue | undefined {
-    const { queue } = subscription;
+  sharedQueue({ queue, filter }: Subscription): Queue | undefined {
     if (queue !== undefined) return this.#vhost.topology.queues.get(queue);
-    return this.#shares.get(subscription.filter)?.queue;
+    return this.#shares.get(filter)?.queue;
   }
 
   /** Notes a QoS 2 packet id; durable with the same commit as the publish it belongs to. */
@@ -284,6 +284,12 @@ export class Sessions {
   completed(session: Session, packetId: number): void {
     if (!session.deleteReleased(packetId) || !session.isPersistent) return;
     this.#store.undefine('mqtt_released', this.#key(session, `${packetId}`));
+  }
+
+  /** Rejects what a session took over from a queue: to the dead letters of that, if it has any. */
+  rejectFrom(queueName: string, message: Message): void {
+    const queue = this.#vhost.topology.queues.get(queueName);
+    if (queue !== undefined) this.#vhost.publisher.deadLetter(queue, message, 'rejected');
   }
 
   /** Ends a session with everything it holds. */

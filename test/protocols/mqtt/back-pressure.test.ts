@@ -153,4 +153,29 @@ describe('a QoS 2 delivery', () => {
     await first.disconnect(0, { sessionExpiryInterval: 0 });
     expect(await second.messages()).toEqual([]);
   });
+
+  test('of a shared subscription goes to nobody else, nor when the session is none', async () => {
+    const harness = await Harness.open();
+    const first = await harness.connect('a');
+    await first.subscribe('$share/g/x', { qos: 2 });
+    const publisher = await harness.connect('p');
+    publisher.publish('x', 'm', { qos: 2 });
+    expect(await first.next('publish')).toMatchObject({ qos: 2 });
+    const second = await harness.connect('b');
+    await second.subscribe('$share/g/x', { qos: 2 });
+    await first.lose();
+    expect(await second.messages()).toEqual([]);
+  });
+
+  test('is completed by a member whose session ends with its connection', async () => {
+    const harness = await Harness.open();
+    const member = await harness.connect('a', { properties: { receiveMaximum: 1 } });
+    await member.subscribe('$share/g/x', { qos: 2 });
+    const publisher = await harness.connect('p');
+    for (const messageId of [1, 2]) publisher.publish('x', `${messageId}`, { qos: 2, messageId });
+    expect(await member.messages()).toEqual(['1']);
+    expect(await member.messages()).toEqual(['2']);
+    const queue = harness.fixture.vhost.topology.queues.get('mqtt-share-g/x')!;
+    expect([queue.readyCount, queue.unackedCount]).toEqual([0, 0]);
+  });
 });

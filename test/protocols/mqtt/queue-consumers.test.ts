@@ -71,14 +71,18 @@ describe('deliveries', () => {
     }
   });
 
-  test('have QoS 1 at most: another may get what one did not acknowledge', async () => {
+  test('have QoS 1 at most when the session ends with its connection', async () => {
     const harness = await Harness.open();
     harness.fixture.queue('work');
-    const client = await harness.resume('a');
-    expect(await client.subscribe(WORK, { qos: 2 })).toEqual([1]);
     const publisher = await harness.connect('p');
-    publisher.publish('$queue/work', 'x', { qos: 2 });
-    expect(await sent(client)).toMatchObject([{ qos: 1 }]);
+    for (const version of [5, 4]) {
+      const client = await harness.connect(`v${version}`, { version });
+      expect(await client.subscribe(WORK, { qos: 2 })).toEqual([1]);
+      publisher.publish('$queue/work', 'x', { qos: 2, messageId: version });
+      expect(await sent(client)).toMatchObject([{ qos: 1 }]);
+      await client.lose();
+      harness.fixture.vhost.topology.queues.get('work')!.purge();
+    }
   });
 
   test('of QoS 1 are to be acknowledged however they were published, of QoS 0 are not', async () => {
@@ -128,6 +132,153 @@ describe('deliveries', () => {
     const back = await harness.resume('a');
     expect(back.connack!.sessionPresent).toBe(true);
     expect(bodies(await sent(back))).toEqual(['1', 'transient']);
+  });
+});
+
+describe('QoS 2', () => {
+  const ready = (harness: Harness): number[] =>
+    ['work', 'mqtt-subscription-a'].flatMap((name) => {
+      const queue = harness.fixture.vhost.topology.queues.get(name)!;
+      return [queue.readyCount, queue.unackedCount];
+    });
+
+  test('is delivered once, and nothing is left of it', async () => {
+    const harness = await Harness.open();
+    harness.fixture.queue('work');
+    const client = await harness.resume('a');
+    expect(await client.subscribe(WORK, { qos: 2 }, { subscriptionIdentifier: 7 })).toEqual([2]);
+    put(harness, '1');
+    const packet = await client.next('publish');
+    expect(packet).toMatchObject({ topic: 'work', qos: 2, dup: false, retain: false });
+    expect(packet.properties).toMatchObject({ subscriptionIdentifier: 7 });
+    expect(packet.properties.userProperties).toBeUndefined();
+    const { messageId } = packet;
+    client.send({ cmd: 'pubrec', messageId });
+    expect(await client.next('pubrel')).toMatchObject({ messageId });
+    client.send({ cmd: 'pubcomp', messageId });
+    await harness.settle();
+    expect(ready(harness)).toEqual([0, 0, 0, 0]);
+  });
+
+  test("that began is the session's: it goes on there, and nobody else gets it", async () => {
+    const harness = await Harness.open();
+    harness.fixture.queue('work');
+    const client = await harness.resume('a');
+    await client.subscribe(WORK, { qos: 2 });
+    const other = harness.fixture.consume('work');
+    put(harness, '1', '2', '3');
+    const [first, third] = await sent(client);
+    client.send({ cmd: 'pubrec', messageId: third.messageId });
+    await harness.settle();
+    await client.lose();
+    expect(other.bodies).toEqual(['2']);
+    expect(harness.fixture.vhost.topology.queues.get('work')!.readyCount).toBe(0);
+    const again = await harness.resume('a');
+    expect(await again.all()).toMatchObject([
+      { cmd: 'pubrel', messageId: third.messageId },
+      { cmd: 'publish', messageId: first.messageId, payload: first.payload, qos: 2, dup: true },
+    ]);
+  });
+
+  test('goes on after a crash, with its packet identifier', async () => {
+    const disk = new MemoryDisk();
+    const before = await Harness.open({}, { disk });
+    before.fixture.queue('work');
+    const client = await before.resume('a');
+    await client.subscribe(WORK, { qos: 2 });
+    put(before, '1', '2');
+    const [first, second] = await sent(client);
+    client.send({ cmd: 'pubrec', messageId: second.messageId });
+    await before.settle();
+    const harness = await Harness.open({}, { disk, clock: before.fixture.clock });
+    expect(harness.fixture.get('work')).toBeUndefined();
+    const again = await harness.resume('a');
+    expect(await again.all()).toMatchObject([
+      { cmd: 'pubrel', messageId: second.messageId },
+      { cmd: 'publish', messageId: first.messageId, payload: first.payload },
+    ]);
+  });
+
+  test('takes no more than Receive Maximum, in order', async () => {
+    const harness = await Harness.open();
+    const queue = harness.fixture.queue('work');
+    const client = await harness.resume('a', { properties: { receiveMaximum: 2 } });
+    await client.subscribe(WORK, { qos: 2 });
+    put(harness, '1', '2', '3', '4');
+    const got = await sent(client);
+    expect([bodies(got), queue.readyCount]).toEqual([['1', '2'], 2]);
+    for (const { messageId } of got) client.send({ cmd: 'pubrec', messageId });
+    expect(await sent(client)).toEqual([]);
+    client.send({ cmd: 'pubcomp', messageId: got[0].messageId });
+    expect(bodies(await sent(client))).toEqual(['3']);
+    expect(queue.readyCount).toBe(1);
+  });
+
+  test('has a topic whatever the message came by', async () => {
+    const harness = await Harness.open();
+    const { fixture } = harness;
+    fixture.queue('work');
+    fixture.exchange('logs', 'fanout');
+    fixture.bind('work', 'logs', '');
+    const client = await harness.resume('a');
+    await client.subscribe(WORK, { qos: 2 });
+    fixture.publish('logs', '', 'of none');
+    fixture.publish('logs', 'a.*', 'of no topic');
+    const got = await sent(client);
+    expect(got.map(({ topic, qos }) => [topic, qos])).toEqual([
+      ['$queue/work', 2],
+      ['$queue/work', 2],
+    ]);
+  });
+
+  test('ends with a failure in PUBREC: to the dead letters of the queue, as it was', async () => {
+    const harness = await Harness.open();
+    const { fixture } = harness;
+    fixture.queue('dead');
+    fixture.queue('work', { 'x-dead-letter-exchange': '', 'x-dead-letter-routing-key': 'dead' });
+    fixture.exchange('logs', 'fanout');
+    fixture.bind('work', 'logs', '');
+    const client = await harness.resume('a');
+    await client.subscribe(WORK, { qos: 2 });
+    fixture.publish('logs', '', 'bad', { persistent: true });
+    const { messageId } = await client.next('publish');
+    client.send({ cmd: 'pubrec', messageId, reasonCode: 0x80 });
+    expect(await client.all()).toEqual([]);
+    expect(ready(harness)).toEqual([0, 0, 0, 0]);
+    const dead = fixture.get('dead')!;
+    const headers = fixture.broker.formats[dead.entry.message.format]!.headers(dead.entry.message)!;
+    expect(dead.body).toBe('bad');
+    expect([...headers.keys()].filter((name) => name.startsWith('x-mqtt-'))).toEqual([]);
+    expect(headers.get('x-first-death-queue')).toBe('work');
+    expect(headers.get('x-first-death-reason')).toBe('rejected');
+  });
+
+  test('is not taken over when the client takes none so large', async () => {
+    const harness = await Harness.open();
+    const queue = harness.fixture.queue('work', { 'x-queue-type': 'quorum' });
+    const properties = { maximumPacketSize: 60, topicAliasMaximum: 5 };
+    const client = await harness.resume('a', { properties });
+    await client.subscribe(WORK, { qos: 2 });
+    put(harness, 'y'.repeat(100), 'short');
+    expect(await sent(client)).toEqual([]);
+    expect([queue.readyCount, queue.unackedCount]).toEqual([2, 0]);
+    expect(harness.fixture.get('work')!.entry.receiveCount).toBe(1);
+    harness.advance(1_000);
+    expect(bodies(await sent(client))).toEqual(['short']);
+  });
+
+  test('is not taken over when the queue of the session takes none', async () => {
+    const harness = await Harness.open();
+    const queue = harness.fixture.queue('work');
+    const client = await harness.resume('a');
+    await client.subscribe(WORK, { qos: 2 });
+    harness.fixture.broker.policies.put('policy', '/', 'none', {
+      pattern: '^mqtt-subscription-',
+      definition: { 'max-length': 0, overflow: 'reject-publish' },
+    });
+    put(harness, '1');
+    expect(await sent(client)).toEqual([]);
+    expect([queue.readyCount, queue.unackedCount]).toEqual([1, 0]);
   });
 });
 

@@ -42,6 +42,21 @@ describe('QoS 1', () => {
     expect(again[0].messageId).toBe(sent[1].messageId);
   });
 
+  test('what began is completed, whatever is subscribed meanwhile [MQTT-3.10.4-3]', async () => {
+    const harness = await Harness.open();
+    const first = await harness.resume('s');
+    await first.subscribe('x', { qos: 1 });
+    const publisher = await harness.connect('p');
+    publisher.publish('x', '1', { qos: 1 });
+    const { messageId } = await first.next('publish');
+    first.send({ cmd: 'unsubscribe', messageId: 9, unsubscriptions: ['x'] });
+    await first.next('unsuback');
+    await first.subscribe('y');
+    await first.lose();
+    const second = await harness.resume('s');
+    expect(await second.next('publish')).toMatchObject({ messageId, qos: 1, dup: true });
+  });
+
   test('never more under way than Receive Maximum [MQTT-3.3.4-9]', async () => {
     const harness = await Harness.open();
     const client = await harness.connect('s', { properties: { receiveMaximum: 2 } });
