@@ -1,19 +1,16 @@
 /** STOMP over TCP, byte by byte where it matters. */
-import { once } from 'node:events';
-import { connect as connectTcp, type Socket } from 'node:net';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { ServerProcess } from '../support/server-process.ts';
+import { Wires } from './wire.ts';
 
 let server: ServerProcess;
-const sockets: Socket[] = [];
+const wires = new Wires(() => server);
 
 beforeAll(async () => {
   server = await ServerProcess.start({ args: ['--stomp-port', '0'] });
 });
 
-afterEach(() => {
-  for (const socket of sockets.splice(0)) socket.destroy();
-});
+afterEach(() => wires.destroyAll());
 
 afterAll(async () => {
   const exit = await server.stop();
@@ -22,71 +19,19 @@ afterAll(async () => {
   await server.dispose();
 });
 
-/** A socket and what it has received. */
-class Wire {
-  readonly socket: Socket;
-  text = '';
-  isClosed = false;
-
-  constructor(socket: Socket) {
-    this.socket = socket;
-    socket.on('data', (chunk: Buffer) => {
-      this.text += chunk.toString('latin1');
-    });
-    socket.on('close', () => {
-      this.isClosed = true;
-    });
-    socket.on('error', () => undefined);
-  }
-
-  /** Waits until `pattern` has come, or the socket is closed. */
-  async until(pattern: RegExp): Promise<string> {
-    const deadline = Date.now() + 30_000;
-    while (!pattern.test(this.text) && Date.now() < deadline) {
-      await new Promise((resolve) => setTimeout(resolve, 5));
-    }
-    expect(this.text).toMatch(pattern);
-    return this.text;
-  }
-
-  async untilClosed(): Promise<void> {
-    const deadline = Date.now() + 30_000;
-    while (!this.isClosed && Date.now() < deadline) {
-      await new Promise((resolve) => setTimeout(resolve, 5));
-    }
-    expect(this.isClosed).toBe(true);
-  }
-}
-
-async function open(): Promise<Wire> {
-  const socket = connectTcp(server.port('stomp'), '127.0.0.1');
-  sockets.push(socket);
-  const wire = new Wire(socket);
-  await once(socket, 'connect');
-  return wire;
-}
-
-async function login(version = '1.2'): Promise<Wire> {
-  const wire = await open();
-  wire.socket.write(`CONNECT\naccept-version:${version}\nlogin:guest\npasscode:guest\n\n\0`);
-  await wire.until(/^CONNECTED\n[^]*\0/);
-  wire.text = '';
-  return wire;
-}
-
 test.each([
   ['1.0', '1.0'],
   ['1.1', '1.1'],
   ['1.0,1.1,1.2', '1.2'],
   ['1.2,3.0', '1.2'],
 ])('accept-version %s is answered with %s', async (offer, version) => {
-  const wire = await open();
+  const wire = await wires.open();
   wire.socket.write(`STOMP\naccept-version:${offer}\nlogin:guest\npasscode:guest\n\n\0`);
   await wire.until(new RegExp(`version:${version}\n`));
 });
 
 test('frames cut into single bytes, with CR LF, are the same', async () => {
-  const wire = await login();
+  const wire = await wires.login();
   const frames =
     'SUBSCRIBE\r\nid:0\r\ndestination:/queue/cut\r\n\r\n\0\r\n' +
     'SEND\r\ndestination:/queue/cut\r\ncontent-length:3\r\n\r\na\0b\0\n';
@@ -98,7 +43,7 @@ test('frames cut into single bytes, with CR LF, are the same', async () => {
 });
 
 test('ten thousand messages in order', async () => {
-  const wire = await login();
+  const wire = await wires.login();
   wire.socket.write('SUBSCRIBE\nid:0\ndestination:/queue/many\nack:client\n\n\0');
   for (let index = 0; index < 10_000; index += 1) {
     wire.socket.write(`SEND\ndestination:/queue/many\n\n#${index};\0`);
@@ -113,7 +58,7 @@ test('ten thousand messages in order', async () => {
 });
 
 test('DISCONNECT is answered and followed by the end', async () => {
-  const wire = await login();
+  const wire = await wires.login();
   wire.socket.write('SEND\ndestination:/queue/bye\npersistent:true\nreceipt:1\n\nx\0');
   wire.socket.write('DISCONNECT\nreceipt:2\n\n\0');
   await wire.untilClosed();
@@ -126,21 +71,21 @@ test.each([
   ['endless headers', `CONNECT\nlogin:${'x'.repeat(20_000)}`, /ERROR\nmessage:Frame too large/],
   ['a body before the login', 'CONNECT\ncontent-length:99999\n\n', /Frame too large/],
 ])('%s is refused with ERROR', async (_what, text, answer) => {
-  const wire = await open();
+  const wire = await wires.open();
   wire.socket.write(Buffer.from(text, 'latin1'));
   await wire.untilClosed();
   expect(wire.text).toMatch(answer);
 });
 
 test('a body above the limit is refused before it is sent', async () => {
-  const wire = await login();
+  const wire = await wires.login();
   wire.socket.write('SEND\ndestination:/queue/a\ncontent-length:99999999999\n\n');
   await wire.until(/ERROR\nmessage:Frame too large/);
   await wire.untilClosed();
 });
 
 test('missed heart-beats end the connection', async () => {
-  const wire = await open();
+  const wire = await wires.open();
   wire.socket.write(
     'CONNECT\naccept-version:1.2\nlogin:guest\npasscode:guest\nheart-beat:1000,0\n\n\0',
   );

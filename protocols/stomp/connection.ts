@@ -179,6 +179,14 @@ export class StompConnection
   // Frames
 
   onFrame(frame: Frame): void {
+    try {
+      this.#take(frame);
+    } catch (error) {
+      this.#fault(error, receiptOf(frame));
+    }
+  }
+
+  #take(frame: Frame): void {
     const { command } = frame;
     const isConnect = command === 'CONNECT' || command === 'STOMP';
     if (this.#stage === LOGIN) {
@@ -384,11 +392,16 @@ export class StompConnection
     try {
       run();
     } catch (error) {
-      const { error: told, isFault } = toStompError(error);
-      const { logger } = this.#deps;
-      if (isFault) logger.error({ connection: this.id, err: error }, 'fault while serving a frame');
-      this.#fail(told);
+      this.#fault(error, undefined);
     }
+  }
+
+  /** @param receiptId  receipt that the frame asked for which the error answers */
+  #fault(error: unknown, receiptId: string | undefined): void {
+    const { error: told, isFault } = toStompError(error);
+    const { logger } = this.#deps;
+    if (isFault) logger.error({ connection: this.id, err: error }, 'fault while serving a frame');
+    this.#fail(told, receiptId);
   }
 
   /** DISCONNECT: the receipt, when one was asked for, waits for all before it. */
@@ -448,6 +461,15 @@ export class StompConnection
     session.subscribing.close();
     session.deliveries.giveBackAll();
     this.actor.vhost.connectionClosed(this.id);
+  }
+}
+
+/** The receipt a frame asks for, if that can be read. */
+function receiptOf(frame: Frame): string | undefined {
+  try {
+    return frame.header('receipt');
+  } catch {
+    return undefined;
   }
 }
 
