@@ -4,10 +4,19 @@
  *     GET with Upgrade: websocket -> Origin check -> route by path and token -> AcceptTransport
  *     anything else               -> the request handler
  *
+ * That goes for an offer of HTTP/2, too (`Upgrade: h2c`, Java's client and curl make it): who does
+ * not take an upgrade answers the request as it stands (RFC 9110, 7.8). Node leaves such a request
+ * to us once we take any upgrade.
+ *
  * Compression is off: per-message deflate costs memory per connection and invites inflation bombs.
  * Idle connections are pinged, because proxies cut them after a minute of silence.
  */
-import { createServer, type IncomingMessage, type RequestListener } from 'node:http';
+import {
+  createServer,
+  type IncomingMessage,
+  type RequestListener,
+  ServerResponse,
+} from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
@@ -161,7 +170,11 @@ function upgrade(
   head: Buffer,
 ): void {
   const socket = duplex as Socket;
-  const { origin, host } = request.headers;
+  const { origin, host, upgrade: wanted } = request.headers;
+  if (wanted?.toLowerCase() !== 'websocket') {
+    answerPlainly(options, request, socket);
+    return;
+  }
   if (!isOriginAllowed(origin, host, options.allowedOrigins)) {
     refuse(socket, '403 Forbidden', `origin ${origin ?? ''} is not allowed`, options);
     return;
@@ -174,6 +187,24 @@ function upgrade(
   upgrader.handleUpgrade(request, socket, head, (webSocket) =>
     open(webSocket, socket, chosen, options.tls),
   );
+}
+
+/** Answers a request whose upgrade is declined; the connection ends with it. */
+function answerPlainly(
+  options: WebSocketListenerOptions,
+  request: IncomingMessage,
+  socket: Socket,
+): void {
+  if (request.method !== 'GET' && request.method !== 'HEAD') {
+    refuse(socket, '400 Bad Request', 'no upgrade of a request with a body', options);
+    return;
+  }
+  const response = new ServerResponse(request);
+  response.shouldKeepAlive = false;
+  response.assignSocket(socket);
+  response.once('finish', () => socket.end());
+  socket.once('error', () => socket.destroy());
+  options.onRequest(request, response);
 }
 
 function open(
