@@ -4,8 +4,10 @@
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { Recovery } from '../../src/engine/ports.ts';
 import { checkDataFile } from '../../src/store/sqlite/check.ts';
 import { Connection } from '../../src/store/sqlite/driver.ts';
+import { dumpMessages } from '../../src/store/sqlite/dump.ts';
 import { PAGES_DAMAGED, BODY_DAMAGED } from '../../src/store/sqlite/row-fault.ts';
 import { DataFileError } from '../../src/store/sqlite/schema.ts';
 import type { SqliteStore } from '../../src/store/sqlite/sqlite-store.ts';
@@ -29,9 +31,23 @@ afterEach(async () => {
 });
 
 async function open(): Promise<void> {
+  await openAgain();
+}
+
+async function openAgain(): Promise<Recovery> {
   harness.damage.length = 0;
   store = await harness.open();
-  await store.recover();
+  return store.recover();
+}
+
+/** Sequences of the messages that a dump lists. */
+async function dump(): Promise<number[]> {
+  const sequences: number[] = [];
+  await dumpMessages(harness.directory, {
+    choose: (_definitions, stored) => stored,
+    visit: ({ sequence }) => Promise.resolve(sequences.push(sequence) > 0),
+  });
+  return sequences;
 }
 
 /** Puts entries first..last, each in a commit of its own, with a body of its own letter. */
@@ -261,14 +277,20 @@ describe('a malformed page of the tree', () => {
   /** Rows of which some lie in each leaf; 41 settles 12. */
   beforeEach(async () => {
     await open();
-    for (let sequence = 1; sequence <= COUNT; sequence += 1) {
-      const body = `${'.'.repeat(2_000)} <${sequence}>`;
-      store.put(QUEUE, makeEntry(sequence, { body }), true);
-      if (sequence === 41) store.settleRange(QUEUE, 12, 13);
-      await commit(store);
-    }
+    await fillMarked(1, 40);
+    store.settleRange(QUEUE, 12, 13);
+    await fillMarked(41, COUNT);
     await store.close();
   });
+
+  /** Rows of 2 KB that say which they are. */
+  async function fillMarked(first: number, last: number): Promise<void> {
+    for (let sequence = first; sequence <= last; sequence += 1) {
+      const body = `${'.'.repeat(2_000)} <${sequence}>`;
+      store.put(QUEUE, makeEntry(sequence, { body }), true);
+      await commit(store);
+    }
+  }
 
   function isLeafWith(sequence: number): (page: Buffer) => boolean {
     return (page) => page[0] === LEAF && page.includes(`<${sequence}>`);
@@ -315,10 +337,33 @@ describe('a malformed page of the tree', () => {
     for (const sequence of [20, 40]) expect(found).not.toContain(sequence);
   });
 
+  it('lets everything come back as redelivered, until there are newer marks', async () => {
+    await open();
+    store.mark(QUEUE, 3);
+    await fillMarked(COUNT + 1, COUNT + 12);
+    await store.close();
+    zeroPages(isLeafWith(30));
+    const { queues } = await openAgain();
+    expect(queues.get(QUEUE)!.deliveredBelow).toBe(3);
+    await store.close();
+    zeroPages(isLeafWith(COUNT + 1));
+    const again = await openAgain();
+    expect(again.queues.get(QUEUE)!.deliveredBelow).toBe(COUNT + 13);
+    store.mark(QUEUE, 4);
+    await commit(store);
+    await store.close();
+    const last = await openAgain();
+    expect(last.queues.get(QUEUE)!.deliveredBelow).toBe(4);
+  });
+
   it('keeps the store from starting where new rows would go', async () => {
     zeroPages(isLeafWith(COUNT));
     await expect(open()).rejects.toThrow(DataFileError);
     await expect(open()).rejects.toThrow(/damaged.*restore the data directory from a backup/);
+    await store.close();
+    const { problems } = await checkDataFile(harness.directory);
+    expect(problems.join()).toMatch(/a page is damaged that had rows from \d+ to/);
+    expect(await dump()).toEqual(expect.arrayContaining(range(13, COUNT - 10)));
   });
 
   it('keeps the store from starting where it is an inner one', async () => {
@@ -331,5 +376,7 @@ describe('a malformed page of the tree', () => {
     root.fill(0);
     writeFileSync(harness.dataPath, file);
     await expect(open()).rejects.toThrow(DataFileError);
+    await store.close();
+    expect(await dump()).toEqual([]);
   });
 });

@@ -149,7 +149,7 @@ export async function withDataFile<Result>(
       const loader = await RowLoader.create(connection);
       const index = new JournalIndex();
       try {
-        const recovery = new JournalRecovery(connection, loader, index);
+        const recovery = new JournalRecovery(connection, loader, index, true);
         const { damaged } = await recovery.run();
         for (const { rowId, reason } of damaged) {
           problems.push(rowId === 0 ? reason : `row ${rowId}: ${reason}`);
@@ -180,7 +180,11 @@ function eachRow(
   connection: Connection,
   visit: (row: StoredRow | DamagedRow) => void,
 ): Promise<void> {
-  return new JournalWalk<StoredRow>(connection, 'id, runs, data', 1).run(visit, visit);
+  return new JournalWalk<StoredRow>(connection, {
+    columns: 'id, runs, data',
+    rowsPerPage: 1,
+    isLenient: true,
+  }).run(visit, visit);
 }
 
 /** Bodies of rows that were set aside, and such that were set aside themselves. */

@@ -13,23 +13,35 @@ import { type Connection, isMalformed } from './driver.ts';
 import { PAGES_DAMAGED, UNREADABLE_MAX } from './row-fault.ts';
 import { DataFileError } from './schema.ts';
 
-/** A row that cannot be trusted, or the first of some. */
+/** Rows that cannot be trusted; one, unless `lastRowId` is another. */
 export interface DamagedRow {
   readonly rowId: number;
+  readonly lastRowId: number;
   readonly reason: string;
 }
 
 const IS_IN_USE = 'id NOT IN (SELECT id FROM set_aside)';
 
-/** One walk; `columns` are those of Row, `id` among them. */
+/** How a walk is made. */
+export interface WalkOptions {
+  /** Of the rows, `id` among them. */
+  readonly columns: string;
+  readonly rowsPerPage: number;
+  /** Goes on behind any damage, be it that good rows are missed: for a look at what is left. */
+  readonly isLenient: boolean;
+}
+
 export class JournalWalk<Row extends { readonly id: number }> {
   readonly #connection: Connection;
+  readonly #isLenient: boolean;
   readonly #pageText: string;
   readonly #rowText: string;
   #nextId: number;
 
-  constructor(connection: Connection, columns: string, rowsPerPage: number) {
+  constructor(connection: Connection, options: WalkOptions) {
+    const { columns, rowsPerPage, isLenient } = options;
     this.#connection = connection;
+    this.#isLenient = isLenient;
     this.#pageText = `SELECT ${columns} FROM journal
       WHERE id >= ? AND ${IS_IN_USE} ORDER BY id LIMIT ${rowsPerPage}`;
     this.#rowText = `SELECT ${columns} FROM journal WHERE id = ? AND ${IS_IN_USE}`;
@@ -38,7 +50,7 @@ export class JournalWalk<Row extends { readonly id: number }> {
 
   /** @throws DataFileError when more than single pages are damaged */
   async run(visit: (row: Row) => void, onDamage: (damaged: DamagedRow) => void): Promise<void> {
-    for (;;) {
+    while (this.#nextId < Number.MAX_SAFE_INTEGER) {
       const rows = await this.#ask<Row>(this.#pageText);
       if (rows === undefined) {
         await this.#stepAround(visit, onDamage);
@@ -68,9 +80,9 @@ export class JournalWalk<Row extends { readonly id: number }> {
       if (next === undefined) {
         const first = this.#nextId;
         await this.#leaveLeaf(first);
-        const last = this.#nextId - 1;
-        const reason = `a page is damaged that had rows from ${first} to ${last}`;
-        onDamage({ rowId: first, reason });
+        const lastRowId = this.#nextId - 1;
+        const reason = `a page is damaged that had rows from ${first} to ${lastRowId}`;
+        onDamage({ rowId: first, lastRowId, reason });
         return;
       }
       this.#nextId = next;
@@ -78,7 +90,7 @@ export class JournalWalk<Row extends { readonly id: number }> {
       for (const row of rows ?? []) this.#visit(row, visit);
       this.#nextId = next + 1;
       if (rows === undefined) {
-        onDamage({ rowId: next, reason: PAGES_DAMAGED });
+        onDamage({ rowId: next, lastRowId: next, reason: PAGES_DAMAGED });
         return;
       }
     }
@@ -93,15 +105,34 @@ export class JournalWalk<Row extends { readonly id: number }> {
   }
 
   async #leaveLeaf(first: number): Promise<void> {
-    do {
-      this.#nextId += 1;
-      if (this.#nextId - first > UNREADABLE_MAX) {
-        throw new DataFileError(
-          `the data file is damaged: the journal cannot be read from row ${first} on, in more ` +
-            'than one page or in its newest; restore the data directory from a backup',
-        );
-      }
-    } while ((await this.#nextKey()) === undefined);
+    for (let count = 1; count <= UNREADABLE_MAX; count += 1) {
+      if (await this.#canReadFrom(first + count)) return;
+    }
+    if (!this.#isLenient) {
+      throw new DataFileError(
+        `the data file is damaged: the journal cannot be read from row ${first} on, in more than ` +
+          'one page or in its newest; restore the data directory from a backup, or see what ' +
+          'tributary dump can read',
+      );
+    }
+    let low = this.#nextId;
+    let high = low;
+    for (let step = UNREADABLE_MAX; !(await this.#canReadFrom(high)); step *= 2) {
+      if (high === Number.MAX_SAFE_INTEGER) return;
+      low = high;
+      high = Math.min(low + step, Number.MAX_SAFE_INTEGER);
+    }
+    while (high - low > 1) {
+      const middle = Math.floor((low + high) / 2);
+      if (await this.#canReadFrom(middle)) high = middle;
+      else low = middle;
+    }
+    this.#nextId = high;
+  }
+
+  async #canReadFrom(id: number): Promise<boolean> {
+    this.#nextId = id;
+    return (await this.#nextKey()) !== undefined;
   }
 
   /** The answer from the next id on; undefined when SQLite finds a malformed page. */

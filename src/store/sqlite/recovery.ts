@@ -7,7 +7,7 @@ import type { Definition, QueueId, RecoveredQueue } from '../../engine/ports.ts'
 import type { Connection } from './driver.ts';
 import type { JournalIndex } from './journal-index.ts';
 import { JournalRow, Run } from './journal-row.ts';
-import { type DamagedRow, JournalWalk } from './journal-walk.ts';
+import { JournalWalk } from './journal-walk.ts';
 import type { QueueIndex } from './queue-index.ts';
 import {
   type PutRecord,
@@ -20,7 +20,7 @@ import { loadOrFault } from './row-fault.ts';
 import type { RowLoader } from './row-loader.ts';
 import { openBits, openDefinition } from './record-sums.ts';
 import { DataFileError } from './schema.ts';
-import { SideTables } from './side-tables.ts';
+import { type Damage, SideTables } from './side-tables.ts';
 
 /** Rows fetched per statement; the index of one that went to 10,000 queues has some 140 KB. */
 const ROWS_PER_PAGE = 500;
@@ -28,7 +28,7 @@ const ROWS_PER_PAGE = 500;
 /** What recovery found besides the index. */
 export interface RecoveredJournal {
   readonly queues: Map<QueueId, RecoveredQueue>;
-  readonly damaged: DamagedRow[];
+  readonly damaged: Damage[];
   readonly nextBodyId: number;
 }
 
@@ -77,32 +77,42 @@ export async function readWholeDefinitions(
 /** Reads one journal into an empty index. */
 export class JournalRecovery {
   readonly #connection: Connection;
+  readonly #isLenient: boolean;
   readonly #loader: RowLoader;
   readonly #index: JournalIndex;
   readonly #sideTables: SideTables;
   readonly #runs: RunBytes[];
-  readonly #damaged: DamagedRow[];
+  readonly #damaged: Damage[];
   /** Queues in which settled entries came back, and the end of those. */
   readonly #distrusted: Map<QueueIndex, number>;
+  /** The newest row of which nothing is known. */
+  #lostRowId: number;
   #highestBodyId: number;
 
-  constructor(connection: Connection, loader: RowLoader, index: JournalIndex) {
+  /** @param isLenient goes on behind any damage of the journal: for tools */
+  constructor(connection: Connection, loader: RowLoader, index: JournalIndex, isLenient = false) {
     this.#connection = connection;
+    this.#isLenient = isLenient;
     this.#loader = loader;
     this.#index = index;
     this.#sideTables = new SideTables(connection, index);
     this.#runs = [];
     this.#damaged = this.#sideTables.damaged;
     this.#distrusted = new Map();
+    this.#lostRowId = 0;
     this.#highestBodyId = 0;
   }
 
   async run(): Promise<RecoveredJournal> {
     await this.#sideTables.read();
-    const columns = 'id, length(data) AS dataBytes, runs';
-    await new JournalWalk<IndexRow>(this.#connection, columns, ROWS_PER_PAGE).run(
+    const walk = new JournalWalk<IndexRow>(this.#connection, {
+      columns: 'id, length(data) AS dataBytes, runs',
+      rowsPerPage: ROWS_PER_PAGE,
+      isLenient: this.#isLenient,
+    });
+    await walk.run(
       (row) => this.#applyRow(row),
-      (damaged) => this.#damaged.push(damaged),
+      ({ rowId, lastRowId, reason }) => this.#lose(rowId, lastRowId, reason),
     );
     if (this.#damaged.length > 0) this.#index.hasDamage = true;
     this.#distrustMarks();
@@ -121,8 +131,19 @@ export class JournalRecovery {
     for (const [queue, end] of this.#distrusted) {
       queue.deliveredBelow = Math.max(queue.deliveredBelow, end);
     }
-    if (!this.#sideTables.hasDamagedMarks) return;
-    for (const queue of this.#index.queues.values()) queue.deliveredBelow = queue.nextSequence;
+    const { hasDamagedMarks, marksAsOf } = this.#sideTables;
+    for (const queue of this.#index.queues.values()) {
+      const markRowId = Math.max(queue.markRowId, marksAsOf.get(queue.id) ?? 0);
+      if (hasDamagedMarks || markRowId < this.#lostRowId) {
+        queue.deliveredBelow = queue.nextSequence;
+      }
+    }
+  }
+
+  /** Notes that nothing is known of rows. */
+  #lose(first: number, last: number, reason: string): void {
+    this.#damaged.push({ rowId: first, reason });
+    this.#lostRowId = last;
   }
 
   #applyRow(stored: IndexRow): void {
@@ -130,7 +151,7 @@ export class JournalRecovery {
     if (stored.id >= index.nextRowId) index.nextRowId = stored.id + 1;
     const header = readHeader(stored.runs);
     if (header === undefined) {
-      this.#damaged.push({ rowId: stored.id, reason: 'index checksum' });
+      this.#lose(stored.id, stored.id, 'index checksum');
       return;
     }
     const puts: PutRecord[] = [];

@@ -9,7 +9,6 @@ import type { QueueId } from '../../engine/ports.ts';
 import { PAGES_STUCK } from './checkpoint.ts';
 import { type Connection, isMalformed } from './driver.ts';
 import type { JournalIndex } from './journal-index.ts';
-import type { DamagedRow } from './journal-walk.ts';
 import { readMeta } from './meta.ts';
 import { sumOf } from './record-sums.ts';
 import { SupersededStates } from './superseded-states.ts';
@@ -35,6 +34,12 @@ const STATE_COLUMNS = [
 ];
 const STATE_FIELDS = 9;
 
+/** What is said of damage; of no row of the journal in particular where `rowId` is 0. */
+export interface Damage {
+  readonly rowId: number;
+  readonly reason: string;
+}
+
 export class SideTables {
   readonly #connection: Connection;
   readonly #index: JournalIndex;
@@ -43,7 +48,7 @@ export class SideTables {
   readonly superseded: SupersededStates;
   /** Row id up to which the marks of a queue are superseded. */
   readonly marksAsOf: Map<QueueId, number>;
-  readonly damaged: DamagedRow[];
+  readonly damaged: Damage[];
   hasDamagedMarks: boolean;
 
   constructor(connection: Connection, index: JournalIndex) {
