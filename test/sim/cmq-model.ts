@@ -160,14 +160,15 @@ export class CmqModel {
   }
 
   /**
-   * Ready messages that were received as often as the limit of now allows die when they are next;
-   * `ids` are being handed over.
+   * Ready messages that were received as often as the limit of now allows die when they are next
+   * on their level; `ids` are being handed over.
    */
   endUsedUp(ids: readonly string[]): void {
+    let blockedLevel = Infinity;
     for (const message of this.in('ready')) {
-      if (ids.includes(message.id)) continue;
-      if (!this.#isUsedUp(message)) return;
-      this.#die(message, 'delivery_limit');
+      if (message.level === blockedLevel || ids.includes(message.id)) continue;
+      if (this.#isUsedUp(message)) this.#die(message, 'delivery_limit');
+      else blockedLevel = message.level;
     }
   }
 

@@ -369,7 +369,7 @@ export class ClassicQueue extends Queue {
     this.#life.leases?.rebuild();
     this.delayed?.setRetention(settings.retentionMs);
     this.#life.parking?.window.setWindow(rewindWindowMs(settings));
-    if (ages.isSet) this.#intake.mayExpire = true;
+    if (ages.isSet || settings.countsReceives === true) this.#intake.mayExpire = true;
     this.#wakeForNext();
     if (settings.overflow === 'drop-head' && this.#limit.isOver) this.#limit.trim();
   }
@@ -385,8 +385,7 @@ export class ClassicQueue extends Queue {
         if (backlog.count > 0 && this.#hasTaker()) backlog.pageIn();
         return undefined;
       }
-      const isInTime = this.#life.headEndsAtMs(entry) > nowMs || this.#isFresh(backlog, entry);
-      if (isInTime && !this.#life.isUsedUp(entry)) return entry;
+      if (this.#life.headEndsAtMs(entry) > nowMs || this.#isFresh(backlog, entry)) return entry;
       if (budget === 0) {
         this.host.markDirty(this);
         return undefined;

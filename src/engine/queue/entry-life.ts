@@ -257,8 +257,9 @@ export class EntryLife {
     this.end(backlog, entry);
   }
 
-  /** Wall ms at which a limit ends an entry at the head. */
+  /** Wall ms at which a limit ends an entry at the head; 0: at once. */
   headEndsAtMs(entry: Entry): number {
+    if (entry.receiveCount > 0 && this.#isUsedUp(entry)) return 0;
     if (!this.ages.isSet) return entry.expiresAtMs;
     const { publishedAtMs } = entry.message;
     const deadlineMs = this.ages.deadlineMs(publishedAtMs, this.#isRewound(entry));
@@ -424,9 +425,8 @@ export class EntryLife {
    * True for a ready entry that was handed over as often as the delivery limit of now allows.
    * Where failures are counted RabbitMQ's rule holds: it is handed over, and dies if it fails.
    */
-  isUsedUp(entry: Entry): boolean {
-    if (entry.receiveCount === 0 || this.#queue.settings.countsReceives !== true) return false;
-    return this.#isSpent(entry);
+  #isUsedUp(entry: Entry): boolean {
+    return this.#queue.settings.countsReceives === true && this.#isSpent(entry);
   }
 
   /** True when the hand-over that just ended was the last that the delivery limit allows. */
