@@ -2,6 +2,7 @@ import { Command, CommanderError, Option as Flag } from 'commander';
 import type { AdminCommand } from './commands/command.ts';
 import { ADMIN_COMMANDS, BROKER_COMMANDS, FILE_COMMANDS } from './commands/command-list.ts';
 import { ConfigError, suggest } from './config-loader.ts';
+import { formatHelp } from './help-format.ts';
 import { OPTION_KEYS, type OptionKey, optionOf } from './options.ts';
 import { camelCase } from './config.ts';
 
@@ -21,7 +22,8 @@ Commands:
   serve         serve clients until SIGTERM (the default)
   check-config  print the effective configuration; exit code 0 when it is sound
 
-Commands on a running server or a stopped data directory (--help after one tells more):
+Commands on a running server or a stopped data directory (--help after one
+tells more):
 ${listCommands(BROKER_COMMANDS)}
 
 Commands on a stopped data directory:
@@ -50,6 +52,10 @@ export function parseCommandLine(argv: readonly string[], version: string): Comm
     throw new ConfigError([error.message.replace(/^error: /, '')]);
   }
   const [word = 'serve', ...rest] = program.args;
+  if (word === 'help') {
+    program.outputHelp();
+    return { command: 'exit', flags: new Map(), file: undefined };
+  }
   const command = COMMANDS.find((name) => name === word);
   const unknown = command === undefined ? program.args : rest;
   if (unknown.length > 0 || command === undefined) throw new ConfigError(describeAll(unknown));
@@ -60,17 +66,19 @@ function makeProgram(version: string): Command {
   const program = new Command('tributary')
     .description(DESCRIPTION)
     .usage('[command] [options]')
-    .version(version)
+    .version(version, '-V, --version', 'print the version and exit')
     .argument('[command...]')
     .helpOption('-h, --help', 'print this and exit')
     .allowUnknownOption()
     .exitOverride()
     .configureOutput({ writeErr: () => undefined });
+  formatHelp(program);
   program.addOption(new Flag('-c, --config <file>', 'configuration file, .toml or .conf'));
   for (const key of OPTION_KEYS) {
-    const { type, doc, default: text } = optionOf(key);
+    const { type, doc, group, default: text } = optionOf(key);
     const shown = text === '' ? '' : ` (default ${text})`;
     const flag = new Flag(`--${key} <${type.hint}>`, `${doc.replaceAll('`', '')}${shown}`);
+    flag.helpGroup(`${group}:`);
     if (type.isList)
       flag.argParser<unknown[] | undefined>((value, earlier) => [...(earlier ?? []), value]);
     program.addOption(flag);

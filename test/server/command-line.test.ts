@@ -1,4 +1,5 @@
-import { describe, expect, test } from 'vitest';
+import { stdout } from 'node:process';
+import { describe, expect, test, vi } from 'vitest';
 import { parseCommandLine } from '../../src/server/command-line.ts';
 import { ConfigError } from '../../src/server/config-loader.ts';
 
@@ -53,6 +54,27 @@ describe('parseCommandLine', () => {
     expect(problemsOf('list-user')).toEqual([
       'list-user: no such command; did you mean `list-users`?',
     ]);
+  });
+
+  test('prints a help that fits a terminal', () => {
+    const written: string[] = [];
+    const write = vi.spyOn(stdout, 'write').mockImplementation((text) => {
+      written.push(String(text));
+      return true;
+    });
+    try {
+      for (const argv of [['--help'], ['help']]) {
+        expect(parseCommandLine(argv, '1.2.3').command).toBe('exit');
+      }
+    } finally {
+      write.mockRestore();
+    }
+    const lines = written.join('').split('\n');
+    expect(lines).toContain('Listeners:');
+    expect(lines).toContain('  --amqp-port <port>          AMQP 0-9-1. (default 5672)');
+    // A list of choices may be longer, on a line of its own.
+    const columns = stdout.isTTY ? Math.max(stdout.columns, 80) : 80;
+    expect(lines.filter((line) => line.length > columns && !/^ {2}--/.test(line))).toEqual([]);
   });
 
   test('reports a flag without its value', () => {

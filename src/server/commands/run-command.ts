@@ -37,7 +37,7 @@ export async function runAdminCommand(
   argv: readonly string[],
   ports: CommandPorts,
 ): Promise<number | undefined> {
-  const [name, ...rest] = argv;
+  const [name, ...rest] = argv[0] === 'help' ? [...argv.slice(1), '--help'] : argv;
   const command = ADMIN_COMMANDS.find((candidate) => candidate.name === name);
   if (command === undefined) return undefined;
   if (rest.includes('--help') || rest.includes('-h')) {

@@ -154,6 +154,8 @@ test('other words are no such commands, and each command has help', async () => 
   const { code, output } = await run('dump --help');
   expect(code).toBe(0);
   expect(output).toMatch(/^usage: tributary dump \[--queue NAME\]/);
+  expect((await run('help dump')).output).toBe(output);
+  expect((await run('help')).code).toBeUndefined();
   expect((await run('check --help')).output).toMatch(/^usage: tributary check \[--data-dir DIR\]/);
 });
 
