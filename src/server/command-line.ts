@@ -2,7 +2,7 @@ import { Command, CommanderError, Option as Flag } from 'commander';
 import type { AdminCommand } from './commands/command.ts';
 import { ADMIN_COMMANDS, BROKER_COMMANDS, FILE_COMMANDS } from './commands/command-list.ts';
 import { ConfigError, suggest } from './config-loader.ts';
-import { formatHelp } from './help-format.ts';
+import { formatHelpItem } from './help-format.ts';
 import { OPTION_KEYS, type OptionKey, optionOf } from './options.ts';
 import { camelCase } from './config.ts';
 
@@ -72,7 +72,7 @@ function makeProgram(version: string): Command {
     .allowUnknownOption()
     .exitOverride()
     .configureOutput({ writeErr: () => undefined });
-  formatHelp(program);
+  program.configureHelp({ formatItem: formatHelpItem });
   program.addOption(new Flag('-c, --config <file>', 'configuration file, .toml or .conf'));
   for (const key of OPTION_KEYS) {
     const { type, doc, group, default: text } = optionOf(key);

@@ -1,24 +1,25 @@
-import type { Command, Help } from 'commander';
-
 /** Where what an option means begins, in columns. */
 const TEXT_COLUMN = 30;
 /** Columns of text at the least, however narrow the terminal is. */
 const TEXT_COLUMNS_MIN = 40;
 const INDENT = '  ';
 
-/**
- * Has a program print its options in two columns that fit a terminal of 80: what is too long for
- * the first has a line of its own.
- */
-export function formatHelp(program: Command): void {
-  program.configureHelp({ formatItem });
+/** What the formatter needs of the program's help. */
+interface Helper {
+  /** Columns of the terminal. */
+  helpWidth?: number | undefined;
+  boxWrap(text: string, columns: number): string;
 }
 
-function formatItem(term: string, _: number, description: string, helper: Help): string {
+/**
+ * One option of the help in two columns that fit a terminal of 80: what is too long for the first
+ * has a line of its own.
+ */
+export function formatHelpItem(term: string, _: number, text: string, helper: Helper): string {
   const columns = Math.max((helper.helpWidth ?? 80) - TEXT_COLUMN, TEXT_COLUMNS_MIN);
   const margin = ' '.repeat(TEXT_COLUMN);
-  const text = helper.boxWrap(description, columns).replaceAll('\n', `\n${margin}`);
+  const wrapped = helper.boxWrap(text, columns).replaceAll('\n', `\n${margin}`);
   const first = INDENT + term;
   const isShort = first.length < TEXT_COLUMN - 1;
-  return isShort ? first.padEnd(TEXT_COLUMN) + text : `${first}\n${margin}${text}`;
+  return isShort ? first.padEnd(TEXT_COLUMN) + wrapped : `${first}\n${margin}${wrapped}`;
 }
