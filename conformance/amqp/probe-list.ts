@@ -40,8 +40,8 @@ export interface Probe {
   readonly tolerance?: { readonly ours: string; readonly reason: string };
 }
 
-const quorum = { 'x-queue-type': 'quorum' };
-const stream = { 'x-queue-type': 'stream' };
+export const quorum = { 'x-queue-type': 'quorum' };
+export const stream = { 'x-queue-type': 'stream' };
 const REPLY = 'amq.rabbitmq.reply-to';
 
 /** Declares the probe's queue. */
@@ -52,7 +52,7 @@ const declare =
   };
 
 /** Declares the queue in one way, then in another. */
-const redeclare =
+export const redeclare =
   (first: Partial<MethodArgs>, second: Partial<MethodArgs>) =>
   async (p: ProbeContext): Promise<void> => {
     await p.channel.queue(p.q, first);
@@ -60,10 +60,11 @@ const redeclare =
   };
 
 /** Declares an exclusive queue with arguments. */
-const withArgs = (args: MethodArgs['arguments']) => declare({ durable: true, arguments: args });
+export const withArgs = (args: MethodArgs['arguments']) =>
+  declare({ durable: true, arguments: args });
 
 /** Publishes to the probe's own queue with properties. */
-const publishWith =
+export const publishWith =
   (properties: BasicProperties, flags: Partial<MethodArgs> = {}) =>
   async (p: ProbeContext): Promise<void> => {
     await p.channel.queue(p.q, { exclusive: true });
@@ -96,7 +97,7 @@ async function consumedOnce(p: ProbeContext): Promise<number> {
   return (await p.channel.getSoon(p.q, false)).tag;
 }
 
-async function durableStream(p: ProbeContext): Promise<void> {
+export async function durableStream(p: ProbeContext): Promise<void> {
   await p.channel.queue(p.q, { durable: true, arguments: stream });
 }
 

@@ -6,7 +6,10 @@ import { randomBytes } from 'node:crypto';
 import { afterAll, describe, expect, inject, test } from 'vitest';
 import { useBroker } from '../support/spec-test.ts';
 import { CloseError, WireConnection } from '../support/wire-client.ts';
-import { PROBES, type Probe } from './probe-list.ts';
+import { PROBES as COMMON_PROBES, type Probe } from './probe-list.ts';
+import { RARE_PROBES } from './probe-list-rare.ts';
+
+const PROBES: readonly Probe[] = [...COMMON_PROBES, ...RARE_PROBES];
 
 const broker = useBroker();
 const peerUrl = inject('peerUrl');

@@ -63,18 +63,19 @@ export class ChannelConsume {
     return this.#replyConsumer?.key;
   }
 
-  /** @throws BrokerError NOT_IMPLEMENTED (connection) for a limit in bytes */
+  /**
+   * A limit per consumer ends the one of the channel (RabbitMQ): who wants both sets that last.
+   *
+   * @throws BrokerError NOT_IMPLEMENTED (connection) for a limit in bytes
+   */
   setPrefetch(prefetchSize: number, prefetchCount: number, isShared: boolean): void {
     if (prefetchSize !== 0) {
       throw new BrokerError('NOT_IMPLEMENTED', `prefetch_size!=0 (${prefetchSize})`);
     }
-    if (!isShared) {
-      this.#prefetchCount = prefetchCount;
-      return;
-    }
+    if (!isShared) this.#prefetchCount = prefetchCount;
     const limit = this.#channel.sharedLimit;
     const hadRoom = limit.hasRoom;
-    limit.max = prefetchCount;
+    limit.max = isShared ? prefetchCount : 0;
     if (!hadRoom && limit.hasRoom) this.wakeAll();
   }
 

@@ -212,7 +212,7 @@ export class Channel implements ChannelMethodSink, ConsumerHost, ConfirmSink {
 
   /** We never send flow, so there is nothing to answer. */
   onChannelFlowOk(): void {
-    throw new BrokerError('COMMAND_INVALID', 'unexpected channel.flow-ok');
+    throw new BrokerError('COMMAND_INVALID', 'unimplemented method');
   }
 
   onChannelClose(): void {

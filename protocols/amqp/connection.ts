@@ -51,12 +51,12 @@ import type { MethodReader } from './method-reader.ts';
 import { PROTOCOL_HEADER_0_9_1, type ProtocolHeader } from './protocol-header.ts';
 import type { AmqpSettings } from './settings.ts';
 import {
-  CLASS_CONNECTION,
   FRAME_HEARTBEAT,
   FRAME_METHOD,
   METHOD_BASIC_PUBLISH,
   METHOD_CONNECTION_CLOSE,
   METHOD_CONNECTION_CLOSE_OK,
+  METHOD_CONNECTION_UPDATE_SECRET,
 } from './spec/constants.ts';
 import type { UserQuotas } from './user-quotas.ts';
 
@@ -308,7 +308,9 @@ export class AmqpConnection implements TransportHandler, FrameHandler, ControlHo
     if (type !== FRAME_METHOD) {
       throw new BrokerError('UNEXPECTED_FRAME', `frame of type ${type} on channel 0`);
     }
-    if (this.#stage === RUNNING && method >>> 16 !== CLASS_CONNECTION) {
+    const isServed =
+      method === METHOD_CONNECTION_CLOSE || method === METHOD_CONNECTION_UPDATE_SECRET;
+    if (this.#stage === RUNNING && !isServed) {
       throw new BrokerError('CHANNEL_ERROR', 'unexpected method in connection state running');
     }
     dispatchConnectionMethod(this.#control, this.reader, buf, start, end);

@@ -10,6 +10,7 @@ import { BrokerError } from '../../src/base/errors.ts';
 import type { FieldTable } from '../../src/base/field-value.ts';
 import { TextCache } from '../../src/base/intern.ts';
 import { decodeTable } from './field-table.ts';
+import { METHODS } from './spec/methods.ts';
 
 /**
  * Where the arguments of a basic.publish lie in its frame; valid during `onBasicPublish` only.
@@ -178,8 +179,11 @@ export function malformedArguments(): BrokerError {
   return new BrokerError('SYNTAX_ERROR', 'malformed method arguments');
 }
 
-/** 503: a method that does not exist, or that only a server may send. */
+/** 503: a method that only a server may send, or that does not exist, which is told by number. */
 export function unexpectedMethod(method: number): BrokerError {
   const classId = Math.floor(method / 65_536);
-  return new BrokerError('COMMAND_INVALID', `unimplemented method {${classId},${method % 65_536}}`);
+  const methodId = method % 65_536;
+  const isKnown = METHODS.some((row) => row.classId === classId && row.methodId === methodId);
+  const number = isKnown ? '' : ` {${classId},${methodId}}`;
+  return new BrokerError('COMMAND_INVALID', `unimplemented method${number}`);
 }

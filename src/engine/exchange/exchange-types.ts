@@ -55,7 +55,7 @@ export const EXCHANGE_TYPE_NAMES: readonly string[] = [...TYPES.keys()];
  * @throws BrokerError PRECONDITION_FAILED
  */
 export function checkExchangeType(type: string): void {
-  if (!TYPES.has(type)) refuse(`unknown exchange type '${type}'`);
+  if (!TYPES.has(type)) refuse(`${type === '' ? 'invalid' : 'unknown'} exchange type '${type}'`);
 }
 
 /**

@@ -146,6 +146,15 @@ describe('qos (1.8.3.1)', () => {
     expect(await tags(client)).toEqual([6]);
   });
 
+  test('a limit per consumer ends the one of the channel', async () => {
+    const [, client] = await withQueue(BODIES);
+    await client.call('basic.qos', 1, [0, 1, true], 'basic.qosOk');
+    await client.consume(1, 'q');
+    expect(await tags(client)).toEqual([1]);
+    await client.call('basic.qos', 1, [0, 2, false], 'basic.qosOk');
+    expect(await tags(client)).toEqual([2, 3, 4, 5, 6]);
+  });
+
   test('no-ack consumers and basic.get are not limited', async () => {
     const [, client] = await withQueue(BODIES);
     await client.call('basic.qos', 1, [0, 1, false], 'basic.qosOk');
