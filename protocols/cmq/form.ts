@@ -67,6 +67,10 @@ export class Form {
   }
 }
 
+/** Characters from which on a text is not kept for the sake of a short part of it. */
+const LARGE_TEXT_LENGTH = 4 * 1024;
+const SHORT_PART_LENGTH = 256;
+
 /** Pairs of one request: a batch of 16 with tags and all common parameters has some 40. */
 const PAIRS_MAX = 1_000;
 
@@ -102,13 +106,25 @@ function parseInto(form: Form, text: string): Form | undefined {
         form.add(name, value);
         form.place(-1, end);
       } else {
-        form.add(text.slice(start, equals), text.slice(equals + 1, end));
+        form.add(cut(form, text, start, equals), cut(form, text, equals + 1, end));
         form.place(equals === end ? -1 : start, end);
       }
     }
     start = end + 1;
   }
   return form;
+}
+
+/**
+ * A part of the text. V8 keeps all of a text for a part of it: what is short and may be kept for
+ * long is copied out of a large one.
+ */
+function cut({ bytes }: Form, text: string, start: number, end: number): string {
+  const isShort = end - start <= SHORT_PART_LENGTH;
+  if (bytes === undefined || !isShort || text.length < LARGE_TEXT_LENGTH) {
+    return text.slice(start, end);
+  }
+  return bytes.toString('latin1', start, end);
 }
 
 /** Decodes parts of a text from its start to its end. */

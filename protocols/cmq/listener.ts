@@ -246,11 +246,12 @@ class Acceptor implements CmqAcceptor {
     { spec, v3, source, account }: Asked,
   ): RequestCall {
     const { broker, logger } = this.#deps;
-    const { remoteAddress } = incoming;
+    // What the closures below keep until the reply: not the body.
+    const { remoteAddress, socket } = incoming;
     const isLoopback = isLoopbackAddress(remoteAddress);
     const actor = actorOf(broker, account, this.#connectionId, isLoopback);
     const isSlowEnough = this.#rate.admit(account.vhost, spec.name);
-    if (!isSlowEnough || this.#connections.isFull(incoming.socket)) {
+    if (!isSlowEnough || this.#connections.isFull(socket)) {
       throw new CmqFailure('REQUEST_RATE');
     }
     const parameters = bindParameters(spec, v3, source);
@@ -263,9 +264,9 @@ class Acceptor implements CmqAcceptor {
       parameters,
       requestId,
       remoteAddress,
-      isGone: () => response.destroyed || incoming.socket.destroyed,
+      isGone: () => response.destroyed || socket.destroyed,
       onEnded: (ended) => {
-        this.#connections.remove(incoming.socket, ended);
+        this.#connections.remove(socket, ended);
         if (this.#open.delete(ended) && this.#open.size === 0) this.#onIdle?.();
       },
       onSucceeded: (_, fields) => {
@@ -277,7 +278,7 @@ class Acceptor implements CmqAcceptor {
       },
     });
     this.#open.add(call);
-    this.#connections.add(incoming.socket, call);
+    this.#connections.add(socket, call);
     return call;
   }
 

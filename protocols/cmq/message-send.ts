@@ -35,8 +35,10 @@ function send(call: CmqCall, deps: CmqDeps, rate: QueueRate, texts: readonly str
   const counters = queues.countersOf(queue);
   counters.sendRequests += 1;
   const nowMs = deps.clock.wallMs();
+  const messages = messagesTo(queue.name, bodies, nowMs);
+  parameters.release();
   return traces.as(whoCalls(call), () =>
-    messagesTo(queue.name, bodies, nowMs).map((message) => {
+    messages.map((message) => {
       const accepted =
         delaySeconds === 0
           ? queue.publish(message)

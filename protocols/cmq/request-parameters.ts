@@ -3,6 +3,8 @@ import { assert } from '../../src/base/assert.ts';
 /** A value of a parameter, checked: by its type in the action's table. */
 export type ParameterValue = string | number | boolean | readonly string[];
 
+const NONE: ReadonlyMap<string, ParameterValue> = new Map();
+
 /**
  * The parameters of one call, by their 2.0 names. All are of the type and in the range of the
  * action's table; asking for one that the table has not, or by another type, is a bug.
@@ -10,7 +12,7 @@ export type ParameterValue = string | number | boolean | readonly string[];
 export class Parameters {
   /** All texts are known to be ASCII: as many bytes as characters. */
   readonly isAscii: boolean;
-  readonly #values: ReadonlyMap<string, ParameterValue>;
+  #values: ReadonlyMap<string, ParameterValue>;
 
   constructor(values: ReadonlyMap<string, ParameterValue>, isAscii = false) {
     this.isAscii = isAscii;
@@ -19,6 +21,11 @@ export class Parameters {
 
   has(name: string): boolean {
     return this.#values.has(name);
+  }
+
+  /** Forgets all: nobody asks any more, and what waits for a commit need not keep a request. */
+  release(): void {
+    this.#values = NONE;
   }
 
   /** A text, or the JSON text of a `json` parameter, that the table requires. */

@@ -30,6 +30,16 @@ describe('parseFormBytes', () => {
     expect(form.isAscii).toBe(true);
   });
 
+  test('of a large text its short parts are the same', () => {
+    const long = 'm'.repeat(5_000);
+    const middle = 'x'.repeat(256);
+    const text = `a=1&long=${long}&queueName-of-some-length=${middle}&b=${middle}y&c&=d&e=%31`;
+    const form = parseFormBytes(Buffer.from(text));
+    expect(pairs(form)).toEqual(pairs(parseForm(text)));
+    expect(form?.get('queueName-of-some-length')).toBe(middle);
+    expect(placed(form!)).toHaveLength(5);
+  });
+
   test.each(['a=é', 'a=1&b=%C3%A9', '%C3%A9=1'])('%s is not all ASCII', (text) => {
     expect(parseFormBytes(Buffer.from(text))!.isAscii).toBe(false);
     expect(parseForm(text)!.isAscii).toBe(false);
