@@ -227,10 +227,14 @@ function refuse(
 ): void {
   options.onRefused?.(reason, socket.remoteAddress ?? '');
   const body = `${reason}\n`;
+  // Nobody else listens any more: an error of the peer's would end the process.
+  socket.on('error', () => socket.destroy());
   socket.end(
     `HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Type: text/plain\r\n` +
       `Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
   );
+  // HTTP sockets may stay half open, and no time limit of the server holds for an upgrade.
+  socket.destroySoon();
 }
 
 function pathOf(request: IncomingMessage): string {

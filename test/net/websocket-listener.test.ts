@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { connect as connectTcp, type Socket } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
 import type { Transport, TransportHandler } from '../../src/net/transport.ts';
@@ -55,6 +57,21 @@ async function listen(log: string[] = []): Promise<string> {
   return `ws://127.0.0.1:${listener.address.port}`;
 }
 
+/** A TCP connection whose end does not follow that of the server. */
+async function dial(url: string): Promise<Socket> {
+  const { hostname, port } = new URL(url);
+  const socket = connectTcp({ host: hostname, port: Number(port), allowHalfOpen: true });
+  await once(socket, 'connect');
+  return socket;
+}
+
+function upgradeOf(path: string): string {
+  return (
+    `GET ${path} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n` +
+    'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n'
+  );
+}
+
 function connect(url: string, tokens: string[] = [], origin?: string): Promise<WebSocket> {
   const socket = new WebSocket(url, tokens, origin === undefined ? {} : { origin });
   return new Promise((resolve, reject) => {
@@ -79,6 +96,42 @@ describe('WebSocketListener', () => {
     await expect(connect(`${url}/mqtt`)).rejects.toThrow(/400/);
     await expect(connect(`${url}/nowhere`, ['mqtt'])).rejects.toThrow(/400/);
     await expect(connect(`${url}/mqtt`, ['graphql-ws'])).rejects.toThrow(/400/);
+  });
+
+  it('outlives a peer that is refused and resets its connection', async () => {
+    const url = await listen();
+    const surprises: unknown[] = [];
+    const note = (error: unknown) => void surprises.push(error);
+    process.on('uncaughtException', note);
+    try {
+      for (let attempt = 0; attempt < 20; attempt += 1) {
+        const socket = await dial(url);
+        socket.write(upgradeOf('/nowhere'));
+        await once(socket, 'data');
+        // Unread bytes and no more interest: the kernel says RST.
+        socket.resetAndDestroy();
+        await new Promise((resolve) => setTimeout(resolve, 5));
+      }
+      expect(surprises).toEqual([]);
+    } finally {
+      process.off('uncaughtException', note);
+    }
+  });
+
+  it('hangs up on a peer that is refused and stays', async () => {
+    const url = await listen();
+    const socket = await dial(url);
+    let isCut = false;
+    socket.on('error', () => (isCut = true));
+    socket.on('data', () => undefined);
+    socket.write(upgradeOf('/nowhere'));
+    await once(socket, 'end');
+    // A connection that is half open takes this for ever; one that is closed answers with a reset.
+    for (let tries = 0; tries < 500 && !isCut; tries += 1) {
+      socket.write('more');
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+    expect(isCut).toBe(true);
   });
 
   it('checks the Origin', async () => {
