@@ -242,6 +242,7 @@ export function packReplay({ qos, isRetained, identifier }: Replay): number {
 export function unpackReplay(packed: number): Replay | undefined {
   const qos = packed & 3;
   const identifier = Math.floor(packed / 8);
-  if (packed < 0 || qos === 3 || identifier > 0x0fff_ffff) return undefined;
+  const isOurs = Number.isSafeInteger(packed) && packed >= 0;
+  if (!isOurs || qos === 3 || identifier > 0x0fff_ffff) return undefined;
   return { qos, isRetained: (packed & 4) !== 0, identifier };
 }

@@ -160,8 +160,9 @@ function propertiesOf(properties: CommonProperties): PropertyValues {
   const responseTopic = responseTopicOf(properties);
   if (responseTopic !== undefined) values.responseTopic = responseTopic;
   const correlation = headers?.get(HEADER_CORRELATION);
-  if (correlation instanceof Uint8Array) values.correlationData = Buffer.from(correlation);
-  else if (properties.correlationId !== undefined) {
+  if (correlation instanceof Uint8Array && correlation.length <= FIELD_BYTES_MAX) {
+    values.correlationData = Buffer.from(correlation);
+  } else if (properties.correlationId !== undefined) {
     values.correlationData = Buffer.from(properties.correlationId);
   }
   if (headers !== undefined) {

@@ -153,6 +153,24 @@ describe('AMQP to MQTT', () => {
     expect(await client.messages()).toEqual(['yes']);
   });
 
+  test('what no field of MQTT holds is left out', async () => {
+    const correlation = new Uint8Array(65_536);
+    const headers = new Map([['x-correlation-id', correlation]]);
+    const got = await asMqtt('a', { headers, correlationId: 'c' });
+    expect(got.properties).toEqual({ correlationData: Buffer.from('c') });
+    const fits = new Map([['x-correlation-id', correlation.subarray(1)]]);
+    expect((await asMqtt('a', { headers: fits })).properties.correlationData).toHaveLength(65_535);
+  });
+
+  test.each([
+    ['a table', new Map()],
+    ['a fraction', { kind: 'double', value: 8.5 } as const],
+    ['too much', 2n ** 62n],
+  ])('a subscription identifier that is %s is none', async (_, value) => {
+    const got = await asMqtt('a', { headers: new Map([['x-mqtt-replay', value]]) }, true);
+    expect([got.qos, got.properties?.subscriptionIdentifier]).toEqual([1, undefined]);
+  });
+
   test('keys that are no topics do not arrive', async () => {
     expect(await asMqtt('a.*', {})).toBeUndefined();
     expect(await asMqtt('', {})).toBeUndefined();
