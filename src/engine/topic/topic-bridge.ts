@@ -16,7 +16,9 @@
  * Rights: whoever makes the topic opens the bridge, as whoever makes a binding between exchanges
  * does. Devices need their rights on `amq.topic` alone.
  */
+import { textByteLength } from '../../base/byte-writer.ts';
 import { EMPTY_TABLE, type FieldTable } from '../../base/field-value.ts';
+import { NAME_BYTES_MAX } from '../../base/limits.ts';
 import { carbonCopies } from '../dead-letter.ts';
 import { Exchange, type Destination, type RoutedMessage } from '../exchange/exchange.ts';
 import { route } from '../exchange/router.ts';
@@ -116,7 +118,8 @@ export class TopicBridge {
   }
 
   #reachesDevices(key: string, message: RoutedMessage | undefined): boolean {
-    return this.#reaches(this.#devices, this.#deviceKey(key), message);
+    const deviceKey = this.#deviceKey(key);
+    return deviceKey !== undefined && this.#reaches(this.#devices, deviceKey, message);
   }
 
   #reaches(exchange: Exchange, key: string, message: RoutedMessage | undefined): boolean {
@@ -142,11 +145,14 @@ export class TopicBridge {
 
   #enterDevices(message: Message): number {
     const { stamp, publisher } = this.#host;
-    const key = this.#deviceKey(message.routingKey);
     const headers = stamp.headersOf(message);
-    const copies = carbonCopies(headers).map((each) => this.#deviceKey(each));
+    const keys = [message.routingKey, ...carbonCopies(headers)]
+      .map((each) => this.#deviceKey(each))
+      .filter((each) => each !== undefined);
+    const key = keys[0];
+    if (key === undefined) return 0;
     const entering = stamp.edit(stamp.stamp(message), [], this.#devices.name, key);
-    return this.#cross(() => publisher.relay(this.#devices, [key, ...copies], entering));
+    return this.#cross(() => publisher.relay(this.#devices, keys, entering));
   }
 
   /** The topic's routing key in one of the devices' exchange; undefined when it is not for T. */
@@ -155,8 +161,10 @@ export class TopicBridge {
     return key.startsWith(this.#prefix) ? key.slice(this.#prefix.length) : undefined;
   }
 
-  #deviceKey(key: string): string {
-    return key === '' ? this.#topic.name : this.#prefix + key;
+  /** The reverse; undefined when that is longer than a routing key can be: it does not cross. */
+  #deviceKey(key: string): string | undefined {
+    const deviceKey = key === '' ? this.#topic.name : this.#prefix + key;
+    return textByteLength(deviceKey) > NAME_BYTES_MAX ? undefined : deviceKey;
   }
 
   #cross<T>(action: () => T): T {

@@ -55,6 +55,22 @@ describe('AMQP', () => {
     expect(got.properties!.headers!.get('x-subscription')).toBe('T/S');
     expect(got.properties!.headers!.get('x-msg-id')).toMatch(/^\d+$/);
   });
+
+  it('is given no routing key that is longer than one can be', async () => {
+    const harness = await AmqpHarness.open();
+    makeTopic(harness.fixture, 2);
+    harness.fixture.queue('all');
+    harness.fixture.bind('all', 'amq.topic', '#');
+    const client = await harness.connect();
+    await client.consume(1, 'all', { noAck: true });
+    client.publish(1, 'T', 'k'.repeat(253), 'fits');
+    client.publish(1, 'T', 'k'.repeat(254), 'does not');
+    const headers = new Map([['CC', ['short']]]);
+    client.publish(1, 'T', 'k'.repeat(254), 'goes by its copy', { headers });
+    const got = await client.all();
+    expect(got.map(({ body }) => body!.toString())).toEqual(['fits', 'goes by its copy']);
+    expect(got[1]!.fields['routingKey']).toBe('T.short');
+  });
 });
 
 describe('MQTT', () => {
