@@ -16,6 +16,9 @@ import { MqttError } from './mqtt-errors.ts';
 import { REASON_QUOTA_EXCEEDED } from './spec/reason-codes.ts';
 import { publishWill, willFromJson, willToJson } from './will.ts';
 
+/** Waiting wills from which on those called off are looked for: each may have 128 KB. */
+const SWEEP_FROM = 64;
+
 /** A connection that can be told to go. */
 export interface RegisteredClient {
   /** Another connection has the client id now. */
@@ -33,13 +36,17 @@ export class ClientRegistry {
   readonly #logger: ProtocolLogger;
   readonly #clients: Map<string, RegisteredClient>;
   readonly #wills: Map<string, WaitingWill>;
+  /** Those that were called off among them, until their time or the next sweep. */
   readonly #dueWills: DeadlineHeap<WaitingWill>;
+  /** Number of due wills at which those are dropped next. */
+  #sweepAt: number;
 
   constructor(logger: ProtocolLogger) {
     this.#logger = logger;
     this.#clients = new Map();
     this.#wills = new Map();
     this.#dueWills = new DeadlineHeap();
+    this.#sweepAt = SWEEP_FROM;
   }
 
   /** @throws MqttError 0x97 when the user has as many connections as it may */
@@ -111,6 +118,7 @@ export class ClientRegistry {
     }
     this.#wills.set(key, waiting);
     const dueAtMs = nowMs + delayMs;
+    if (this.#dueWills.length >= this.#sweepAt) this.#sweep();
     this.#dueWills.push(dueAtMs, waiting);
     this.#persist(actor, clientId, will, dueAtMs);
   }
@@ -129,6 +137,11 @@ export class ClientRegistry {
     return this.#wills.size > 0;
   }
 
+  /** Wills in memory, a share of those called off among them. */
+  get keptWillCount(): number {
+    return this.#dueWills.length;
+  }
+
   /** Publishes the wills that are due. */
   tick(nowMs: number): void {
     while (this.#dueWills.nextKey <= nowMs) {
@@ -137,6 +150,12 @@ export class ClientRegistry {
       this.#wills.delete(waiting.key);
       this.#publish(waiting, nowMs);
     }
+  }
+
+  /** A client that comes and goes leaves one each time; their delays may be years. */
+  #sweep(): void {
+    this.#dueWills.retain((_, waiting) => this.#wills.get(waiting.key) === waiting);
+    this.#sweepAt = Math.max(SWEEP_FROM, 2 * this.#dueWills.length);
   }
 
   #persist(actor: Actor, clientId: string, will: ConnectWill, dueAtMs: number | undefined): void {
