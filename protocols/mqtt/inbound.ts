@@ -41,7 +41,12 @@ import {
   REASON_TOPIC_ALIAS_INVALID,
 } from './spec/reason-codes.ts';
 import type { MqttCounters } from './sys-topics.ts';
-import { QUEUE_TOPIC_PREFIX, type TopicName, type TopicNames } from './topic-name.ts';
+import {
+  NAME_BYTES_KEPT,
+  QUEUE_TOPIC_PREFIX,
+  type TopicName,
+  type TopicNames,
+} from './topic-name.ts';
 
 /** Routes a connection keeps. */
 const ROUTES_KEPT = 256;
@@ -234,12 +239,17 @@ export class Inbound {
       } catch (error) {
         return reasonCodeOf(error);
       }
-      if (this.#routes.size >= ROUTES_KEPT) this.#routes.clear();
-      this.#routes.set(name, route);
+      if (name.byteLength <= NAME_BYTES_KEPT) this.#keep(name, route);
     }
     this.#lastName = name;
     this.#lastRoute = route;
     return route;
+  }
+
+  /** Of a longer name each publish has an object of its own: it would not be found, only kept. */
+  #keep(name: TopicName, route: Route): void {
+    if (this.#routes.size >= ROUTES_KEPT) this.#routes.clear();
+    this.#routes.set(name, route);
   }
 
   /** No-local: without this session's own queue when all it subscribed to there says so. */

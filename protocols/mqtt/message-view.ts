@@ -32,7 +32,7 @@ import { encodeProperties } from './properties.ts';
 import { keyToTopic } from '../../src/engine/session/routing-key.ts';
 import { PUBLISH } from './spec/packets.ts';
 import type { PropertyValues, UserProperty } from './spec/properties.ts';
-import { QUEUE_TOPIC_PREFIX, isTopicName } from './topic-name.ts';
+import { NAME_BYTES_KEPT, QUEUE_TOPIC_PREFIX, isTopicName } from './topic-name.ts';
 
 /** A topic and its bytes. */
 export interface TopicBytes {
@@ -112,6 +112,7 @@ export class MessageView {
     if (known !== undefined) return known;
     const text = keyToTopic(routingKey);
     const topic = text === undefined ? NO_TOPIC : { text, bytes: Buffer.from(text) };
+    if (routingKey.length > NAME_BYTES_KEPT) return topic;
     if (this.#topics.size >= TOPICS_KEPT) this.#topics.clear();
     this.#topics.set(routingKey, topic);
     return topic;

@@ -135,8 +135,8 @@ export function topicMatches(filter: string, topic: string): boolean {
 /** Names kept: those in use on one node mostly fit, at some 200 bytes each. */
 const NAME_SLOT_COUNT = 4_096;
 
-/** Bytes of the longest name kept. */
-const NAME_BYTES_KEPT = 256;
+/** Bytes of the longest name kept, here or with what follows from it. */
+export const NAME_BYTES_KEPT = 256;
 
 /** Topic names by their bytes; one for the whole process is enough. */
 export class TopicNames {

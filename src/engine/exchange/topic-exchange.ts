@@ -4,6 +4,7 @@ import { SubscriptionIndex } from '../session/subscription-index.ts';
 import { AMQP_SYNTAX, TopicTrie } from './topic-trie.ts';
 import {
   TOPIC_CACHE_DESTINATIONS_MAX,
+  TOPIC_CACHE_KEY_LENGTH_MAX,
   TOPIC_CACHE_KEYS_MAX,
   TOPIC_CACHE_PAUSE_KEYS,
   TOPIC_MULTI_WILDCARDS_MAX,
@@ -68,6 +69,7 @@ export class TopicExchange extends Exchange {
   }
 
   #remember(routingKey: string, found: readonly Destination[]): void {
+    if (routingKey.length > TOPIC_CACHE_KEY_LENGTH_MAX) return;
     if (found.length > TOPIC_CACHE_DESTINATIONS_MAX) return;
     const count = this.#cache.size;
     const isFull =

@@ -6,6 +6,9 @@ export const TOPIC_MULTI_WILDCARDS_MAX = 2;
 /** Routing keys whose result a topic exchange remembers. At about 200 bytes each: 1.6 MB. */
 export const TOPIC_CACHE_KEYS_MAX = 8192;
 
+/** Characters of the longest of them: one that came over MQTT may have 64 Ki. */
+export const TOPIC_CACHE_KEY_LENGTH_MAX = 256;
+
 /** Destinations in all remembered results together, so that broad fan-outs stay bounded: 512 kB. */
 export const TOPIC_CACHE_DESTINATIONS_MAX = 65_536;
 

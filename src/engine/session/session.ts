@@ -14,6 +14,8 @@ import type { Subscription } from './subscription.ts';
 
 /** Topics whose matching subscriptions are remembered per session. */
 const MATCH_CACHE_TOPICS = 64;
+/** Characters of the longest of them: topics may have 64 KiB, and sessions outlive connections. */
+const MATCH_CACHE_TOPIC_LENGTH = 256;
 
 const NO_IDS: ReadonlySet<number> = new Set();
 const NO_SUBSCRIPTIONS: ReadonlyMap<string, Subscription> = new Map();
@@ -157,6 +159,7 @@ export class Session {
     if (known !== undefined) return known;
     if (this.#subscriptions === undefined) return NO_MATCH;
     const match = merged(this.matching(topic));
+    if (topic.length > MATCH_CACHE_TOPIC_LENGTH) return match;
     this.#matches ??= new Map();
     if (this.#matches.size >= MATCH_CACHE_TOPICS) this.#matches.clear();
     this.#matches.set(topic, match);

@@ -1,5 +1,6 @@
 /** What bounds memory and work: alarms, unread replies, overflowing queues, problem information. */
 import { describe, expect, test } from 'vitest';
+import { liveHeapBytes } from '../../support/live-heap.ts';
 import { Harness } from './mqtt-harness.ts';
 
 describe('back-pressure', () => {
@@ -177,5 +178,20 @@ describe('a QoS 2 delivery', () => {
     expect(await member.messages()).toEqual(['2']);
     const queue = harness.fixture.vhost.topology.queues.get('mqtt-share-g/x')!;
     expect([queue.readyCount, queue.unackedCount]).toEqual([0, 0]);
+  });
+
+  test('an idle connection and its session keep no long topics', async () => {
+    const harness = await Harness.open();
+    const client = await harness.resume('a', { clean: true });
+    await client.subscribe('#');
+    const long = (at: number) => `${at}/${'x'.repeat(60_000)}`;
+    for (let at = 0; at < 4; at += 1) client.publish(long(at), '');
+    await client.all();
+    const before = liveHeapBytes();
+    for (let at = 0; at < 200; at += 1) {
+      client.publish(long(at), '');
+      await client.all();
+    }
+    expect(liveHeapBytes() - before).toBeLessThan(4_000_000);
   });
 });
