@@ -95,8 +95,11 @@ export interface Store {
   /** Forgets a queue and everything in it, pending puts included. */
   dropQueue(queueId: QueueId): void;
 
-  /** Upserts a definition. */
-  define(kind: string, key: string, value: string): void;
+  /**
+   * Upserts a definition. A function is asked for its value once, when a commit takes it: for what
+   * is long and changes many times between two commits.
+   */
+  define(kind: string, key: string, value: string | (() => string)): void;
 
   /** Removes a definition; missing is fine. */
   undefine(kind: string, key: string): void;

@@ -31,6 +31,14 @@ interface PutOperation {
   stored: MemoryRecord | undefined;
 }
 
+interface DefineOperation {
+  kind: 'define';
+  id: string;
+  definition: { kind: string; key: string; value: string };
+  /** Gives the value when the commit takes it. */
+  late: (() => string) | undefined;
+}
+
 /** What a commit changes on the disk. */
 type Operation =
   | PutOperation
@@ -38,7 +46,7 @@ type Operation =
   | { kind: 'update'; queueId: QueueId; state: MemoryRecord }
   | { kind: 'mark'; queueId: QueueId; below: number }
   | { kind: 'drop'; queueId: QueueId }
-  | { kind: 'define'; id: string; definition: { kind: string; key: string; value: string } }
+  | DefineOperation
   | { kind: 'undefine'; id: string };
 
 export interface MemoryStoreOptions {
@@ -169,10 +177,14 @@ export class MemoryStore implements Store, CommitSink {
     this.#push({ kind: 'drop', queueId });
   }
 
-  define(kind: string, key: string, value: string): void {
+  define(kind: string, key: string, given: string | (() => string)): void {
+    const isLate = typeof given !== 'string';
+    const value = isLate ? '' : given;
     this.#isUrgent = true;
     this.#bufferedBytes += ENTRY_OVERHEAD_BYTES + kind.length + key.length + value.length;
-    this.#push({ kind: 'define', id: `${kind}\0${key}`, definition: { kind, key, value } });
+    const definition = { kind, key, value };
+    const late = isLate ? given : undefined;
+    this.#push({ kind: 'define', id: `${kind}\0${key}`, definition, late });
   }
 
   undefine(kind: string, key: string): void {
@@ -236,6 +248,7 @@ export class MemoryStore implements Store, CommitSink {
     for (const operation of operations) {
       if (operation.kind === 'put') operation.stored = takePut(operation, nowMs);
     }
+    takeLate(operations);
     return new Promise((resolve) => {
       setImmediate(() => {
         if (this.disk.epoch === this.#epoch) this.#apply(operations);
@@ -369,6 +382,19 @@ function takePut(put: PutOperation, nowMs: number): MemoryRecord | undefined {
   record.committedAtMs = nowMs;
   record.isCommitted = true;
   return cloneRecord(record);
+}
+
+/** Asks for the values that were to be had when the commit takes them, each once. */
+function takeLate(operations: readonly Operation[]): void {
+  const taken = new Set<string>();
+  for (let at = operations.length - 1; at >= 0; at -= 1) {
+    const operation = operations[at]!;
+    if (operation.kind !== 'define' && operation.kind !== 'undefine') continue;
+    if (operation.kind === 'define' && operation.late !== undefined && !taken.has(operation.id)) {
+      operation.definition.value = operation.late();
+    }
+    taken.add(operation.id);
+  }
 }
 
 /** The live and the durable view change at different times, so neither shares records. */

@@ -19,6 +19,7 @@ const MATCH_CACHE_TOPIC_LENGTH = 256;
 
 const NO_IDS: ReadonlySet<number> = new Set();
 const NO_SUBSCRIPTIONS: ReadonlyMap<string, Subscription> = new Map();
+const NO_COUNTS: readonly [number, number, number] = [0, 0, 0];
 
 /** What a session's own subscriptions say about one topic, merged into one delivery. */
 export interface TopicMatch {
@@ -42,12 +43,12 @@ export class Session {
   readonly isPersistent: boolean;
   /** Ms it outlives its connection by; Infinity for ever. */
   expiryMs: number;
-  /** Highest QoS of any subscription; 0 without any. */
-  highestQos: number;
   /** Subscriptions that ask not to get the client's own messages. */
   noLocalCount: number;
   /** Levels of all its filters. */
   levelCount: number;
+  /** Subscriptions by QoS. */
+  #qosCounts: [number, number, number] | undefined;
   #queue: Queue | undefined;
   #subscriptions: Map<string, Subscription> | undefined;
   #received: Set<number> | undefined;
@@ -59,9 +60,9 @@ export class Session {
     this.clientId = clientId;
     this.isPersistent = isPersistent;
     this.expiryMs = expiryMs;
-    this.highestQos = 0;
     this.noLocalCount = 0;
     this.levelCount = 0;
+    this.#qosCounts = undefined;
     this.#queue = undefined;
     this.#subscriptions = undefined;
     this.#received = undefined;
@@ -85,6 +86,13 @@ export class Session {
     this.#queue = queue;
   }
 
+  /** Highest QoS of any subscription; 0 without any. */
+  get highestQos(): number {
+    const [, once, twice] = this.#qosCounts ?? NO_COUNTS;
+    if (twice > 0) return 2;
+    return once > 0 ? 1 : 0;
+  }
+
   /** By filter as the client wrote it. */
   get subscriptions(): ReadonlyMap<string, Subscription> {
     return this.#subscriptions ?? NO_SUBSCRIPTIONS;
@@ -98,6 +106,15 @@ export class Session {
   /** Packet ids of QoS 2 deliveries the client has and that were not completed yet. */
   get released(): ReadonlySet<number> {
     return this.#released ?? NO_IDS;
+  }
+
+  /** What is on disk of a persistent one, beside its packet ids. */
+  toText(): string {
+    const { expiryMs, subscriptions } = this;
+    return JSON.stringify({
+      expiryMs: expiryMs === Infinity ? null : expiryMs,
+      subscriptions: [...subscriptions.values()],
+    });
   }
 
   addReceived(packetId: number): void {
@@ -125,7 +142,8 @@ export class Session {
     const previous = this.remove(subscription.filter);
     this.#subscriptions ??= new Map();
     this.#subscriptions.set(subscription.filter, subscription);
-    this.highestQos = Math.max(this.highestQos, subscription.qos);
+    this.#qosCounts ??= [0, 0, 0];
+    this.#qosCounts[subscription.qos] += 1;
     this.levelCount += levelsOf(subscription.topicFilter);
     if (subscription.noLocal) this.noLocalCount += 1;
     if (subscription.group === undefined) {
@@ -142,10 +160,7 @@ export class Session {
     this.#subscriptions?.delete(filter);
     this.levelCount -= levelsOf(subscription.topicFilter);
     if (subscription.noLocal) this.noLocalCount -= 1;
-    this.highestQos = 0;
-    for (const { qos } of this.subscriptions.values()) {
-      this.highestQos = Math.max(this.highestQos, qos);
-    }
+    if (this.#qosCounts !== undefined) this.#qosCounts[subscription.qos] -= 1;
     if (subscription.group === undefined) {
       this.#trie?.remove(subscription.topicFilter, subscription);
       this.#matches?.clear();

@@ -471,13 +471,10 @@ export class Sessions {
     return exchange instanceof TopicExchange ? exchange.subscriptions : undefined;
   }
 
+  /** Once per commit: a client may change a hundred thousand subscriptions with one packet. */
   #persist(session: Session): void {
     if (!session.isPersistent) return;
-    const value = {
-      expiryMs: session.expiryMs === Infinity ? null : session.expiryMs,
-      subscriptions: [...session.subscriptions.values()],
-    };
-    this.#store.define('session', this.#key(session), JSON.stringify(value));
+    this.#store.define('session', this.#key(session), () => session.toText());
   }
 
   #key(session: Session, ...rest: string[]): string {

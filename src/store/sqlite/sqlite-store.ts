@@ -190,7 +190,7 @@ export class SqliteStore implements Store, CommitSink, PagerHost {
     this.#loop.touch();
   }
 
-  define(kind: string, key: string, value: string): void {
+  define(kind: string, key: string, value: string | (() => string)): void {
     this.#buffer.define(kind, key, value);
     this.#loop.touch();
   }

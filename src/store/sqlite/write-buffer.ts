@@ -27,7 +27,7 @@ const ENTRY_OVERHEAD_BYTES = 64;
 interface DefinitionChange {
   readonly kind: string;
   readonly key: string;
-  readonly value: string | undefined;
+  readonly value: string | (() => string) | undefined;
 }
 
 /** Definition changes of one commit, ready for the two statements. */
@@ -147,7 +147,7 @@ export class WriteBuffer {
     this.#drops.push(queueId);
   }
 
-  define(kind: string, key: string, value: string | undefined): void {
+  define(kind: string, key: string, value: DefinitionChange['value']): void {
     const id = `${kind}\0${key}`;
     const change = { kind, key, value };
     this.#definitionBytes += sizeOf(change) - sizeOf(this.#definitions.get(id));
@@ -156,13 +156,20 @@ export class WriteBuffer {
 
   /** Takes the definition changes. */
   takeDefinitions(): DefinitionBatch {
-    const byteCount = this.#definitionBytes;
+    let byteCount = this.#definitionBytes;
     if (this.#definitions.size === 0) return { upserts: [], removals: [], byteCount };
     const upserts: string[][] = [];
     const removals: string[][] = [];
     for (const { kind, key, value } of this.#definitions.values()) {
-      if (value === undefined) removals.push([kind, key]);
-      else upserts.push([kind, key, sealDefinition(kind, key, value)]);
+      if (value === undefined) {
+        removals.push([kind, key]);
+      } else if (typeof value === 'string') {
+        upserts.push([kind, key, sealDefinition(kind, key, value)]);
+      } else {
+        const text = value();
+        byteCount += text.length;
+        upserts.push([kind, key, sealDefinition(kind, key, text)]);
+      }
     }
     this.#definitions = new Map();
     this.#definitionBytes = 0;
@@ -304,7 +311,9 @@ export class WriteBuffer {
 function sizeOf(change: DefinitionChange | undefined): number {
   if (change === undefined) return 0;
   const { kind, key, value } = change;
-  return ENTRY_OVERHEAD_BYTES + kind.length + key.length + (value?.length ?? 0);
+  // What is not asked for yet is counted when it is.
+  const valueLength = typeof value === 'string' ? value.length : 0;
+  return ENTRY_OVERHEAD_BYTES + kind.length + key.length + valueLength;
 }
 
 /** The texts of `changes`, each a JSON array of some of them. */

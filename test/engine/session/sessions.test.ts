@@ -111,6 +111,34 @@ describe('Sessions', () => {
     expect([sessions.count, publish(e, 'a', 'x')]).toEqual([0, 0]);
   });
 
+  it('a packet of many filters costs what it is long, and is on disk as a whole', async () => {
+    const disk = new MemoryDisk();
+    const e = await EngineFixture.open({ disk });
+    const request = { clientId: 'dev', cleanStart: false, expiryMs: WEEK_MS };
+    const { session } = e.vhost.sessions.open(e.actor, request);
+    await e.settle();
+    let looks = 0;
+    const counted = (filter: string): Subscription =>
+      Object.defineProperty(subscription(filter), 'qos', {
+        enumerable: true,
+        get: () => {
+          looks += 1;
+          return 1;
+        },
+      });
+    const count = 1_000;
+    for (let at = 0; at < count; at += 1) {
+      e.vhost.sessions.subscribe(e.actor, session, counted(`f/${at}`), `f.${at}`);
+    }
+    for (let at = 0; at < count - 1; at += 1) e.vhost.sessions.unsubscribe(session, `f/${at}`);
+    expect(session.highestQos).toBe(1);
+    await e.settle();
+    expect(looks).toBeLessThan(10 * count);
+    const again = await EngineFixture.open({ disk });
+    const { subscriptions } = again.vhost.sessions.find('dev')!;
+    expect([...subscriptions.keys()]).toEqual([`f/${count - 1}`]);
+  });
+
   it('survives a crash with subscriptions, messages, expiry and QoS 2 packet ids', async () => {
     const disk = new MemoryDisk();
     const e = await EngineFixture.open({ disk });
