@@ -127,10 +127,11 @@ export class MessageView {
     this.isRetain = headers?.get(HEADER_RETAIN) === true;
     this.properties = encodeProperties(propertiesOf(properties), PUBLISH);
     if (headers === undefined) return;
-    const replay = headers.get(HEADER_REPLAY);
-    if (replay !== undefined) this.replay = unpackReplay(Number(replay));
-    const source = headers.get(HEADER_SOURCE);
-    if (this.replay !== undefined && typeof source === 'string') this.source = source;
+    if (message.isReplay) {
+      this.replay = unpackReplay(Number(headers.get(HEADER_REPLAY)));
+      const source = headers.get(HEADER_SOURCE);
+      if (typeof source === 'string') this.source = source;
+    }
     const exact = headers.get(HEADER_TOPIC);
     if (typeof exact === 'string' && isFieldText(exact) && isTopicName(exact)) {
       this.topic = { text: exact, bytes: Buffer.from(exact) };

@@ -1,5 +1,5 @@
 import type { FieldValue } from '../../src/base/field-value.ts';
-import { Message } from '../../src/engine/message.ts';
+import { FORMAT_REPLAY, Message } from '../../src/engine/message.ts';
 import type { HeaderEdit, MessageFormat } from '../../src/engine/ports.ts';
 import {
   HEADER_REPLAY,
@@ -24,7 +24,7 @@ export function replayOf(
   isPersistent: boolean,
 ): Message {
   const set = new Map([[HEADER_REPLAY, packReplay(replay)]]);
-  return edited(formats, message, { set }, isPersistent);
+  return edited(formats, message, { set }, message.format | FORMAT_REPLAY, isPersistent);
 }
 
 /**
@@ -44,7 +44,7 @@ export function replayFromQueue(
     [HEADER_SOURCE, queue],
   ]);
   if (topic.text === QUEUE_TOPIC_PREFIX + queue) set.set(HEADER_TOPIC, topic.text);
-  return edited(formats, message, { set }, true);
+  return edited(formats, message, { set }, message.format | FORMAT_REPLAY, true);
 }
 
 /** The message as its queue had it. */
@@ -55,13 +55,15 @@ export function withoutReplay(formats: readonly MessageFormat[], message: Messag
   if (topic === `${QUEUE_TOPIC_PREFIX}${String(headers?.get(HEADER_SOURCE))}`) {
     remove.push(HEADER_TOPIC);
   }
-  return edited(formats, message, { remove }, message.isPersistent);
+  const format = message.format & ~FORMAT_REPLAY;
+  return edited(formats, message, { remove }, format, message.isPersistent);
 }
 
 function edited(
   formats: readonly MessageFormat[],
   message: Message,
   edit: HeaderEdit,
+  format: number,
   isPersistent: boolean,
 ): Message {
   const header = formats[message.format]!.edit(message, edit);
@@ -72,7 +74,7 @@ function edited(
   return new Message(
     message.exchange,
     message.routingKey,
-    message.format,
+    format,
     bytes,
     0,
     header.length,

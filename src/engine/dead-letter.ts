@@ -12,7 +12,7 @@
  */
 import type { FieldTable, FieldValue } from '../base/field-value.ts';
 import { isTable } from '../base/field-value.ts';
-import { FORMAT_AMQP, FORMAT_AMQP_DEAD, type Message } from './message.ts';
+import { FORMAT_AMQP_DEAD, type Message } from './message.ts';
 import { copyMessage } from './message-copy.ts';
 import type { MessageFormat } from './ports.ts';
 import type { DeathReason } from './queue/queue.ts';
@@ -36,7 +36,7 @@ export function recordedDeaths(
   message: Message,
   headers: FieldTable | undefined,
 ): readonly FieldTable[] {
-  if (message.format === FORMAT_AMQP) return [];
+  if (!message.isDeadLetter) return [];
   const value = headers?.get('x-death');
   if (!Array.isArray(value)) return [];
   return value.filter((death): death is FieldTable => isTable(death as FieldValue));

@@ -16,6 +16,8 @@
 export const FORMAT_AMQP = 0;
 /** The same, of a message that was dead-lettered: the x-death in it is ours, not a client's. */
 export const FORMAT_AMQP_DEAD = 1;
+/** Added to either: a copy for one session's own queue, which says how to deliver it there. */
+export const FORMAT_REPLAY = 2;
 
 export class Message {
   readonly exchange: string;
@@ -59,6 +61,16 @@ export class Message {
     this.priority = priority;
     this.expirationMs = expirationMs;
     this.publishedAtMs = publishedAtMs;
+  }
+
+  /** It was dead-lettered: the x-death in it is ours, not a client's. */
+  get isDeadLetter(): boolean {
+    return (this.format & FORMAT_AMQP_DEAD) !== 0;
+  }
+
+  /** It is ours how it says it is to be delivered, not a client's. */
+  get isReplay(): boolean {
+    return (this.format & FORMAT_REPLAY) !== 0;
   }
 
   /** Bytes of header and body. */

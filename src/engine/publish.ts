@@ -15,7 +15,7 @@ import { TopicExchange } from './exchange/topic-exchange.ts';
 import { LazyRoutedMessage } from './exchange/routed-message.ts';
 import { route as routeThrough } from './exchange/router.ts';
 import type { ExchangeLookup } from './exchange/router.ts';
-import { FORMAT_AMQP, type Message } from './message.ts';
+import type { Message } from './message.ts';
 import { copyMessage } from './message-copy.ts';
 import type { MessageFormat, QueueId } from './ports.ts';
 import type { DelayQueue } from './queue/delay-queue.ts';
@@ -153,7 +153,7 @@ export class Publisher {
       if (kept !== undefined) return kept;
     }
     const targets = this.#match(exchange, keys, message);
-    if (message.format === FORMAT_AMQP) return enqueue(targets, message);
+    if (!message.isDeadLetter) return enqueue(targets, message);
     const deaths = recordedDeaths(message, this.host.formats[message.format]!.headers(message));
     const others = targets.filter(({ name }) => !diedIn(deaths, name));
     return enqueue(others, message);

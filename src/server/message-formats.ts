@@ -4,6 +4,6 @@ import type { MessageFormat } from '../engine/ports.ts';
 /** How to look into messages of each protocol, by `Message.format`. */
 export function createMessageFormats(): readonly MessageFormat[] {
   const amqp = new AmqpMessageFormat();
-  // FORMAT_AMQP and FORMAT_AMQP_DEAD.
-  return [amqp, amqp];
+  // FORMAT_AMQP and FORMAT_AMQP_DEAD, each also with FORMAT_REPLAY.
+  return [amqp, amqp, amqp, amqp];
 }

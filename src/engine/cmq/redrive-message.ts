@@ -1,7 +1,7 @@
 /**
  * A dead letter on its way home: where it came from, and what it looks like without its death.
  */
-import { FORMAT_AMQP, FORMAT_AMQP_DEAD, type Message } from '../message.ts';
+import { FORMAT_AMQP, type Message } from '../message.ts';
 import { copyMessage } from '../message-copy.ts';
 import type { MessageFormat } from '../ports.ts';
 
@@ -29,7 +29,7 @@ const PASSING_HEADERS = [
  * into its headers.
  */
 export function originOf(message: Message, format: MessageFormat): string | undefined {
-  if (message.format !== FORMAT_AMQP_DEAD) return undefined;
+  if (!message.isDeadLetter) return undefined;
   const origin = format.headers(message)?.get('x-last-death-queue');
   return typeof origin === 'string' ? origin : undefined;
 }

@@ -2,7 +2,7 @@
  * The way into a queue: limits, delay, the place a message gets.
  */
 import { DELAY_HEADER, delayFrom, mayAskForDelay } from '../delay-header.ts';
-import { FORMAT_AMQP_DEAD, type Message } from '../message.ts';
+import type { Message } from '../message.ts';
 import type { ConsumerSet } from './consumer-set.ts';
 import { DelayQueue } from './delay-queue.ts';
 import { idOf, withId, withOrigin } from './entry-headers.ts';
@@ -180,7 +180,7 @@ export class Intake {
 
   /** Ms; goes before the queue's own, as `delaySeconds` does. What died elsewhere asks nothing. */
   #delayAskedBy(message: Message): number {
-    if (message.format === FORMAT_AMQP_DEAD || !mayAskForDelay(message)) return 0;
+    if (message.isDeadLetter || !mayAskForDelay(message)) return 0;
     return delayFrom(this.#host.headersOf(message));
   }
 
@@ -193,7 +193,7 @@ export class Intake {
 
   /** Messages in all states count. A dead letter is taken: nobody could be told it was refused. */
   #isFull(heapMax: number, message: Message): boolean {
-    if (message.format === FORMAT_AMQP_DEAD) return false;
+    if (message.isDeadLetter) return false;
     const { readyCount, unackedCount } = this.#queue;
     const waiting = (this.#delayed?.count ?? 0) + (this.#life.retries?.count ?? 0);
     return readyCount + unackedCount + waiting >= heapMax;

@@ -1,5 +1,6 @@
 /** `$share/GROUP/$queue/NAME`: an MQTT client as one of the consumers of a queue. */
 import { describe, expect, test } from 'vitest';
+import type { FieldValue } from '../../../src/base/field-value.ts';
 import { MemoryDisk } from '../../../src/store/memory-disk.ts';
 import { type Any, Harness, type TestClient } from './mqtt-harness.ts';
 
@@ -251,6 +252,28 @@ describe('QoS 2', () => {
     expect([...headers.keys()].filter((name) => name.startsWith('x-mqtt-'))).toEqual([]);
     expect(headers.get('x-first-death-queue')).toBe('work');
     expect(headers.get('x-first-death-reason')).toBe('rejected');
+  });
+
+  test('names no queue in the name of a publisher', async () => {
+    const harness = await Harness.open();
+    const { fixture } = harness;
+    fixture.queue('dead');
+    fixture.queue('other', { 'x-dead-letter-exchange': '', 'x-dead-letter-routing-key': 'dead' });
+    const client = await harness.resume('a');
+    await client.subscribe('t', { qos: 2 }, { subscriptionIdentifier: 7 });
+    const headers = new Map<string, FieldValue>([
+      ['x-mqtt-qos', 2],
+      // QoS 1, retained, identifier 9.
+      ['x-mqtt-replay', 9 * 8 + 4 + 1],
+      ['x-mqtt-source', 'other'],
+    ]);
+    fixture.publish('amq.topic', 't', 'forged', { persistent: true, headers });
+    const packet = await client.next('publish');
+    expect(packet).toMatchObject({ payload: Buffer.from('forged'), qos: 2, retain: false });
+    expect(packet.properties.subscriptionIdentifier).toBe(7);
+    client.send({ cmd: 'pubrec', messageId: packet.messageId, reasonCode: 0x80 });
+    await harness.settle();
+    expect(fixture.get('dead')).toBeUndefined();
   });
 
   test('is not taken over when the client takes none so large', async () => {
