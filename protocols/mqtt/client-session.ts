@@ -166,6 +166,10 @@ export class ClientSession implements SubscribingHost {
     this.#host.registry.keepWill(actor, session.clientId, will);
   }
 
+  ownDelivered(): void {
+    this.subscribing.ownDelivered();
+  }
+
   ownQueueDrained(): void {
     if (this.subscribing.hasShared) this.subscribing.wake();
   }

@@ -19,6 +19,8 @@ export interface ConsumerHost {
   readonly deliveries: Deliveries;
   /** False until CONNACK is written and once the connection ends. */
   readonly isDelivering: boolean;
+  /** A message of the session's own queue was handed over. */
+  ownDelivered(): void;
   /** Everything in the session's own queue was handed over. */
   ownQueueDrained(): void;
   /** The queue was deleted, or the right to read it withdrawn. */
@@ -79,8 +81,10 @@ export class SessionConsumer implements Consumer {
 
   deliver(queue: Queue, entry: Entry): void {
     if (!this.#host.deliveries.deliver(queue, entry, this.subscription)) this.#isPaused = true;
+    if (this.subscription !== undefined) return;
+    this.#host.ownDelivered();
     // Shared subscriptions wait while much of theirs lies in the own queue.
-    if (this.subscription === undefined && queue.readyCount === 0) this.#host.ownQueueDrained();
+    if (queue.readyCount === 0) this.#host.ownQueueDrained();
   }
 
   /** Time has passed. */

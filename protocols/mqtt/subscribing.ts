@@ -7,19 +7,16 @@
  * it is under way [MQTT-4.8.2-5], which takes a session that outlives its connection: another is
  * granted QoS 1, lest a lost connection loses the message.
  *
- * Retained messages go through the session's own queue, each with the QoS and identifier of the
- * subscription that called for it: so they are ordered, bounded and persistent as all others.
+ * Retained messages go through the session's own queue (retained-replay.ts): so they are ordered,
+ * bounded and persistent as all others.
  */
 import { BrokerError } from '../../src/base/errors.ts';
 import type { Actor } from '../../src/engine/actor.ts';
-import type { Broker } from '../../src/engine/broker.ts';
-import type { Message } from '../../src/engine/message.ts';
 import type { Session } from '../../src/engine/session/session.ts';
 import type { Subscription } from '../../src/engine/session/subscription.ts';
 import type { SubscribePacket, SubscriptionRequest, UnsubscribePacket } from './client-packets.ts';
-import type { MessageView } from './message-view.ts';
 import { isAnsweredInAck, reasonCodeOf } from './mqtt-errors.ts';
-import { replayOf } from './replay-message.ts';
+import { type ReplayHost, RetainedReplay } from './retained-replay.ts';
 import { type ConsumerHost, SessionConsumer } from './session-consumer.ts';
 import { SUBACK } from './spec/packets.ts';
 import {
@@ -29,7 +26,6 @@ import {
   REASON_TOPIC_FILTER_INVALID,
   REASON_UNSPECIFIED,
 } from './spec/reason-codes.ts';
-import type { SysTopics } from './sys-topics.ts';
 import { isSysFilter } from './sys-topics.ts';
 
 /** Highest QoS that a session consumes a queue by name with, if it ends with its connection. */
@@ -39,11 +35,7 @@ const RETAIN_SEND_IF_NEW = 1;
 /** Never added to. */
 const NO_CONSUMERS = new Map<string, SessionConsumer>();
 
-export interface SubscribingHost extends ConsumerHost {
-  readonly broker: Broker;
-  readonly view: MessageView;
-  readonly sys: SysTopics;
-}
+export interface SubscribingHost extends ConsumerHost, ReplayHost {}
 
 /** A subscription that was granted, with what is to be replayed for it. */
 interface Granted {
@@ -59,6 +51,8 @@ export class Subscribing {
   #own: SessionConsumer | undefined;
   /** Of shared subscriptions, by their filters. */
   #shared: Map<string, SessionConsumer>;
+  /** While there are some to be sent. */
+  #retained: RetainedReplay | undefined;
 
   constructor(host: SubscribingHost) {
     this.#host = host;
@@ -66,6 +60,7 @@ export class Subscribing {
     this.#session = host.session;
     this.#own = undefined;
     this.#shared = NO_CONSUMERS;
+    this.#retained = undefined;
   }
 
   /** Starts consuming: the session's own queue and those it shares. @throws BrokerError */
@@ -92,7 +87,16 @@ export class Subscribing {
     this.#own = undefined;
     for (const consumer of this.#shared.values()) vhost.cancel(consumer);
     this.#shared = NO_CONSUMERS;
+    if (this.#session.isPersistent) this.#retained?.leave();
+    this.#retained = undefined;
     this.#host.sys.remove(this.#session);
+  }
+
+  /** The client has taken a message of the session's own queue. */
+  ownDelivered(): void {
+    if (this.#retained === undefined) return;
+    this.#retained.proceed();
+    if (this.#retained.isDone) this.#retained = undefined;
   }
 
   /** Consumers have credit again. */
@@ -103,6 +107,7 @@ export class Subscribing {
 
   /** Time has passed. */
   tick(): void {
+    this.ownDelivered();
     if (this.#shared === NO_CONSUMERS) return;
     for (const consumer of this.#shared.values()) consumer.tick();
   }
@@ -214,24 +219,10 @@ export class Subscribing {
   }
 
   #replay({ subscription, sendsRetained }: Granted): void {
-    if (!sendsRetained || this.#session.subscriptions.get(subscription.filter) !== subscription) {
-      return;
-    }
-    const { vhost } = this.#actor;
-    // A commit lies between SUBSCRIBE and this: the right may have gone.
-    if (!vhost.sessions.mayRead(this.#actor, this.#session, subscription)) return;
-    const nowMs = this.#host.broker.clock.wallMs();
-    const found = isSysFilter(subscription.topicFilter)
-      ? this.#host.sys.match(subscription.topicFilter)
-      : vhost.retained.match(subscription.topicFilter, nowMs);
-    for (const [, message] of found) this.#enqueue(message, subscription);
-  }
-
-  #enqueue(message: Message, { qos, identifier }: Subscription): void {
-    const { broker, view } = this.#host;
-    if (!view.aim(message)) return;
-    const replay = { qos: Math.min(qos, view.qos), isRetained: true, identifier };
-    this.#session.queue.publish(replayOf(broker.formats, message, replay, true));
+    if (!sendsRetained) return;
+    this.#retained ??= new RetainedReplay(this.#host);
+    this.#retained.begin(subscription);
+    if (this.#retained.isDone) this.#retained = undefined;
   }
 }
 

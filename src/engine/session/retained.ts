@@ -26,10 +26,10 @@ interface Level {
   topic: string;
 }
 
-/** A level still to be looked at. */
+/** Levels still to be looked at. */
 interface Step {
-  readonly level: Level;
-  /** Words of the filter, or levels below a `#`, that led here. */
+  readonly levels: Iterator<Level>;
+  /** Words of the filter, or levels below a `#`, that led there. */
   readonly depth: number;
   /** Below a `#`: everything matches. */
   readonly isAny: boolean;
@@ -108,13 +108,19 @@ export class RetainedMessages {
 
   /** Topics and messages a filter matches and that have not expired, in no particular order. */
   match(topicFilter: string, nowMs: number): [topic: string, message: Message][] {
-    const live: [string, Message][] = [];
+    return [...this.walk(topicFilter, () => nowMs)];
+  }
+
+  /**
+   * The same one after the other, whatever is set and cleared meanwhile: a walk that rests holds
+   * next to nothing.
+   */
+  *walk(topicFilter: string, nowMs: () => number): Generator<[topic: string, message: Message]> {
     for (const { topic, message } of matching(this.#root, topicFilter.split('/'))) {
       if (message === undefined) continue;
-      if (isExpired(message, nowMs)) this.clear(topic);
-      else live.push([topic, message]);
+      if (isExpired(message, nowMs())) this.clear(topic);
+      else yield [topic, message];
     }
-    return live;
   }
 
   #put(level: Level, topic: string, message: Message): void {
@@ -175,27 +181,33 @@ function newLevel(): Level {
 }
 
 /** The levels a filter ends at. One that begins with a wildcard meets no `$` topic. */
-function matching(root: Level, words: readonly string[]): Level[] {
-  const found: Level[] = [];
-  const pending: Step[] = [{ level: root, depth: 0, isAny: false }];
-  for (let step = pending.pop(); step !== undefined; step = pending.pop()) {
-    const { level, depth } = step;
+function* matching(root: Level, words: readonly string[]): Generator<Level> {
+  const steps: Step[] = [{ levels: [root].values(), depth: 0, isAny: false }];
+  for (let step = steps.at(-1); step !== undefined; step = steps.at(-1)) {
+    const { value: level, done } = step.levels.next();
+    if (done === true) {
+      steps.pop();
+      continue;
+    }
+    const { depth } = step;
     const word = words[depth];
     // `a/#` matches `a` too.
     const isAny = step.isAny || word === '#';
-    if (isAny || word === undefined) found.push(level);
-    if (isAny || word === '+') {
-      // The last one pushed is looked at first: topics come in the order they were first seen.
-      for (const [name, child] of [...(level.children ?? [])].reverse()) {
-        if (depth === 0 && name.startsWith('$')) continue;
-        pending.push({ level: child, depth: depth + 1, isAny });
-      }
-    } else if (word !== undefined) {
-      const child = level.children?.get(word);
-      if (child !== undefined) pending.push({ level: child, depth: depth + 1, isAny });
-    }
+    const below = isAny || word === '+' ? childrenOf(level, depth) : childAt(level, word);
+    steps.push({ levels: below, depth: depth + 1, isAny });
+    if (isAny || word === undefined) yield level;
   }
-  return found;
+}
+
+function* childrenOf(level: Level, depth: number): Generator<Level> {
+  for (const [name, child] of level.children ?? []) {
+    if (depth > 0 || !name.startsWith('$')) yield child;
+  }
+}
+
+function* childAt(level: Level, word: string | undefined): Generator<Level> {
+  const child = word === undefined ? undefined : level.children?.get(word);
+  if (child !== undefined) yield child;
 }
 
 function sizeOf(message: Message | undefined): number {

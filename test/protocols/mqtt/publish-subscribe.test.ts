@@ -185,6 +185,54 @@ describe('retained messages', () => {
     expect(await late.messages()).toHaveLength(2);
   });
 
+  test('come as the client takes them, once for a filter however often it asks', async () => {
+    const harness = await Harness.open();
+    const count = 2_000;
+    for (let at = 0; at < count; at += 1) {
+      const { fixture } = harness;
+      const message = fixture.message('amq.topic', `k.${at}`, `${at}`, { persistent: true });
+      fixture.vhost.retained.set(`k/${at}`, message);
+    }
+    const client = await harness.connect('a', { properties: { receiveMaximum: 10 } });
+    for (let ask = 0; ask < 50; ask += 1) {
+      client.send({
+        cmd: 'subscribe',
+        messageId: ask + 1,
+        subscriptions: [{ topic: '#', qos: 1, nl: false, rap: false, rh: 0 }],
+      });
+    }
+    const first = await client.all();
+    expect(first.filter(({ cmd }) => cmd === 'suback')).toHaveLength(50);
+    const { queue } = harness.fixture.vhost.sessions.find('a')!;
+    expect(queue.readyCount + queue.unackedCount).toBeLessThan(1_000);
+    const topics = new Set<string>();
+    let got = first.filter(({ cmd }) => cmd === 'publish');
+    let total = 0;
+    while (got.length > 0) {
+      total += got.length;
+      for (const { topic, messageId } of got) {
+        topics.add(topic);
+        client.send({ cmd: 'puback', messageId });
+      }
+      got = (await client.all()).filter(({ cmd }) => cmd === 'publish');
+    }
+    expect([topics.size, total < 2 * count]).toEqual([count, true]);
+  }, 60_000);
+
+  test('that are left when the connection ends stay with a session that stays', async () => {
+    const harness = await Harness.open();
+    const count = 600;
+    const { fixture } = harness;
+    for (let at = 0; at < count; at += 1) {
+      const message = fixture.message('amq.topic', `k.${at}`, `${at}`, { persistent: true });
+      fixture.vhost.retained.set(`k/${at}`, message);
+    }
+    const first = await harness.resume('a', { properties: { receiveMaximum: 10 } });
+    await first.subscribe('#', { qos: 1 });
+    await first.lose();
+    expect(fixture.vhost.sessions.find('a')!.queue.readyCount).toBe(count);
+  });
+
   test('do not come to shared subscriptions', async () => {
     const harness = await prepared();
     const client = await harness.connect('a');
