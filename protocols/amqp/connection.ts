@@ -231,11 +231,12 @@ export class AmqpConnection implements TransportHandler, FrameHandler, ControlHo
     }
   }
 
-  /** The token of the login is no longer valid, and no other came in time (RabbitMQ's text). */
+  /** Token no longer valid, and no other came in time; or the user is gone (RabbitMQ's texts). */
   #expire(): void {
-    const fields = { connection: this.id, user: this.actor.user.name };
-    this.#deps.logger.warn(fields, 'amqp credential expired');
-    this.close(closeReason(new BrokerError('CONNECTION_FORCED', 'credential expired'), 0));
+    const { name, isDeleted } = this.actor.user;
+    const text = isDeleted ? `user '${name}' was deleted` : 'credential expired';
+    this.#deps.logger.warn({ connection: this.id, user: name }, `amqp ${text}`);
+    this.close(closeReason(new BrokerError('CONNECTION_FORCED', text), 0));
   }
 
   /** Alarms or overload changed. */

@@ -207,11 +207,11 @@ export class MqttConnection
     }
     const client = this.#client;
     if (this.#stage !== RUNNING || client === undefined) return;
-    const { expiresAtMs } = client.actor.user;
-    if (expiresAtMs !== Infinity && expiresAtMs <= this.#deps.clock.wallMs()) {
+    const { expiresAtMs, isDeleted } = client.actor.user;
+    if (isDeleted) this.lost('the user was deleted');
+    else if (expiresAtMs <= this.#deps.clock.wallMs())
       this.#close(REASON_MAXIMUM_CONNECT_TIME, 'the token has expired');
-      return;
-    }
+    if (this.#stage !== RUNNING) return;
     client.subscribing.tick();
     if (client.keepAliveMs === 0) return;
     if (this.#didRead || this.#gate.excusesSilence) {

@@ -155,7 +155,12 @@ export class StompConnection
       return;
     }
     if (this.#stage !== RUNNING) return;
-    if (this.#deps.clock.wallMs() >= this.actor.user.expiresAtMs) {
+    const { expiresAtMs, isDeleted, name } = this.actor.user;
+    if (isDeleted) {
+      this.#fail(new StompError('User deleted', `user '${name}' was deleted`));
+      return;
+    }
+    if (this.#deps.clock.wallMs() >= expiresAtMs) {
       const detail = 'The credential used to authenticate this connection has expired';
       this.#fail(new StompError('Credential expired', detail));
       return;

@@ -136,9 +136,12 @@ export class Access {
     return user;
   }
 
-  /** Deletes a user with all permissions and keys. Returns false when there was none. */
+  /** Deletes a user with all permissions and keys, and ends its connections. False without one. */
   deleteUser(name: string): boolean {
-    if (!this.#users.delete(name)) return false;
+    const user = this.#users.get(name);
+    if (user === undefined) return false;
+    this.#users.delete(name);
+    user.isDeleted = true;
     for (const vhost of [...(this.#permissions.get(name)?.keys() ?? [])]) {
       this.clearPermission(name, vhost);
     }

@@ -24,6 +24,8 @@ export class User {
   limits: UserLimits;
   /** Rights of a login with a token; another token of the same login may replace them. */
   grant: TokenGrant | undefined;
+  /** It was deleted: nothing is left of its rights, and its connections end. */
+  isDeleted: boolean;
   /** Connections it has open, over all protocols: each adds itself and takes itself off. */
   connectionCount: number;
 
@@ -39,6 +41,7 @@ export class User {
     this.tags = tags;
     this.limits = limits;
     this.grant = grant;
+    this.isDeleted = false;
     this.connectionCount = 0;
   }
 
@@ -48,8 +51,9 @@ export class User {
     return max === undefined || this.connectionCount < max;
   }
 
-  /** Wall-clock ms at which connections of this login must end; Infinity without a token. */
+  /** Wall-clock ms at which connections of this login must end; Infinity for one that stays. */
   get expiresAtMs(): number {
+    if (this.isDeleted) return 0;
     return this.grant === undefined ? Infinity : this.grant.expiresAtMs;
   }
 }

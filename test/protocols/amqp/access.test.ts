@@ -102,3 +102,16 @@ describe('rights', () => {
     }
   });
 });
+
+test('a deleted user has no connections: it would go on to be given messages', async () => {
+  const harness = await Harness.open();
+  const { access } = harness.fixture.broker;
+  access.putUser('stays', {});
+  const client = await harness.connect();
+  harness.acceptor.tick();
+  expect(await client.names()).toEqual([]);
+  access.deleteUser('guest');
+  harness.acceptor.tick();
+  const { fields } = await client.next('connection.close');
+  expect(fields['replyText']).toBe("CONNECTION_FORCED - user 'guest' was deleted");
+});

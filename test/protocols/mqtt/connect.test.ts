@@ -225,3 +225,12 @@ describe('the end of a connection', () => {
     expect(await client.next('disconnect')).toMatchObject({ reasonCode: 0x8b });
   });
 });
+
+test('a deleted user is told to go', async () => {
+  const harness = await Harness.open();
+  const client = await harness.connect('a');
+  harness.fixture.broker.access.deleteUser('guest');
+  harness.acceptor.tick();
+  expect(await client.next('disconnect')).toMatchObject({ reasonCode: 0x98 });
+  expect(client.isClosed).toBe(true);
+});
