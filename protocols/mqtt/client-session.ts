@@ -63,7 +63,8 @@ export class ClientSession implements SubscribingHost {
     sessions.authorize(actor, clientId);
     registry.evict(vhost.name, clientId);
     registry.checkConnection(actor);
-    const isResumed = !connect.isCleanStart && sessions.find(clientId)?.isPersistent === true;
+    const wasKept = sessions.find(clientId)?.isPersistent === true;
+    const isResumed = !connect.isCleanStart && wasKept;
     registry.settleWill(vhost.name, clientId, isResumed, broker.clock.wallMs());
     const cleanStart = connect.isCleanStart;
     const expiryMs = sessionExpirySeconds(connect, settings) * 1000;
@@ -71,7 +72,6 @@ export class ClientSession implements SubscribingHost {
     this.actor = actor;
     this.session = opened.session;
     this.isPresent = opened.isPresent;
-    this.ticket = this.session.isPersistent ? opened.ticket : 0;
     this.limits = deliveryLimits(connect, settings);
     this.keepAliveMs = keepAliveSeconds(connect, settings) * 1500;
     this.connack = connackProperties(connect, settings, { clientId, userName: actor.user.name });
@@ -86,6 +86,9 @@ export class ClientSession implements SubscribingHost {
     actor.user.connectionCount += 1;
     registry.add(vhost.name, clientId, host);
     registry.keepWill(actor, clientId, connect.will);
+    // CONNACK says that the session is there, or gone, and that the will is kept.
+    const isKept = this.session.isPersistent || wasKept || connect.will !== undefined;
+    this.ticket = isKept ? broker.ticket : 0;
   }
 
   /** @throws BrokerError when a queue may not be read, or is another's; nothing is left behind */
@@ -136,7 +139,7 @@ export class ClientSession implements SubscribingHost {
     const { packetId } = packet;
     const codes: number[] = [];
     const replay = this.subscribing.subscribe(packet, codes);
-    this.#afterCommit(() => {
+    this.#afterCommit(this.#isKept, () => {
       writeSuback(this.outbound, version, packetId, codes, undefined, packetBytesMax);
       replay();
     });
@@ -146,8 +149,10 @@ export class ClientSession implements SubscribingHost {
     const { version, packetBytesMax } = this.limits;
     const packet = readUnsubscribe(version, buf, start, end);
     const { packetId } = packet;
+    // The queue of a share goes with its last member.
+    const isKept = this.#isKept;
     const codes = this.subscribing.unsubscribe(packet);
-    this.#afterCommit(() => {
+    this.#afterCommit(isKept, () => {
       writeUnsuback(this.outbound, version, packetId, codes, undefined, packetBytesMax);
     });
   }
@@ -182,9 +187,13 @@ export class ClientSession implements SubscribingHost {
     }
   }
 
+  /** Something of the subscriptions is on disk. */
+  get #isKept(): boolean {
+    return this.session.isPersistent || this.subscribing.hasShared;
+  }
+
   /** Runs `reply` once what the session keeps is on disk. */
-  #afterCommit(reply: () => void): void {
-    const isKept = this.session.isPersistent || this.subscribing.hasShared;
+  #afterCommit(isKept: boolean, reply: () => void): void {
     this.broker.hold(isKept ? this.broker.ticket : 0, () => {
       if (this.isDelivering) reply();
     });

@@ -138,7 +138,8 @@ export class VHost {
     }
     this.#authorize(actor, 'configure', 'exchange', name);
     const exchange = this.topology.exchanges.get(name);
-    if (exchange === undefined) return 0;
+    // Gone for this one too: the commit that says so may still be under way.
+    if (exchange === undefined) return this.#queues.ticket;
     if (ifUnused && exchange.bindingCount > 0) {
       fail('PRECONDITION_FAILED', `${resourceText('exchange', name, this.name)} in use`);
     }
@@ -228,7 +229,7 @@ export class VHost {
     args: FieldTable,
   ): Ticket {
     const [queue, exchange] = this.#bindingEnds(actor, queueName, exchangeName, key);
-    if (queue === undefined || exchange === undefined) return 0;
+    if (queue === undefined || exchange === undefined) return this.#queues.ticket;
     this.#refuseForeign(actor, queue);
     this.topology.unbind(exchange, queue, key, args);
     return this.#queues.ticket;
@@ -245,7 +246,7 @@ export class VHost {
   deleteQueue(actor: Actor, name: string, ifUnused: boolean, ifEmpty: boolean): Counted {
     this.#authorize(actor, 'configure', 'queue', name);
     const queue = this.topology.queues.get(name);
-    if (queue === undefined) return { count: 0, ticket: 0 };
+    if (queue === undefined) return { count: 0, ticket: this.#queues.ticket };
     this.#refuseForeign(actor, queue);
     const resource = resourceText('queue', name, this.name);
     if (ifUnused && queue.consumerCount > 0) fail('PRECONDITION_FAILED', `${resource} in use`);

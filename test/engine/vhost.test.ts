@@ -23,6 +23,22 @@ const PLAIN = {
 };
 
 describe('queues', () => {
+  it('are gone for whoever asks once that is on disk, bindings and exchanges too', async () => {
+    const e = await EngineFixture.open();
+    const { vhost, actor, store } = e;
+    e.queue('q');
+    e.exchange('x', 'direct');
+    await e.settle();
+    vhost.deleteQueue(actor, 'q', false, false);
+    vhost.deleteExchange(actor, 'x', false);
+    const tickets = [
+      vhost.deleteQueue(actor, 'q', false, false).ticket,
+      vhost.deleteExchange(actor, 'x', false),
+      vhost.unbindQueue(actor, 'q', 'amq.direct', 'k', EMPTY_TABLE),
+    ];
+    for (const ticket of tickets) expect(ticket).toBeGreaterThan(store.committedTicket);
+  });
+
   it('names one itself when asked without a name', async () => {
     const e = await EngineFixture.open();
     const { queue } = e.vhost.declareQueue(e.actor, '', PLAIN);

@@ -229,3 +229,48 @@ describe('a session', () => {
     expect([...payloads]).toEqual(['first', 'bulk', 'last']);
   });
 });
+
+describe('what an answer says is on disk before it', () => {
+  const connect = (clientId: string, fields: object = {}) => ({
+    cmd: 'connect',
+    protocolId: 'MQTT',
+    protocolVersion: 5,
+    clean: true,
+    keepalive: 0,
+    clientId,
+    ...fields,
+  });
+
+  test('CONNACK: that a session has gone', async () => {
+    const harness = await Harness.open();
+    await (await harness.resume('a')).disconnect();
+    const client = harness.accept();
+    client.send(connect('a'));
+    harness.flushSet.flushAll();
+    expect(client.transport.received).toHaveLength(0);
+    expect(await client.next('connack')).toMatchObject({ reasonCode: 0, sessionPresent: false });
+  });
+
+  test('CONNACK: that the will is kept', async () => {
+    const harness = await Harness.open();
+    const client = harness.accept();
+    client.send(connect('a', { will: { topic: 'w', payload: Buffer.from('x'), qos: 1 } }));
+    harness.flushSet.flushAll();
+    expect(client.transport.received).toHaveLength(0);
+    expect(await client.next('connack')).toMatchObject({ reasonCode: 0 });
+    const plain = harness.accept();
+    plain.send(connect('b'));
+    harness.flushSet.flushAll();
+    expect(plain.transport.received.length).toBeGreaterThan(0);
+  });
+
+  test('UNSUBACK: that the queue of a share has gone', async () => {
+    const harness = await Harness.open();
+    const client = await harness.connect('a');
+    await client.subscribe('$share/g/x', { qos: 1 });
+    client.send({ cmd: 'unsubscribe', messageId: 9, unsubscriptions: ['$share/g/x'] });
+    harness.flushSet.flushAll();
+    expect(client.transport.received).toHaveLength(0);
+    expect(await client.names()).toEqual(['unsuback']);
+  });
+});
