@@ -11,7 +11,7 @@
  *    has no binding itself, and at most SOURCES_MAX sources. CMQ cannot delete it while it has any;
  *    when another protocol does, its sources are unbound.
  * 4. Rights: creating, changing and deleting need configure, sending write, everything that reads
- *    or settles read; a binding needs write on the dead-letter queue, too.
+ *    or settles read; a binding needs read on its source and write on the dead-letter queue, too.
  */
 import { isDeepStrictEqual } from 'node:util';
 import { BrokerError } from '../../base/errors.ts';
@@ -123,6 +123,7 @@ export class CmqQueues {
       throw new CmqQueueError('quota', `there are ${this.count} queues already`);
     }
     this.#refuseCooling(name, creation.recreateAfterMs ?? 0);
+    if (creation.deadLetter !== undefined) this.#authorize(actor, 'read', name);
     const attributes = this.#wished(actor, undefined, creation);
     const queue = this.#names.adding(() => this.#declare(actor, name)) as ClassicQueue;
     this.#put(queue, attributes);
@@ -132,6 +133,8 @@ export class CmqQueues {
   /** Changes attributes and binding. @throws BrokerError 403, 404; CmqQueueError */
   set(actor: Actor, name: string, wishes: QueueWishes): QueueAndTicket {
     const queue = this.find(actor, name, 'configure');
+    // As `x-dead-letter-exchange`: it leads messages to where somebody else may read them.
+    if (wishes.deadLetter !== undefined) this.#authorize(actor, 'read', queue.name);
     this.#put(queue, this.#wished(actor, queue, wishes));
     return { queue, ticket: this.#queues.ticket };
   }

@@ -68,6 +68,8 @@ export class Redrives {
     const { destination, rate = REDRIVE_RATE_DEFAULT } = request;
     const target =
       destination === undefined ? undefined : this.#cmqQueues.find(actor, destination, 'write');
+    // Who chooses where they go may read them there.
+    if (target !== undefined) this.#cmqQueues.find(actor, name, 'read');
     if (target === queue) {
       throw new CmqQueueError('dead-letter', 'a redrive leads to another queue');
     }

@@ -68,6 +68,21 @@ describe('rights', () => {
     expect(await harness.failure('ReceiveMessage', { queueName: 'new' })).toBe('4440/10100');
   });
 
+  test('nobody leads messages that he may not read to where he may', async () => {
+    for (const rights of [['configure', 'write'], RIGHTS] as const) {
+      const harness = await asUserWith(rights);
+      const bob = harness.actor;
+      harness.actor = { ...bob, user: harness.engine.broker.access.user('guest')! };
+      await harness.create('new');
+      harness.actor = bob;
+      const bind = { queueName: 'q', deadLetterQueueName: 'new', policy: 0 };
+      const redrive = { queueName: 'q', targetQueueName: 'new' };
+      const isRefused = rights.length < RIGHTS.length;
+      expect((await harness.failure('SetQueueAttributes', bind)) === REFUSED).toBe(isRefused);
+      expect((await harness.failure('StartRedrive', redrive)) === REFUSED).toBe(isRefused);
+    }
+  });
+
   test('a dead-letter queue must be writable for who binds it', async () => {
     const harness = await asUserWith(['configure']);
     const { access } = harness.engine.broker;
