@@ -76,6 +76,7 @@ export async function recoverBroker(
   }
   for (const vhost of broker.vhosts()) {
     broker.queuesOf(vhost).applyPolicies();
+    vhost.sessions.endEmptyShares();
     vhost.topics.start();
   }
   if (firstStart !== 'empty' && isBlank(broker)) await beginAnew(broker, firstStart);

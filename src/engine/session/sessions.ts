@@ -34,6 +34,7 @@ import type { VHostQueues } from '../vhost-queues.ts';
 import { expectShareable } from './named-queue.ts';
 import { topicToKey } from './routing-key.ts';
 import { Session } from './session.ts';
+import { declareShareQueue, isShareQueue, shareQueueName } from './share-queue.ts';
 import type { SubscriptionIndex } from './subscription-index.ts';
 import { levelsOf, type Subscription } from './subscription.ts';
 
@@ -68,7 +69,6 @@ const SLOW_READER_SETTINGS = {
   dropsTransientWhenIdle: true,
   transientReadyMax: TRANSIENT_READY_MAX,
 };
-const SHARE_PREFIX = 'mqtt-share-';
 
 export class Sessions {
   readonly #vhost: VHost;
@@ -339,6 +339,14 @@ export class Sessions {
     this.#applyExpiry(session);
   }
 
+  /** Every session is back: a share whose members ended with the last process ends now. */
+  endEmptyShares(): void {
+    const inUse = new Set([...this.#shares.values()].map(({ queue }) => queue));
+    for (const queue of [...this.#vhost.topology.queues.values()]) {
+      if (isShareQueue(queue) && !inUse.has(queue)) this.#queues.remove(queue);
+    }
+  }
+
   /** The topic exchange was declared, maybe again: what is subscribed is subscribed at this one. */
   exchangeAdded(exchange: Exchange): void {
     if (exchange.name !== this.exchangeName || !(exchange instanceof TopicExchange)) return;
@@ -416,13 +424,7 @@ export class Sessions {
       return;
     }
     const name = shareQueueName(group, subscription.topicFilter);
-    this.#vhost.declareQueue(actor, name, {
-      passive: false,
-      durable: true,
-      exclusive: false,
-      autoDelete: false,
-      arguments: EMPTY_TABLE,
-    });
+    declareShareQueue(this.#vhost, actor, name);
     this.#addShare(session, subscription, name);
   }
 
@@ -488,9 +490,4 @@ function expectSessionRoom(session: Session, { filter, topicFilter }: Subscripti
   if (session.levelCount + levelsOf(topicFilter) > SESSION_LEVELS_MAX) {
     throw new BrokerError('RESOURCE_ERROR', 'too many levels in the filters of the session');
   }
-}
-
-/** A group has no slash in its name, so each has its own queue for each of its filters. */
-function shareQueueName(group: string, topicFilter: string): string {
-  return `${SHARE_PREFIX}${group}/${topicFilter}`;
 }

@@ -96,6 +96,27 @@ describe('Sessions', () => {
     expect(e.vhost.topology.queues.size).toBe(0);
   });
 
+  it('a share ends with the process when all its members do, and no other', async () => {
+    const disk = new MemoryDisk();
+    const e = await EngineFixture.open({ disk });
+    const open = (clientId: string, expiryMs: number) =>
+      e.vhost.sessions.open(e.actor, { clientId, cleanStart: true, expiryMs }).session;
+    const [gone, kept] = [open('gone', 0), open('kept', WEEK_MS)];
+    e.vhost.sessions.subscribe(e.actor, gone, subscription('$share/a/t'), 't');
+    e.vhost.sessions.subscribe(e.actor, gone, subscription('$share/b/t'), 't');
+    e.vhost.sessions.subscribe(e.actor, kept, subscription('$share/b/t'), 't');
+    e.queue('mqtt-share-own/t');
+    publish(e, 't', 'm');
+    await e.settle();
+    const again = await EngineFixture.open({ disk, clock: e.clock });
+    expect([...again.vhost.topology.queues.keys()].sort()).toEqual([
+      'mqtt-share-b/t',
+      'mqtt-share-own/t',
+      'mqtt-subscription-kept',
+    ]);
+    expect(again.vhost.sessions.sharedQueue(subscription('$share/b/t'))?.readyCount).toBe(1);
+  });
+
   it('expires with its queue, which takes subscriptions along', async () => {
     const e = await EngineFixture.open();
     const { sessions } = e.vhost;
