@@ -5,6 +5,11 @@ import type { Config } from './config.ts';
 
 /** Certificates change a few times a year; what counts is that a renewal needs no restart. */
 const WATCH_INTERVAL_MS = 5_000;
+/**
+ * Certificate and key are two files: who sees one changed waits this long for the other, so that a
+ * renewal is one reload and no alarm.
+ */
+const SETTLE_MS = 1_000;
 
 /**
  * Reads the TLS files of a configuration that has `tls-cert` and `tls-key`.
@@ -48,17 +53,38 @@ function readPem(key: string, fileName: string): Buffer {
   }
 }
 
-/** Calls `onChange` when one of the TLS files was replaced or rewritten; returns how to stop. */
+/** Calls `onChange` when TLS files were replaced or rewritten; returns how to stop. */
 export function watchTlsFiles(config: Config, onChange: () => void): () => void {
   const files = [config.tlsCert, config.tlsKey, config.tlsCa].filter((name) => name !== undefined);
   // Polling sees renewals by rename and by symbolic link alike, unlike a watch on the file.
   const options = { interval: WATCH_INTERVAL_MS, persistent: false };
-  const listeners = files.map((name) => {
-    const listener = (): void => onChange();
-    watchFile(name, options, listener);
-    return () => unwatchFile(name, listener);
-  });
+  const quiet = new QuietCall(onChange, SETTLE_MS);
+  const listener = (): void => quiet.ask();
+  for (const name of files) watchFile(name, options, listener);
   return () => {
-    for (const stop of listeners) stop();
+    for (const name of files) unwatchFile(name, listener);
+    quiet.cancel();
   };
+}
+
+/** Calls once when nobody has asked for a while. */
+export class QuietCall {
+  readonly #call: () => void;
+  readonly #quietMs: number;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(call: () => void, quietMs: number) {
+    this.#call = call;
+    this.#quietMs = quietMs;
+    this.#timer = undefined;
+  }
+
+  ask(): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(this.#call, this.#quietMs).unref();
+  }
+
+  cancel(): void {
+    clearTimeout(this.#timer);
+  }
 }

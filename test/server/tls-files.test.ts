@@ -1,9 +1,9 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { type Config, defaultConfig } from '../../src/server/config.ts';
-import { readTlsFiles } from '../../src/server/tls-files.ts';
+import { QuietCall, readTlsFiles } from '../../src/server/tls-files.ts';
 
 const fixture = (name: string) => new URL(`../fixtures/tls/${name}`, import.meta.url).pathname;
 const GOOD = { tlsCert: fixture('server.pem'), tlsKey: fixture('server.key') };
@@ -32,4 +32,25 @@ test('names the option whose file is missing or holds something else', () => {
   expect(() => read({ tlsCert: junk })).toThrow(/^tls-cert: unusable: /);
   expect(() => read({ tlsKey: junk })).toThrow(/^tls-key, tls-passphrase: unusable: /);
   expect(() => read({ tlsKey: fixture('client.key') })).toThrow(/^tls-cert, tls-key: unusable: /);
+});
+
+test('files that change one after another are read once', () => {
+  vi.useFakeTimers();
+  try {
+    const call = vi.fn();
+    const quiet = new QuietCall(call, 1_000);
+    quiet.ask();
+    vi.advanceTimersByTime(999);
+    quiet.ask();
+    vi.advanceTimersByTime(999);
+    expect(call).not.toHaveBeenCalled();
+    vi.advanceTimersByTime(1);
+    expect(call).toHaveBeenCalledTimes(1);
+    quiet.ask();
+    quiet.cancel();
+    vi.advanceTimersByTime(2_000);
+    expect(call).toHaveBeenCalledTimes(1);
+  } finally {
+    vi.useRealTimers();
+  }
 });
