@@ -130,6 +130,17 @@ describe('on a serving broker', () => {
     await expect(logIn(server, 'ann', 'two')).rejects.toThrow('ACCESS_REFUSED');
   });
 
+  test('connections of a deleted user end', async () => {
+    const { server } = await start();
+    await run('add-user ann --permissions .* .* .*', 'one');
+    const { port } = server.listeners.find(({ protocol }) => protocol === 'amqp')!;
+    const login = { hostname: '127.0.0.1', port, username: 'ann', password: 'one' };
+    const client = await connect(login);
+    const closed = new Promise<Error>((resolve) => client.once('close', resolve));
+    await run('delete-user ann');
+    expect((await closed).message).toContain('320');
+  });
+
   test('files are read and written where the command was typed', async () => {
     await start();
     const file = join(directory, 'secret');
