@@ -86,34 +86,36 @@ function isFullOf(sequence: number): (page: Buffer) => boolean {
   return (page) => page.subarray(8).every((byte) => byte === code);
 }
 
-/** Where the number of the first overflow page of a journal row stands in the file. */
-function overflowAt(file: Buffer, rowId: number): number {
+/** Where the key of a journal row stands in the file, and the number of its first overflow page. */
+function findRow(file: Buffer, rowId: number): { keyAt: number; overflowAt: number } {
   for (let page = PAGE_BYTES; page < file.length; page += PAGE_BYTES) {
     if (file[page] !== LEAF) continue;
     for (let cell = 0; cell < file.readUInt16BE(page + 3); cell += 1) {
       let at = page + file.readUInt16BE(page + 8 + 2 * cell);
-      const [payloadBytes, key] = [0, 0].map(() => {
+      const readVarint = (): number => {
         let value = 0;
         for (let byte = 0x80; byte >= 0x80; at += 1) {
           byte = file[at]!;
           value = value * 128 + (byte & 0x7f);
         }
         return value;
-      });
-      if (key !== rowId || payloadBytes! < PAGE_BYTES) continue;
+      };
+      const payloadBytes = readVarint();
+      const keyAt = at;
+      if (readVarint() !== rowId || payloadBytes < 1_000) continue;
       const least = Math.trunc(((PAGE_BYTES - 12) * 32) / 255) - 23;
-      const local = least + ((payloadBytes! - least) % (PAGE_BYTES - 4));
-      return at + (local <= PAGE_BYTES - 35 ? local : least);
+      const local = least + ((payloadBytes - least) % (PAGE_BYTES - 4));
+      return { keyAt, overflowAt: at + (local <= PAGE_BYTES - 35 ? local : least) };
     }
   }
-  throw new Error(`no overflow pages of row ${rowId}`);
+  throw new Error(`no row ${rowId}`);
 }
 
 /** Lets a row go on in the pages of another, or in one that the file does not have. */
 function misdirect(rowId: number, to: number | undefined): void {
   const file = readFileSync(harness.dataPath);
-  const page = to === undefined ? 0x7fffffff : file.readUInt32BE(overflowAt(file, to));
-  file.writeUInt32BE(page, overflowAt(file, rowId));
+  const page = to === undefined ? 0x7fffffff : file.readUInt32BE(findRow(file, to).overflowAt);
+  file.writeUInt32BE(page, findRow(file, rowId).overflowAt);
   writeFileSync(harness.dataPath, file);
 }
 
@@ -335,6 +337,50 @@ describe('a malformed page of the tree', () => {
     const found = sequencesOf(await readAll(store, QUEUE));
     for (const sequence of [1, 10, 30, 50, COUNT]) expect(found).toContain(sequence);
     for (const sequence of [20, 40]) expect(found).not.toContain(sequence);
+  });
+
+  it.each([94, 3, 127])('costs one row where a key is another one (%i)', async (key) => {
+    const file = readFileSync(harness.dataPath);
+    file[findRow(file, 30).keyAt] = key;
+    writeFileSync(harness.dataPath, file);
+    await open();
+    expect(harness.damage[0]).toMatchObject({
+      rowId: key,
+      reason: 'a row has this id, and it is not its own',
+    });
+    const found = sequencesOf(await readAll(store, QUEUE));
+    expect(found).not.toContain(30);
+    // Searches go wrong in the page that has it.
+    const missing = range(1, COUNT).filter((sequence) => !found.includes(sequence));
+    expect(missing.length).toBeLessThan(12);
+    expect(harness.damage.length).toBeGreaterThanOrEqual(missing.length - 1);
+    await fillMarked(COUNT + 1, COUNT + 3);
+    store.settleRange(QUEUE, 1, COUNT);
+    await commit(store);
+    await store.tidy();
+    await store.close();
+    await open();
+    const left = sequencesOf(await readAll(store, QUEUE));
+    expect(left).toEqual(expect.arrayContaining(range(COUNT, COUNT + 3)));
+  });
+
+  it('ends the store where it is the newest leaf that takes no rows', async () => {
+    const file = readFileSync(harness.dataPath);
+    const { keyAt } = findRow(file, COUNT);
+    // The first free block of the page, and a byte of the row.
+    file.writeUInt16BE(4, Math.floor(keyAt / PAGE_BYTES) * PAGE_BYTES + 1);
+    file[keyAt + 200]! ^= 1;
+    writeFileSync(harness.dataPath, file);
+    await open();
+    const failures: Error[] = [];
+    store.onFailure = (error) => failures.push(error);
+    await readAll(store, QUEUE);
+    expect(harness.damage).toHaveLength(1);
+    store.put(QUEUE, makeEntry(COUNT + 1), true);
+    store.commit(false);
+    await store.tidy();
+    await expect.poll(() => failures.length).toBe(1);
+    expect(failures[0]!.message).toContain('SQLITE_CORRUPT');
   });
 
   it('lets everything come back as redelivered, until there are newer marks', async () => {

@@ -41,7 +41,7 @@ describe('row index', () => {
         const written: unknown[] = [];
         for (const { tag, values } of list) written.push(writeAny(scratch, tag, values));
         const header = { flags: 1, slotCount: 3, dataCrc: 4, commitMs: 5.5, dataBytes: 6 };
-        const bytes = Buffer.from(sealIndex(scratch, header));
+        const bytes = Buffer.from(sealIndex(scratch, 7, header));
         expect(readHeader(bytes)).toEqual(header);
         expect(readAny(bytes)).toEqual(written);
       }),
@@ -53,7 +53,7 @@ describe('row index', () => {
     const scratch = new Scratch(8);
     beginIndex(scratch);
     writeSettle(scratch, 2 ** 32 + 1, 300, 2);
-    const bytes = sealIndex(scratch, {
+    const bytes = sealIndex(scratch, 7, {
       flags: 0,
       slotCount: 1,
       dataCrc: 0x01020304,
@@ -61,7 +61,7 @@ describe('row index', () => {
       dataBytes: 5,
     });
     expect(bytes.subarray(4).toString('hex')).toBe(
-      '01000000' + '01000000' + '04030201' + '000000000000f03f' + '05000000' + '028180808010ac0202',
+      '01040700' + '01000000' + '04030201' + '000000000000f03f' + '05000000' + '028180808010ac0202',
     );
   });
 
@@ -70,7 +70,7 @@ describe('row index', () => {
     beginIndex(scratch);
     writeMark(scratch, 1, 2);
     const bytes = Buffer.from(
-      sealIndex(scratch, { flags: 0, slotCount: 0, dataCrc: 0, commitMs: 0, dataBytes: 0 }),
+      sealIndex(scratch, 7, { flags: 0, slotCount: 0, dataCrc: 0, commitMs: 0, dataBytes: 0 }),
     );
     for (let at = 0; at < bytes.length; at += 1) {
       bytes[at]! ^= 0x10;

@@ -275,7 +275,7 @@ async function checkSideTables(
       problems.push(`settled entries of row ${id}, which is not there`);
     } else if (openBits(id, row.slotCount, bits) === undefined) {
       problems.push(
-        `settled entries of row ${id}: ${bits.length} bytes for ${row.slotCount} entries, checksum`,
+        `settled entries of row ${id}: ${bits?.length} bytes for ${row.slotCount} entries, checksum`,
       );
     }
   }

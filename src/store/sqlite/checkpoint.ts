@@ -70,6 +70,7 @@ export function deleteRows(
  * file.
  */
 export function keepRows(text: string): string {
+  if (text === '') return text;
   const statements: string[] = [];
   const values: string[] = [];
   for (const statement of text.slice(0, -1).split(SEPARATOR)) {

@@ -11,6 +11,7 @@
  */
 import { type Connection, isMalformed } from './driver.ts';
 import { PAGES_DAMAGED, UNREADABLE_MAX } from './row-fault.ts';
+import { isIndexOf } from './row-index.ts';
 import { DataFileError } from './schema.ts';
 
 /** Rows that cannot be trusted; one, unless `lastRowId` is another. */
@@ -20,20 +21,33 @@ export interface DamagedRow {
   readonly reason: string;
 }
 
+/** Ids above this are damage. */
+const ROW_ID_MAX = 2 ** 52;
+
+/** Rows with damaged keys that may stand together in one page. */
+const STRAYS_MAX = 64;
+
 const IS_IN_USE = 'id NOT IN (SELECT id FROM set_aside)';
+
+/** What a walk needs of a row. */
+export interface WalkedRow {
+  readonly id: number;
+  readonly runs: Buffer;
+}
 
 /** How a walk is made. */
 export interface WalkOptions {
-  /** Of the rows, `id` among them. */
+  /** Of the rows, `id` and `runs` among them. */
   readonly columns: string;
   readonly rowsPerPage: number;
   /** Goes on behind any damage, be it that good rows are missed: for a look at what is left. */
   readonly isLenient: boolean;
 }
 
-export class JournalWalk<Row extends { readonly id: number }> {
+export class JournalWalk<Row extends WalkedRow> {
   readonly #connection: Connection;
   readonly #isLenient: boolean;
+  readonly #rowsPerPage: number;
   readonly #pageText: string;
   readonly #rowText: string;
   #nextId: number;
@@ -42,31 +56,37 @@ export class JournalWalk<Row extends { readonly id: number }> {
     const { columns, rowsPerPage, isLenient } = options;
     this.#connection = connection;
     this.#isLenient = isLenient;
+    this.#rowsPerPage = rowsPerPage;
     this.#pageText = `SELECT ${columns} FROM journal
-      WHERE id >= ? AND ${IS_IN_USE} ORDER BY id LIMIT ${rowsPerPage}`;
+      WHERE id >= ? AND ${IS_IN_USE} ORDER BY id LIMIT ?`;
     this.#rowText = `SELECT ${columns} FROM journal WHERE id = ? AND ${IS_IN_USE}`;
     this.#nextId = 0;
   }
 
   /** @throws DataFileError when more than single pages are damaged */
   async run(visit: (row: Row) => void, onDamage: (damaged: DamagedRow) => void): Promise<void> {
+    let limit = this.#rowsPerPage;
     while (this.#nextId < Number.MAX_SAFE_INTEGER) {
-      const rows = await this.#ask<Row>(this.#pageText);
-      if (rows === undefined) {
-        await this.#stepAround(visit, onDamage);
-        continue;
-      }
-      if (rows.length === 0) return;
-      for (const row of rows) this.#visit(row, visit);
+      const from = this.#nextId;
+      const rows = await this.#ask<Row>(this.#pageText, limit);
+      if (rows === undefined) await this.#stepAround(visit, onDamage);
+      for (const row of rows ?? []) this.#visit(row, visit, onDamage);
+      if (rows?.length === 0) return;
+      if (this.#nextId > from) limit = this.#rowsPerPage;
+      else if (limit < STRAYS_MAX) limit = STRAYS_MAX;
+      else throw new DataFileError(`the data file is damaged: no order in journal rows at ${from}`);
     }
   }
 
-  #visit(row: Row, visit: (row: Row) => void): void {
-    if (row.id < this.#nextId) {
-      throw new DataFileError(`the ids of journal rows are out of order at ${row.id}`);
+  /** A row with a damaged key stands among the others, and nothing follows from where it says. */
+  #visit(row: Row, visit: (row: Row) => void, onDamage: (damaged: DamagedRow) => void): void {
+    if (row.id >= this.#nextId && isIndexOf(row.runs, row.id)) {
+      this.#nextId = row.id + 1;
+      visit(row);
+      return;
     }
-    this.#nextId = row.id + 1;
-    visit(row);
+    const reason = 'a row has this id, and it is not its own';
+    onDamage({ rowId: row.id, lastRowId: Number.MAX_SAFE_INTEGER, reason });
   }
 
   /** Row by row until the damage is passed. */
@@ -74,9 +94,15 @@ export class JournalWalk<Row extends { readonly id: number }> {
     visit: (row: Row) => void,
     onDamage: (damaged: DamagedRow) => void,
   ): Promise<void> {
+    const from = this.#nextId;
     for (;;) {
       const next = await this.#nextKey();
-      if (next === Infinity) return;
+      if (next === Infinity) {
+        // A search has passed over what a scan could not read.
+        const reason = `a page is damaged that may have had rows from ${from} on`;
+        onDamage({ rowId: from, lastRowId: Number.MAX_SAFE_INTEGER, reason });
+        return;
+      }
       if (next === undefined) {
         const first = this.#nextId;
         await this.#leaveLeaf(first);
@@ -87,7 +113,7 @@ export class JournalWalk<Row extends { readonly id: number }> {
       }
       this.#nextId = next;
       const rows = await this.#ask<Row>(this.#rowText);
-      for (const row of rows ?? []) this.#visit(row, visit);
+      for (const row of rows ?? []) this.#visit(row, visit, onDamage);
       this.#nextId = next + 1;
       if (rows === undefined) {
         onDamage({ rowId: next, lastRowId: next, reason: PAGES_DAMAGED });
@@ -96,12 +122,19 @@ export class JournalWalk<Row extends { readonly id: number }> {
     }
   }
 
-  /** The next id: Infinity when there is none, undefined when its page cannot be read. */
+  /** The next id: Infinity when there is none, undefined when its page cannot be right. */
   async #nextKey(): Promise<number | undefined> {
+    const from = this.#nextId;
     const rows = await this.#ask<{ id: number }>(
       'SELECT id FROM journal WHERE id >= ? ORDER BY id LIMIT 1',
     );
-    return rows === undefined ? undefined : (rows[0]?.id ?? Infinity);
+    const id = rows?.[0]?.id ?? Infinity;
+    if (rows === undefined || id < from) return undefined;
+    if (id === Infinity) return id;
+    this.#nextId = id;
+    const [row] = (await this.#ask<WalkedRow>(this.#rowText)) ?? [];
+    this.#nextId = from;
+    return row === undefined || isIndexOf(row.runs, id) ? id : undefined;
   }
 
   async #leaveLeaf(first: number): Promise<void> {
@@ -136,12 +169,33 @@ export class JournalWalk<Row extends { readonly id: number }> {
   }
 
   /** The answer from the next id on; undefined when SQLite finds a malformed page. */
-  async #ask<Result>(text: string): Promise<Result[] | undefined> {
+  async #ask<Result>(text: string, ...limit: number[]): Promise<Result[] | undefined> {
     try {
-      return await this.#connection.all<Result>(text, [this.#nextId]);
+      return await this.#connection.all<Result>(text, [this.#nextId, ...limit]);
     } catch (error) {
       if (isMalformed(error)) return undefined;
       throw error;
     }
   }
+}
+
+/**
+ * The highest id of the journal, to be asked for where there is damage: new rows go into the same
+ * page, which must be in order.
+ *
+ * @throws DataFileError when it is not
+ */
+export async function highestRowId(connection: Connection): Promise<number> {
+  const text = 'SELECT id FROM journal ORDER BY id DESC LIMIT';
+  // The second may lie in another page, which may be the damaged one.
+  const rows = await connection
+    .all<{ id: number }>(`${text} 2`)
+    .catch(() => connection.all<{ id: number }>(`${text} 1`));
+  const [highest, second] = rows.map(({ id }) => id);
+  if (highest === undefined) return 0;
+  if (highest > (second ?? 0) && highest <= ROW_ID_MAX) return highest;
+  throw new DataFileError(
+    'the data file is damaged: the newest rows of the journal are not in order; restore the data ' +
+      'directory from a backup, or see what tributary dump can read',
+  );
 }

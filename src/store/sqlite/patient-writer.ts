@@ -44,8 +44,9 @@ export class PatientWriter {
         this.#setFull(false);
         return;
       } catch (error) {
-        if (isMalformed(error) && text === content.text && text !== '') {
-          text = keepRows(text);
+        const kept = keepRows(text);
+        if (isMalformed(error) && kept !== text) {
+          text = kept;
           continue;
         }
         if (!isDiskFull(error) || this.#isHurried) throw error;

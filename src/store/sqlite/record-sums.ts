@@ -51,6 +51,7 @@ export function sealBits(rowId: number, slotCount: number, bits: Uint8Array | un
 /** The bits, empty when all are settled; undefined when the record is damaged. */
 export function openBits(rowId: number, slotCount: number, stored: Buffer): Buffer | undefined {
   const byteCount = bitBytes(slotCount);
+  if (!Buffer.isBuffer(stored)) return undefined;
   if (stored.length === 0 || stored.length === byteCount) return stored;
   if (stored.length !== SUM_BYTES && stored.length !== byteCount + SUM_BYTES) return undefined;
   const bits = stored.subarray(0, stored.length - SUM_BYTES);
@@ -64,6 +65,7 @@ export function sealDefinition(kind: string, key: string, value: string): string
 
 /** The text of a stored definition, or undefined when it is damaged. */
 export function openDefinition(kind: string, key: string, stored: string): string | undefined {
+  if (typeof stored !== 'string') return undefined;
   if (!SEALED.test(stored)) return stored;
   const value = stored.slice(0, -SUM_DIGITS - 1);
   return stored.endsWith(crcOfDefinition(kind, key, value)) ? value : undefined;

@@ -7,7 +7,7 @@ import type { Definition, QueueId, RecoveredQueue } from '../../engine/ports.ts'
 import type { Connection } from './driver.ts';
 import type { JournalIndex } from './journal-index.ts';
 import { JournalRow, Run } from './journal-row.ts';
-import { JournalWalk } from './journal-walk.ts';
+import { highestRowId, JournalWalk } from './journal-walk.ts';
 import type { QueueIndex } from './queue-index.ts';
 import {
   type PutRecord,
@@ -115,6 +115,10 @@ export class JournalRecovery {
       ({ rowId, lastRowId, reason }) => this.#lose(rowId, lastRowId, reason),
     );
     if (this.#damaged.length > 0) this.#index.hasDamage = true;
+    if (this.#lostRowId > 0 && !this.#isLenient) {
+      const highest = await highestRowId(this.#connection);
+      this.#index.nextRowId = Math.max(this.#index.nextRowId, highest + 1);
+    }
     this.#distrustMarks();
     this.#dropStaleStates();
     this.#dropTransients();

@@ -245,7 +245,7 @@ export class RowBuilder {
   /** Finishes the row. */
   seal(row: JournalRow): BuiltRow {
     const data = this.#data.written();
-    const runs = sealIndex(this.index, {
+    const runs = sealIndex(this.index, row.id, {
       flags:
         (this.#expires === undefined ? 0 : ROW_HAS_EXPIRY) | (row.isShared ? ROW_IS_SHARED : 0),
       slotCount: row.slotCount,

@@ -5,8 +5,8 @@
  *          0     4  CRC32 of everything from offset 4
  *          4     1  layout version, 1
  *          5     1  flags: 1 the slot table has due times (see message-record.ts), 2 messages are
- *                 shared: there are at least twice as many entries as records
- *          6     2  zero
+ *                 shared: there are at least twice as many entries as records, 4 an id follows
+ *          6     2  the row's id, folded to 16 bits: SQLite's keys have no checksum
  *          8     4  number of slots (entries) in `data`
  *         12     4  CRC32 of `data`
  *         16     8  wall ms of the commit (float64)
@@ -36,6 +36,7 @@ export const ROW_HEADER_BYTES = 28;
 export const ROW_LAYOUT_VERSION = 1;
 export const ROW_HAS_EXPIRY = 1;
 export const ROW_IS_SHARED = 2;
+const ROW_HAS_ID = 4;
 
 const TAG_PUT = 1;
 const TAG_SETTLE = 2;
@@ -107,11 +108,11 @@ export function beginIndex(scratch: Scratch): void {
 }
 
 /** Writes the header over a finished index and returns the bytes, valid until the next write. */
-export function sealIndex(scratch: Scratch, header: RowHeader): Buffer {
+export function sealIndex(scratch: Scratch, rowId: number, header: RowHeader): Buffer {
   const { view } = scratch;
   view.setUint8(4, ROW_LAYOUT_VERSION);
-  view.setUint8(5, header.flags);
-  view.setUint16(6, 0, true);
+  view.setUint8(5, header.flags | ROW_HAS_ID);
+  view.setUint16(6, foldId(rowId), true);
   view.setUint32(8, header.slotCount, true);
   view.setUint32(12, header.dataCrc, true);
   view.setFloat64(16, header.commitMs, true);
@@ -196,12 +197,29 @@ export function wholeMs(instantMs: number): number {
   return Math.min(Math.max(0, Math.ceil(instantMs)), Number.MAX_SAFE_INTEGER);
 }
 
-/** The header of an index, or undefined when its checksum or version is wrong. */
+/** Whether an index is that of the row with this id, as far as it says whose it is. */
+export function isIndexOf(runs: Buffer, rowId: number): boolean {
+  if (!Buffer.isBuffer(runs) || runs.length < ROW_HEADER_BYTES) return true;
+  return (runs[5]! & ROW_HAS_ID) === 0 || runs.readUInt16LE(6) === foldId(rowId);
+}
+
+/** Two ids that differ in one bit differ in this. */
+function foldId(rowId: number): number {
+  const low = rowId % 2 ** 32;
+  const high = Math.floor(rowId / 2 ** 32);
+  return (low ^ (low >>> 16) ^ high ^ (high >>> 16)) & 0xffff;
+}
+
+/**
+ * The header of an index, or undefined when its checksum or version is wrong, or the column has
+ * lost its type.
+ */
 export function readHeader(runs: Buffer): RowHeader | undefined {
-  if (runs.length < ROW_HEADER_BYTES || runs[4] !== ROW_LAYOUT_VERSION) return undefined;
+  if (!Buffer.isBuffer(runs) || runs.length < ROW_HEADER_BYTES) return undefined;
+  if (runs[4] !== ROW_LAYOUT_VERSION) return undefined;
   if (crc32(runs.subarray(4)) !== runs.readUInt32LE(0)) return undefined;
   return {
-    flags: runs[5]!,
+    flags: runs[5]! & ~ROW_HAS_ID,
     slotCount: runs.readUInt32LE(8),
     dataCrc: runs.readUInt32LE(12),
     commitMs: runs.readDoubleLE(16),
