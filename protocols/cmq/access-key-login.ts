@@ -17,8 +17,21 @@ export function findKey(broker: Broker, secretId: string): AccessKey {
   return key;
 }
 
+/** Why a key that was good when its request came is not so now; undefined when it is. */
+export function refusalOf(broker: Broker, { id }: Account): CmqFailure | undefined {
+  if (id === undefined) return undefined;
+  try {
+    findKey(broker, id);
+    return undefined;
+  } catch (error) {
+    return error as CmqFailure;
+  }
+}
+
 /** Whom a request acts for: the user of a key, or of the anonymous mode, in its vhost. */
 export interface Account {
+  /** Of its key; undefined in the anonymous mode. */
+  readonly id?: string;
   readonly user: string;
   readonly vhost: string;
 }

@@ -13,7 +13,7 @@
  */
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import { isLoopbackAddress } from '../../src/net/loopback.ts';
-import { type Account, actorOf } from './access-key-login.ts';
+import { type Account, actorOf, refusalOf } from './access-key-login.ts';
 import type { CmqDeps, CmqHandlers } from './dispatcher.ts';
 import { CmqFailure, parameterFailure, toCmqFailure } from './error-mapper.ts';
 import { type Form, parseForm, parseFormBytes } from './form.ts';
@@ -255,6 +255,8 @@ class Acceptor implements CmqAcceptor {
       throw new CmqFailure('REQUEST_RATE');
     }
     const parameters = bindParameters(spec, v3, source);
+    const { access } = broker;
+    const { revision } = access;
     const call = new RequestCall({
       broker,
       logger,
@@ -265,6 +267,8 @@ class Acceptor implements CmqAcceptor {
       requestId,
       remoteAddress,
       isGone: () => response.destroyed || socket.destroyed,
+      // Nearly always nothing has changed since.
+      refusal: () => (access.revision === revision ? undefined : refusalOf(broker, account)),
       onEnded: (ended) => {
         this.#connections.remove(socket, ended);
         if (this.#open.delete(ended) && this.#open.size === 0) this.#onIdle?.();

@@ -23,6 +23,8 @@ export interface CallOptions {
   readonly remoteAddress: string;
   /** Asked before a reply: true when nobody is there to read it. */
   readonly isGone?: () => boolean;
+  /** Asked before a reply that hands something over: why the caller may not have it any more. */
+  readonly refusal?: () => CmqFailure | undefined;
   /** One of them is called once, unless the client goes first. */
   readonly onSucceeded: (call: RequestCall, fields: ReplyFields) => void;
   readonly onFailed: (call: RequestCall, failure: CmqFailure) => void;
@@ -79,10 +81,20 @@ export class RequestCall implements CmqCall {
     else access.authorize(this.actor.user, this.vhost.name, right, kind, name);
   }
 
-  /** A client that is found gone gets none: `onGone` gives back what was taken for it. */
+  /**
+   * A client that is found gone gets none, and one whose key was revoked while it waited is told
+   * so: `onGone` gives back what was taken for them.
+   */
   reply(fields: ReplyFields): void {
-    if (this.#state === 'open' && this.#options.isGone?.() === true) this.gone();
-    else if (this.#end('replied')) this.#options.onSucceeded(this, fields);
+    if (this.#state === 'open' && this.#options.isGone?.() === true) {
+      this.gone();
+      return;
+    }
+    const refusal = this.onGone === undefined ? undefined : this.#options.refusal?.();
+    if (refusal !== undefined) {
+      this.onGone?.();
+      this.#failWith(refusal);
+    } else if (this.#end('replied')) this.#options.onSucceeded(this, fields);
   }
 
   fail(error: CmqErrorName, text?: string, fields?: Readonly<Record<string, unknown>>): void {

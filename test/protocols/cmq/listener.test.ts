@@ -196,6 +196,43 @@ describe('keys', () => {
     expect(await ask()).toBe('4100/10270');
   });
 
+  test('a poll whose key was revoked while it stood gets nothing', async () => {
+    const calls: CmqCall[] = [];
+    let givenBack = 0;
+    const harness = await start({
+      handlers: {
+        ReceiveMessage: (call) => {
+          calls.push(call);
+          call.onGone = () => {
+            givenBack += 1;
+          };
+        },
+        SendMessage: (call) => calls.push(call),
+      },
+    });
+    const { access } = harness.broker;
+    const key = access.keys.find(KEY.id)!;
+    const ask = async (name: string) => {
+      const asked = harness.form(name, { queueName, msgBody: 'x' });
+      await expect.poll(() => calls.length).toBe(1);
+      return { asked, call: calls.pop()! };
+    };
+    const poll = await ask('ReceiveMessage');
+    const send = await ask('SendMessage');
+    access.keys.put({ ...key, isEnabled: false });
+    poll.call.reply({ msgId: '1' });
+    expect(codeOf(await poll.asked)).toBe('4100/10080');
+    expect(givenBack).toBe(1);
+    // What was done before is told.
+    send.call.reply({ msgId: '2' });
+    expect(codeOf(await send.asked)).toBe('0');
+    access.keys.put(key);
+    const other = await ask('ReceiveMessage');
+    access.putUser('someone', {});
+    other.call.reply({ msgId: '3' });
+    expect(codeOf(await other.asked)).toBe('0');
+  });
+
   test('the time of a request counts', async () => {
     const harness = await start();
     const now = Math.floor(harness.clock.wallMs() / 1_000);
