@@ -72,12 +72,30 @@ function writeReceived(queue: ClassicQueue, entry: Entry): void {
   const start = message.start + message.headerBytes;
   const isText = writer.addString(message.bytes, start, message.bodyBytes);
   if (!isText) writer.add(`"${bodyText(message).text}","bodyEncoding":"base64"`);
-  writer.add(
-    `,"msgId":"${queue.messageIdOf(entry)}"` +
-      `,"enqueueTime":${toSeconds(message.publishedAtMs)}` +
-      `,"firstDequeueTime":${toSeconds(entry.firstReceivedAtMs)}` +
-      `,"dequeueCount":${receiveCount}` +
-      `,"receiptHandle":"${handleText(queue.id, queue.handleOf(entry))}"` +
-      `,"nextVisibleTime":${toSeconds(entry.leaseUntilMs)}`,
-  );
+  writer.add(',"msgId":"');
+  writer.add(queue.messageIdOf(entry));
+  const enqueueTime = toSeconds(message.publishedAtMs);
+  const firstDequeueTime = toSeconds(entry.firstReceivedAtMs);
+  writer.add(timesText(enqueueTime, firstDequeueTime, receiveCount));
+  writer.add(handleText(queue.id, queue.handleOf(entry)));
+  writer.add('","nextVisibleTime":');
+  writer.add(String(toSeconds(entry.leaseUntilMs)));
+}
+
+/** The last text of those, and of what: messages of a batch nearly always have the same. */
+let lastTimes = { enqueueTime: 0, firstDequeueTime: 0, dequeueCount: 0, text: '' };
+
+/** What stands between id and handle. */
+function timesText(enqueueTime: number, firstDequeueTime: number, dequeueCount: number): string {
+  const isSame =
+    lastTimes.enqueueTime === enqueueTime &&
+    lastTimes.firstDequeueTime === firstDequeueTime &&
+    lastTimes.dequeueCount === dequeueCount;
+  if (!isSame) {
+    const text =
+      `","enqueueTime":${enqueueTime},"firstDequeueTime":${firstDequeueTime}` +
+      `,"dequeueCount":${dequeueCount},"receiptHandle":"`;
+    lastTimes = { enqueueTime, firstDequeueTime, dequeueCount, text };
+  }
+  return lastTimes.text;
 }

@@ -9,6 +9,7 @@ import { CmqFailure } from './error-mapper.ts';
 import { bodiesFrom, checkSizes, messagesTo } from './message-body.ts';
 import { whoCalls } from './queue-description.ts';
 import type { QueueRate } from './queue-rate.ts';
+import { JsonMembers } from './reply-json.ts';
 
 export function sendOne(call: CmqCall, deps: CmqDeps, rate: QueueRate): void {
   const [msgId] = send(call, deps, rate, [call.parameters.text('msgBody')]);
@@ -17,8 +18,9 @@ export function sendOne(call: CmqCall, deps: CmqDeps, rate: QueueRate): void {
 
 export function sendBatch(call: CmqCall, deps: CmqDeps, rate: QueueRate): void {
   const ids = send(call, deps, rate, call.parameters.list('msgBody'));
-  const msgList = ids.map((msgId) => ({ msgId }));
-  deps.broker.hold(deps.broker.ticket, () => call.reply({ msgList }));
+  const msgList = ids.map((msgId) => `{"msgId":"${msgId}"}`).join(',');
+  const fields = new JsonMembers(`"msgList":[${msgList}]`);
+  deps.broker.hold(deps.broker.ticket, () => call.reply(fields));
 }
 
 /** Publishes; returns the ids in order. @throws CmqFailure, BrokerError */

@@ -35,7 +35,7 @@ export class ReplyFormatV2 implements ReplyFormat {
   succeeded(requestId: string, fields: ReplyFields): string | Buffer;
   succeeded(requestId: string, fields: ReplyFields): string | Buffer {
     const head = `{"code":0,"message":"","requestId":"${requestId}"`;
-    if (fields instanceof JsonMembers) return this.#enclose(head, fields.bytes);
+    if (fields instanceof JsonMembers) return this.#enclose(head, fields.json);
     const { rewindMsgNum } = fields;
     // The legacy spelling, which the Python and Node SDKs read.
     const own = rewindMsgNum === undefined ? fields : { ...fields, rewindmsgNum: rewindMsgNum };
@@ -50,7 +50,8 @@ export class ReplyFormatV2 implements ReplyFormat {
   }
 
   /** `members` behind the first ones of an object. */
-  #enclose(head: string, members: Buffer): Buffer {
+  #enclose(head: string, members: string | Buffer): string | Buffer {
+    if (typeof members === 'string') return this.#close(`${head},${members}`);
     const start = head.length + 1;
     const end = start + members.length;
     const tail = this.#close('');

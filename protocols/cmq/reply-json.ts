@@ -28,16 +28,16 @@ const ESCAPES = makeEscapes();
 
 /** Members of an object that are JSON already: `"a":1,"b":[]`. */
 export class JsonMembers {
-  /** Lent until the next members are written. */
-  readonly bytes: Buffer;
+  /** Bytes are lent until the next ones are written. */
+  readonly json: string | Buffer;
 
-  constructor(bytes: Buffer) {
-    this.bytes = bytes;
+  constructor(json: string | Buffer) {
+    this.json = json;
   }
 
   /** The object, as if it had been read. */
   toObject(): Readonly<Record<string, unknown>> {
-    return JSON.parse(`{${this.bytes.toString('utf8')}}`) as Record<string, unknown>;
+    return JSON.parse(`{${this.json.toString()}}`) as Record<string, unknown>;
   }
 }
 
@@ -72,12 +72,11 @@ export class JsonWriter {
   add(text: string): void {
     const { length } = text;
     this.#reserve(length);
-    if (length > SHORT_TEXT_LENGTH) {
-      this.#end += this.#bytes.write(text, this.#end, 'latin1');
-      return;
-    }
-    for (let at = 0; at < length; at += 1) this.#bytes[this.#end + at] = text.charCodeAt(at);
-    this.#end += length;
+    const bytes = this.#bytes;
+    const end = this.#end;
+    this.#end = end + length;
+    if (length > SHORT_TEXT_LENGTH) bytes.write(text, end, 'latin1');
+    else for (let at = 0; at < length; at += 1) bytes[end + at] = text.charCodeAt(at);
   }
 
   /** A string of `byteCount` bytes from `start`; false, and nothing added, if they are no UTF-8. */

@@ -91,19 +91,15 @@ function isSignedAsSent(wanted: Wanted, form: Form, order: readonly number[]): b
 /** Pairs that stand in the request as they are signed, one after the other, are added as one. */
 function addPairs(text: HmacText, form: Form, bytes: Buffer, order: readonly number[]): void {
   const { names, starts, ends } = form;
-  let isFirst = true;
   for (let at = 0; at < order.length; at += 1) {
     let index = order[at]!;
-    if (names[index] === 'Signature') continue;
-    if (!isFirst) text.add('&');
-    isFirst = false;
+    if (at > 0) text.add('&');
     const start = starts[index]!;
     if (start < 0) {
       text.add(`${names[index]!}=${form.values[index]!}`);
       continue;
     }
     while (order[at + 1] === index + 1 && starts[index + 1] === ends[index]! + 1) {
-      if (names[index + 1] === 'Signature') break;
       index += 1;
       at += 1;
     }
@@ -129,23 +125,24 @@ function pairsToSign(method: string, form: Form, order: readonly number[]): read
 /** From here on the order of UTF-16 is not that of UTF-8. */
 const UNORDERED = /[\ud800-\uffff]/;
 
-/** Indexes in the order of the names' bytes; names are nearly always ASCII. */
+/** Indexes of what is signed, in the order of the names' bytes; names are nearly always ASCII. */
 function sortedOrder({ names, isAscii }: Form): readonly number[] {
-  const order = names.map((_, index) => index);
-  if (isAscii && isSorted(names)) return order;
+  const order: number[] = [];
+  let isSorted = isAscii;
+  let last = '';
+  for (let index = 0; index < names.length; index += 1) {
+    const name = names[index]!;
+    if (name === 'Signature') continue;
+    order.push(index);
+    if (isSorted) isSorted = last <= name;
+    last = name;
+  }
+  if (isSorted) return order;
   if (names.some((name) => UNORDERED.test(name))) {
     const bytes = names.map((name) => Buffer.from(name));
     return order.sort((a, b) => Buffer.compare(bytes[a]!, bytes[b]!));
   }
   return order.sort((a, b) => (names[a]! < names[b]! ? -1 : 1));
-}
-
-/** Whether ASCII names are in order already. */
-function isSorted(names: readonly string[]): boolean {
-  for (let at = 1; at < names.length; at += 1) {
-    if (names[at - 1]! >= names[at]!) return false;
-  }
-  return true;
 }
 
 /** The form's pairs by the names they are signed under. */
@@ -158,7 +155,7 @@ function joinPairs(
   let text = '';
   for (const index of order) {
     const value = form.values[index]!;
-    if (form.names[index] === 'Signature' || (skipsAt && value.startsWith('@'))) continue;
+    if (skipsAt && value.startsWith('@')) continue;
     if (text !== '') text += '&';
     text += `${names[index]!}=${value}`;
   }

@@ -34,8 +34,9 @@ test.each([
   ['7', '{"code":0,"message":"","requestId":"1","a":"é","b":[],"clientRequestId":7}'],
 ])('members that are JSON already, for clientRequestId %s', (clientRequestId, expected) => {
   const members = new JsonMembers(Buffer.from('"a":"é","b":[]'));
-  const bytes = new ReplyFormatV2(clientRequestId).succeeded('1', members);
-  expect(bytes.toString()).toBe(expected);
+  const format = new ReplyFormatV2(clientRequestId);
+  expect(format.succeeded('1', members).toString()).toBe(expected);
+  expect(format.succeeded('1', new JsonMembers('"a":"é","b":[]'))).toBe(expected);
 });
 
 test('API 2.0 keeps the digits of clientRequestId in failures', () => {

@@ -9,7 +9,7 @@ function written(body: Buffer, before = '', writer = new JsonWriter()): string |
   writer.add(before);
   if (!writer.addString(source, 3, body.length)) return undefined;
   writer.add('!');
-  const text = writer.members().bytes.toString();
+  const text = writer.members().json.toString();
   expect(text.startsWith(before) && text.endsWith('!')).toBe(true);
   return text.slice(before.length, -1);
 }
