@@ -1,4 +1,5 @@
 /** Checksums of side tables: what does not match is not believed, on the side of delivering again. */
+import { readFileSync, writeFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Recovery } from '../../src/engine/ports.ts';
 import { checkDataFile } from '../../src/store/sqlite/check.ts';
@@ -18,6 +19,7 @@ import { commit, makeEntry, queueIdOf, readAll, sequencesOf } from './support.ts
 
 const QUEUE = queueIdOf(1);
 const OTHER = queueIdOf(2);
+const PAGE_BYTES = 16 * 1024;
 
 describe('sums', () => {
   it('differ for each bit of a field', () => {
@@ -202,6 +204,26 @@ describe('a damaged record', () => {
       expect(problems).toHaveLength(1);
       expect(problems[0]).toMatch(/^definition queue "orders?": checksum$/);
       expect(definitions).toBe(1);
+    },
+  );
+
+  it.each(['meta', 'definition', 'settled', 'queue_mark', 'entry_state', 'body', 'set_aside'])(
+    'is named by its table when pages of that are malformed (%s)',
+    async (table) => {
+      await fill();
+      const connection = await Connection.openExisting(harness.dataPath);
+      const [root] = await connection.all<{ page: number }>(
+        `SELECT rootpage AS page FROM sqlite_schema WHERE name='${table}'`,
+      );
+      await connection.close();
+      const file = readFileSync(harness.dataPath);
+      file.fill(0xff, (root!.page - 1) * PAGE_BYTES, root!.page * PAGE_BYTES);
+      writeFileSync(harness.dataPath, file);
+      const error = `pages of table ${table} are malformed`;
+      store = await harness.open();
+      await expect(store.recover()).rejects.toThrow(error);
+      await store.close();
+      await expect(checkDataFile(harness.directory)).rejects.toThrow(error);
     },
   );
 

@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { createPrivate, DataDirLock } from '../data-dir-lock.ts';
 import { createPrivateDirectory } from '../private-directory.ts';
-import { Connection, isDiskFull } from './driver.ts';
+import { Connection, isDiskFull, isMalformed } from './driver.ts';
 import { metaText, readMeta } from './meta.ts';
 import { RowLoader } from './row-loader.ts';
 import { applyPragmas, DATA_FILE, limitFile, migrate } from './schema.ts';
@@ -72,8 +72,9 @@ export class DataFile {
     try {
       await this.connection.execute(`${metaText('is_clean', 1)};`);
     } catch (error) {
-      // No room for the mark: the next start takes this end for a crash, which is always safe.
-      if (!isDiskFull(error)) throw error;
+      // No room for the mark, or no place: the next start takes this end for a crash, which is
+      // always safe.
+      if (!isDiskFull(error) && !isMalformed(error)) throw error;
     }
   }
 

@@ -1,5 +1,6 @@
 /** Table `meta`: the numbers of the data file itself, each with a checksum. */
 import type { Connection } from './driver.ts';
+import { readTable } from './read-table.ts';
 import { sumOfMeta } from './record-sums.ts';
 import { DataFileError } from './schema.ts';
 
@@ -21,11 +22,11 @@ export interface Meta {
  */
 export async function readMeta(connection: Connection): Promise<Meta> {
   const values = new Map<string, number>();
-  for (const { name, value, sum } of await connection.all<{
+  for (const { name, value, sum } of await readTable<{
     name: string;
     value: number;
     sum: number | null;
-  }>('SELECT name, value, sum FROM meta')) {
+  }>(connection, 'meta', 'SELECT name, value, sum FROM meta')) {
     if (sum === null || sum === sumOfMeta(name, value)) values.set(name, value);
   }
   return {

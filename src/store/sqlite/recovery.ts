@@ -18,6 +18,7 @@ import {
 } from './row-index.ts';
 import { loadOrFault } from './row-fault.ts';
 import type { RowLoader } from './row-loader.ts';
+import { readTable } from './read-table.ts';
 import { openBits, openDefinition } from './record-sums.ts';
 import { DataFileError } from './schema.ts';
 import { type Damage, SideTables } from './side-tables.ts';
@@ -63,7 +64,9 @@ export async function readWholeDefinitions(
 ): Promise<{ definitions: Definition[]; damaged: string[] }> {
   const definitions: Definition[] = [];
   const damaged: string[] = [];
-  for (const stored of await connection.all<Definition>(
+  for (const stored of await readTable<Definition>(
+    connection,
+    'definition',
     'SELECT kind, key, value FROM definition',
   )) {
     const { kind, key } = stored;
@@ -122,7 +125,9 @@ export class JournalRecovery {
     this.#distrustMarks();
     this.#dropStaleStates();
     this.#dropTransients();
-    const [body] = await this.#connection.all<{ id: number | null }>(
+    const [body] = await readTable<{ id: number | null }>(
+      this.#connection,
+      'body',
       'SELECT max(id) AS id FROM body',
     );
     const highest = Math.max(body?.id ?? 0, this.#highestBodyId);

@@ -7,10 +7,12 @@
  */
 import type { QueueId } from '../../engine/ports.ts';
 import { PAGES_STUCK } from './checkpoint.ts';
-import { type Connection, isMalformed } from './driver.ts';
+import type { Connection } from './driver.ts';
 import type { JournalIndex } from './journal-index.ts';
 import { readMeta } from './meta.ts';
+import { readTable } from './read-table.ts';
 import { sumOf } from './record-sums.ts';
+import { DataFileError } from './schema.ts';
 import { SupersededStates } from './superseded-states.ts';
 
 /** Records of table `entry_state` fetched per statement, some 60 bytes each. */
@@ -65,7 +67,9 @@ export class SideTables {
     const connection = this.#connection;
     const { lastRowId } = await readMeta(connection);
     this.#index.nextRowId = lastRowId + 1;
-    for (const row of await connection.all<{ journal_id: number; bits: Buffer }>(
+    for (const row of await readTable<{ journal_id: number; bits: Buffer }>(
+      connection,
+      'settled',
       'SELECT journal_id, bits FROM settled',
     )) {
       this.settled.set(row.journal_id, row.bits);
@@ -77,7 +81,9 @@ export class SideTables {
 
   /** Rows that are still in the file although they are none of the journal any more. */
   async #readSetAside(): Promise<void> {
-    const [kept] = await this.#connection.all<{ count: number; stuck: number; rowId: number }>(
+    const [kept] = await readTable<{ count: number; stuck: number; rowId: number }>(
+      this.#connection,
+      'set_aside',
       `SELECT count(*) AS count, count(*) FILTER (WHERE reason='${PAGES_STUCK}') AS stuck,
          min(id) FILTER (WHERE reason='${PAGES_STUCK}') AS rowId
        FROM set_aside WHERE runs IS NULL`,
@@ -90,7 +96,11 @@ export class SideTables {
   }
 
   async #readMarks(): Promise<void> {
-    for (const row of await this.#connection.all<QueueMarkRow>('SELECT * FROM queue_mark')) {
+    for (const row of await readTable<QueueMarkRow>(
+      this.#connection,
+      'queue_mark',
+      'SELECT * FROM queue_mark',
+    )) {
       const { queue_id: queueId, as_of: asOf, next_sequence: next, delivered_below: below } = row;
       const isWhole = row.sum === null || row.sum === sumOf([queueId, asOf, next, below]);
       if (isWhole) {
@@ -143,7 +153,9 @@ export class SideTables {
 
   async #statesAfter(queueId: number, sequence: number): Promise<readonly EntryStateRow[]> {
     const read = async (columns: readonly string[]): Promise<readonly EntryStateRow[]> => {
-      const [page] = await this.#connection.all<{ rows: string }>(
+      const [page] = await readTable<{ rows: string }>(
+        this.#connection,
+        'entry_state',
         `SELECT json_group_array(json_array(${columns.join()})) AS rows FROM (
            SELECT * FROM entry_state WHERE (queue_id, sequence) > (?, ?)
            ORDER BY queue_id, sequence LIMIT ${STATES_PER_PAGE})`,
@@ -154,7 +166,7 @@ export class SideTables {
     try {
       return await read(STATE_COLUMNS);
     } catch (error) {
-      if (isMalformed(error)) throw error;
+      if (error instanceof DataFileError) throw error;
       // A damaged type, which JSON does not know.
       return read(STATE_COLUMNS.map((column) => `CAST(${column} AS INTEGER)`));
     }
