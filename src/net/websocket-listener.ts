@@ -202,8 +202,10 @@ function answerPlainly(
   const response = new ServerResponse(request);
   response.shouldKeepAlive = false;
   response.assignSocket(socket);
-  response.once('finish', () => socket.end());
-  socket.once('error', () => socket.destroy());
+  // HTTP sockets may stay half open, and no time limit of the server holds for an upgrade.
+  response.once('finish', () => socket.destroySoon());
+  socket.setTimeout(REQUEST_TIMEOUT_MS, () => socket.destroy());
+  socket.on('error', () => socket.destroy());
   options.onRequest(request, response);
 }
 

@@ -118,13 +118,16 @@ describe('WebSocketListener', () => {
     }
   });
 
-  it('hangs up on a peer that is refused and stays', async () => {
+  it.each([
+    ['is refused', upgradeOf('/nowhere')],
+    ['offers HTTP/2', upgradeOf('/page').replace('websocket', 'h2c')],
+  ])('hangs up on a peer that %s and stays', async (_, request) => {
     const url = await listen();
     const socket = await dial(url);
     let isCut = false;
     socket.on('error', () => (isCut = true));
     socket.on('data', () => undefined);
-    socket.write(upgradeOf('/nowhere'));
+    socket.write(request);
     await once(socket, 'end');
     // A connection that is half open takes this for ever; one that is closed answers with a reset.
     for (let tries = 0; tries < 500 && !isCut; tries += 1) {
