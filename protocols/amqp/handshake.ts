@@ -85,7 +85,7 @@ export class Handshake {
     if (mechanism === 'PLAIN' || mechanism === 'AMQPLAIN') {
       const { user, password } =
         mechanism === 'PLAIN' ? parsePlain(response) : parseAmqplain(response);
-      this.#broker.access.authenticate(user, password, finish);
+      this.#broker.access.authenticate(user, password, finish, this.#peer.remoteAddress);
     } else if (mechanism === 'EXTERNAL') {
       finish(this.#externalUser(parseExternal(response)));
     } else {

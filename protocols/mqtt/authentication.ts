@@ -54,7 +54,8 @@ export function logIn(
     finish(peer.certificateSubject === name ? access.user(name) : undefined, vhost);
     return;
   }
-  access.authenticate(name, password, (user) => finish(user, vhost));
+  const { remoteAddress } = peer;
+  access.authenticate(name, password, (user) => finish(user, vhost), remoteAddress);
 }
 
 /** Whether a user whose password was checked may be here: the login, or a reason code. */

@@ -55,7 +55,8 @@ export function checkLogin(
   }
   const login = name ?? '';
   const passcode = frame.header('passcode') ?? '';
-  broker.access.authenticate(login, passcode, (user) => finish(user, login));
+  const { remoteAddress } = peer;
+  broker.access.authenticate(login, passcode, (user) => finish(user, login), remoteAddress);
 }
 
 function judge(

@@ -16,13 +16,7 @@ import type { RandomSource } from '../../base/random.ts';
 import type { Json } from '../definitions.ts';
 import { AccessKeys } from './access-key.ts';
 import { LoginCache } from './login-cache.ts';
-import {
-  DUMMY_PASSWORD,
-  ScryptLane,
-  hashPassword,
-  verifyPassword,
-  type PasswordHash,
-} from './password.ts';
+import { DUMMY_PASSWORD, hashPassword, verifyPassword, type PasswordHash } from './password.ts';
 import {
   Permission,
   TopicPermission,
@@ -30,6 +24,7 @@ import {
   type PermissionPatterns,
   type TopicPatterns,
 } from './permission.ts';
+import { ScryptLane } from './scrypt-lane.ts';
 import type { TokenGrant } from './token-grant.ts';
 import { tokenIn, type TokenVerifier } from './token-login.ts';
 import { tokenUser, User, userFromJson, userRecord, type UserLimits } from './user.ts';
@@ -59,6 +54,12 @@ export interface UserChange {
 }
 
 type LoginDone = (user: User | undefined) => void;
+
+interface LoginAttempt {
+  readonly name: string;
+  readonly password: string | Uint8Array;
+  readonly from: string;
+}
 
 /** What a user may do with the resources of one vhost. */
 interface VHostRights {
@@ -227,8 +228,10 @@ export class Access {
    * Checks name and password. Calls `done` at once when the answer is remembered or cheap, else
    * from a later turn; with undefined when the login is refused, for whatever reason. A token in
    * the place of the password names the user itself; `name` does not count then.
+   *
+   * @param from  address of the client: passwords of one wait for each other, not for all
    */
-  authenticate(name: string, password: string | Uint8Array, done: LoginDone): void {
+  authenticate(name: string, password: string | Uint8Array, done: LoginDone, from = ''): void {
     if (password.length === 0) {
       done(undefined);
       return;
@@ -246,7 +249,7 @@ export class Access {
     }
     const waiting = this.#verifying.get(key);
     if (waiting !== undefined) waiting.push(done);
-    else this.#verify(name, password, key, done);
+    else this.#verify({ name, password, from }, key, done);
   }
 
   #tokenLogin(token: string, done: LoginDone): void {
@@ -284,12 +287,12 @@ export class Access {
     });
   }
 
-  #verify(name: string, password: string | Uint8Array, key: string, done: LoginDone): void {
+  #verify({ name, password, from }: LoginAttempt, key: string, done: LoginDone): void {
     const callbacks = [done];
     this.#verifying.set(key, callbacks);
     const user = this.#users.get(name);
     const stored = user?.password;
-    verifyPassword(this.#lane, stored ?? DUMMY_PASSWORD, password, (isMatch) => {
+    verifyPassword(this.#lane, stored ?? DUMMY_PASSWORD, password, from, (isMatch) => {
       this.#verifying.delete(key);
       // The user may have been deleted or given another password meanwhile.
       const isStill = user !== undefined && this.#users.get(name) === user;

@@ -1,13 +1,11 @@
 /**
  * Password hashes. Our own are scrypt; RabbitMQ's salted SHA-256 and SHA-512 are kept and verified
  * as imported, so that definitions files travel both ways.
- *
- * scrypt costs some 50 ms and 16 MiB on the thread pool that the store writes with. So one runs at
- * a time, the others wait in line, and the line has an end (`ScryptLane`).
  */
-import { createHash, scrypt, timingSafeEqual } from 'node:crypto';
+import { createHash, timingSafeEqual } from 'node:crypto';
 import type { RandomSource } from '../../base/random.ts';
 import { deriveScramKeys, scramKeysToText } from './scram.ts';
+import { SCRYPT_KEY_BYTES, type ScryptLane } from './scrypt-lane.ts';
 
 /** Names as in RabbitMQ's definitions files, and our own. */
 export type PasswordAlgorithm =
@@ -24,50 +22,10 @@ export interface PasswordHash {
 }
 
 const SCRYPT_SALT_BYTES = 16;
-const SCRYPT_KEY_BYTES = 32;
-/** 2^14 rounds of 8 blocks: 16 MiB, the least that costs an attacker memory. */
-const SCRYPT_OPTIONS = { N: 16_384, r: 8, p: 1, maxmem: 64 * 1024 * 1024 } as const;
-
 const RABBIT_SALT_BYTES = 4;
 
-/** Logins that may wait for scrypt: beyond it they fail. At 50 ms each, the last waits 50 s. */
-const LANE_WAITING_MAX = 1000;
-
-type Done = (key: Buffer | undefined) => void;
-
-interface Job {
-  readonly password: Buffer;
-  readonly salt: Buffer;
-  readonly done: Done;
-}
-
-/** Runs one scrypt at a time. */
-export class ScryptLane {
-  readonly #waiting: Job[] = [];
-  #isBusy = false;
-
-  /** Calls `done` later with the key, or at once with undefined when the line is full. */
-  derive(password: Buffer, salt: Buffer, done: Done): void {
-    if (this.#waiting.length >= LANE_WAITING_MAX) {
-      done(undefined);
-      return;
-    }
-    this.#waiting.push({ password, salt, done });
-    this.#next();
-  }
-
-  #next(): void {
-    if (this.#isBusy) return;
-    const job = this.#waiting.shift();
-    if (job === undefined) return;
-    this.#isBusy = true;
-    scrypt(job.password, job.salt, SCRYPT_KEY_BYTES, SCRYPT_OPTIONS, (error, key) => {
-      this.#isBusy = false;
-      this.#next();
-      job.done(error === null ? key : undefined);
-    });
-  }
-}
+/** In the lane, whoever sets passwords. */
+const OPERATOR = '';
 
 /** Hashes a new password with scrypt; undefined when the lane is full. */
 export function hashPassword(
@@ -78,7 +36,7 @@ export function hashPassword(
 ): void {
   const salt = Buffer.from(random.bytes(SCRYPT_SALT_BYTES));
   const scramSalt = Buffer.from(random.bytes(SCRYPT_SALT_BYTES));
-  lane.derive(Buffer.from(password as string), salt, (key) => {
+  lane.derive(Buffer.from(password as string), salt, OPERATOR, (key) => {
     if (key === undefined) {
       done(undefined);
       return;
@@ -110,17 +68,21 @@ export const DUMMY_PASSWORD: PasswordHash = {
 /**
  * Compares in constant time. Calls `done` at once for RabbitMQ's hashes, from a later turn for
  * scrypt. A malformed hash matches nothing.
+ *
+ * @param from  address of who asks: each has its share of the lane
  */
 export function verifyPassword(
   lane: ScryptLane,
   stored: PasswordHash,
   password: string | Uint8Array,
+  from: string,
   done: (isMatch: boolean) => void,
 ): void {
   const bytes = Buffer.from(stored.hash, 'base64');
   if (stored.algorithm === 'scrypt') {
     const expected = bytes.subarray(SCRYPT_SALT_BYTES);
-    lane.derive(Buffer.from(password as string), bytes.subarray(0, SCRYPT_SALT_BYTES), (key) => {
+    const salt = bytes.subarray(0, SCRYPT_SALT_BYTES);
+    lane.derive(Buffer.from(password as string), salt, from, (key) => {
       done(key !== undefined && isSame(key, expected));
     });
     return;
