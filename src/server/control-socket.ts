@@ -57,6 +57,8 @@ export class ControlSocket {
       logger.warn({ error: message }, 'no control socket: commands need the server stopped');
       return undefined;
     }
+    // After this an error concerns one accept (no file handles left): the next one may work.
+    server.on('error', ({ message }) => logger.warn({ error: message }, 'no order taken'));
     return new ControlSocket(server, clients);
   }
 

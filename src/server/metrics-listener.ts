@@ -51,6 +51,8 @@ export class MetricsListener {
         resolve();
       });
     });
+    // After this an error concerns one accept (no file handles left): the next one may work.
+    server.on('error', () => undefined);
     return new MetricsListener(server.address() as AddressInfo, server);
   }
 

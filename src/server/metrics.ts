@@ -7,6 +7,7 @@ import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { getHeapStatistics } from 'node:v8';
 import type { Broker } from '../engine/broker.ts';
 import type { StoreMetrics } from '../store/sqlite/sqlite-store.ts';
+import { lastKnown } from './last-known.ts';
 
 /** One figure. */
 interface Sample {
@@ -35,11 +36,13 @@ export interface MetricsSources {
 export class Metrics {
   readonly #sources: MetricsSources;
   readonly #loopDelay: ReturnType<typeof monitorEventLoopDelay>;
+  readonly #residentBytes: () => number;
 
   constructor(sources: MetricsSources) {
     this.#sources = sources;
     this.#loopDelay = monitorEventLoopDelay({ resolution: 20 });
     this.#loopDelay.enable();
+    this.#residentBytes = lastKnown(() => process.memoryUsage.rss());
   }
 
   /** The text of one scrape; the loop's delay is that since the last one. */
@@ -113,7 +116,7 @@ export class Metrics {
     const delay = this.#loopDelay.percentile(99) / 1e9;
     this.#loopDelay.reset();
     const startedAt = Date.now() / 1000 - process.uptime();
-    const resident = process.memoryUsage.rss();
+    const resident = this.#residentBytes();
     return [
       counter('process_cpu_seconds_total', 'CPU time', (user + system) / 1e6),
       gauge('process_resident_memory_bytes', 'Resident memory', resident),

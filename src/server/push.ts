@@ -8,6 +8,7 @@ import { SystemResolver } from '../net/push/host-resolver.ts';
 import { HttpPoster } from '../net/push/http-poster.ts';
 import type { Config } from './config.ts';
 import { FunctionRunner } from './functions/function-runner.ts';
+import { lastKnown } from './last-known.ts';
 import { OutgoingPush } from './push-transport.ts';
 
 /** Makes the way out of push subscriptions as the options say. */
@@ -16,7 +17,7 @@ export function createPush(config: Config, logger: Logger): OutgoingPush {
     guard: new AddressGuard({
       allowedBlocks: config.pushAllow.filter((target) => 'address' in target),
       allowedNames: config.pushAllow.flatMap((target) => ('name' in target ? [target.name] : [])),
-      ownAddresses,
+      ownAddresses: lastKnown(ownAddresses),
     }),
     resolver: new SystemResolver(),
     clock: systemClock,

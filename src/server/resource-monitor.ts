@@ -8,6 +8,7 @@ import { constants, PerformanceObserver } from 'node:perf_hooks';
 import { getHeapStatistics, setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import type { Logger } from '../base/logger.ts';
+import { lastKnown } from './last-known.ts';
 import { MemoryWatch } from './memory-watch.ts';
 
 /** Where the figures come from; replaced in tests. */
@@ -50,10 +51,14 @@ const RELEASE_SHARE = 0.95;
  */
 export class SystemProbe implements ResourceProbe {
   readonly #observer: PerformanceObserver;
+  readonly #resident: () => number;
+  readonly #usage: () => NodeJS.MemoryUsage;
   #liveBytes: number;
   #gc: (() => void) | undefined;
 
   constructor() {
+    this.#resident = lastKnown(() => process.memoryUsage.rss());
+    this.#usage = lastKnown(() => process.memoryUsage());
     this.#liveBytes = 0;
     this.#gc = undefined;
     this.#observer = new PerformanceObserver((list) => {
@@ -67,11 +72,11 @@ export class SystemProbe implements ResourceProbe {
   }
 
   residentBytes(): number {
-    return process.memoryUsage.rss();
+    return this.#resident();
   }
 
   knownBytes(): number {
-    const { heapTotal, external } = process.memoryUsage();
+    const { heapTotal, external } = this.#usage();
     return heapTotal + external;
   }
 
