@@ -252,15 +252,24 @@ describe.skipIf(isExternal)('hostile frames', () => {
 
   test('opening and closing channels without waiting', async () => {
     const connection = await arena.connect();
-    for (let round = 0; round < 2_000; round += 1) {
-      const id = (round % 50) + 1;
+    for (let id = 1; id <= 1_000; id += 1) {
       const channel = connection.bareChannel(id);
       channel.send('channel.open');
       channel.send('channel.close', { replyCode: 200 });
     }
-    const last = connection.bareChannel(60);
+    const last = connection.bareChannel(1_001);
     await last.open();
     await last.sync();
+  });
+
+  test('taking the same numbers again without waiting is an error, as in RabbitMQ', async () => {
+    const connection = await arena.connect();
+    for (let round = 0; round < 2_000; round += 1) {
+      const channel = connection.bareChannel((round % 50) + 1);
+      channel.send('channel.open');
+      channel.send('channel.close', { replyCode: 200 });
+    }
+    await connection.expectClose(504, "CHANNEL_ERROR - second 'channel.open' seen");
   });
 
   test('topic patterns of nothing but # do not explode', async () => {
