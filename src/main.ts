@@ -85,7 +85,7 @@ async function serve(config: Config, version: string): Promise<void> {
       SqliteStore.open({
         directory: dataDirectory,
         durability: config.durability,
-        onDamage: (report) => log.error({ ...report }, 'damaged journal row set aside'),
+        onDamage: (report) => log.error({ ...report }, 'damage in the data file'),
         onFull: (isFull) => server?.storeFull(isFull),
       }),
     );

@@ -79,6 +79,15 @@ describe('row index', () => {
     }
     expect(readHeader(bytes.subarray(0, 20))).toBeUndefined();
   });
+
+  it.each([null, 5, 'text'])('takes a column that has lost its type for a fault (%s)', (value) => {
+    const scratch = new Scratch(64);
+    beginIndex(scratch);
+    const header = { flags: 0, slotCount: 0, dataCrc: 0, commitMs: 0, dataBytes: 0 };
+    const runs = Buffer.from(sealIndex(scratch, 7, header));
+    expect(checkRow(7, runs, value as unknown as Buffer)).toBe('data length');
+    expect(checkRow(7, value as unknown as Buffer, Buffer.alloc(0))).toBe('index checksum');
+  });
 });
 
 function writeAny(

@@ -123,7 +123,8 @@ export class RowLoader {
 export function checkRow(id: number, runs: Buffer, data: Buffer): LoadedRow | RowFault {
   const header = readHeader(runs);
   if (header === undefined) return 'index checksum';
-  if (data.length !== header.dataBytes) return 'data length';
+  // A column that has lost its type can be null.
+  if (!Buffer.isBuffer(data) || data.length !== header.dataBytes) return 'data length';
   if (crc32(data) !== header.dataCrc) return 'data checksum';
   const byteCount = runs.length + data.length;
   return { id, header, runs, data: new RowData(data, header), byteCount };
