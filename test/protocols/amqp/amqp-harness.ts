@@ -31,10 +31,10 @@ export interface Received {
 /** The client's end. */
 export class TestClient {
   readonly transport: PipeTransport;
-  readonly #harness: Harness;
+  readonly #harness: AcceptorHarness;
   readonly #inbox: Received[];
 
-  constructor(harness: Harness, transport: PipeTransport) {
+  constructor(harness: AcceptorHarness, transport: PipeTransport) {
     this.#harness = harness;
     this.transport = transport;
     this.#inbox = [];

@@ -22,12 +22,12 @@ export type Any = ReturnType<typeof JSON.parse>;
 export class TestClient {
   readonly transport: PipeTransport;
   readonly version: number;
-  readonly #harness: Harness;
+  readonly #harness: AcceptorHarness;
   readonly #inbox: Packet[];
   readonly #parser: mqttPacket.Parser;
   connack: IConnackPacket | undefined;
 
-  constructor(harness: Harness, transport: PipeTransport, version: number) {
+  constructor(harness: AcceptorHarness, transport: PipeTransport, version: number) {
     this.#harness = harness;
     this.transport = transport;
     this.version = version;

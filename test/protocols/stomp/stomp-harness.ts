@@ -27,11 +27,11 @@ export function frameBytes(command: string, headers: Headers = {}, body = ''): B
 /** The client's end. */
 export class StompClient {
   readonly transport: PipeTransport;
-  readonly #harness: StompHarness;
+  readonly #harness: AcceptorHarness;
   readonly #inbox: Received[];
   heartBeatCount: number;
 
-  constructor(harness: StompHarness, transport: PipeTransport) {
+  constructor(harness: AcceptorHarness, transport: PipeTransport) {
     this.#harness = harness;
     this.transport = transport;
     this.#inbox = [];
