@@ -21,6 +21,7 @@
  *
  * Rejected: a table of compiled regexes (linear in the number of patterns).
  */
+import { ownText } from '../../base/own-text.ts';
 import { CountedList } from './counted-list.ts';
 
 /** How a protocol writes its patterns. All three are single characters. */
@@ -77,15 +78,17 @@ class TrieNode<V> {
   grow(word: string): TrieNode<V> {
     const known = this.below(word);
     if (known !== undefined) return known;
-    const made = new TrieNode<V>(this, word, false);
+    // A node may outlive the pattern, of up to 64 KiB, that was the first to come by.
+    const own = ownText(word);
+    const made = new TrieNode<V>(this, own, false);
     if (this.children !== undefined) {
-      this.children.set(word, made);
+      this.children.set(own, made);
     } else if (this.child === undefined) {
       this.child = made;
     } else {
       this.children = new Map([
         [this.child.word, this.child],
-        [word, made],
+        [own, made],
       ]);
       this.child = undefined;
     }

@@ -12,6 +12,7 @@ import {
   RETAINED_LEVELS_MAX,
   RETAINED_MESSAGES_MAX,
 } from '../../base/limits.ts';
+import { ownText } from '../../base/own-text.ts';
 import { definitionKey } from '../definitions.ts';
 import type { Json } from '../definitions.ts';
 import { Message } from '../message.ts';
@@ -137,7 +138,8 @@ export class RetainedMessages {
       let child = children.get(word);
       if (child === undefined) {
         child = newLevel();
-        children.set(word, child);
+        // It may outlive the topic, of up to 64 KiB, that was the first to come by.
+        children.set(ownText(word), child);
         this.#levelCount += 1;
       }
       level = child;
