@@ -89,7 +89,7 @@ export function parseFormBytes(bytes: Buffer): Form | undefined {
 }
 
 function parseInto(form: Form, text: string): Form | undefined {
-  const decoder = new Decoder(text);
+  const decoder = new Decoder(form, text);
   let start = 0;
   let equalsAt = -1;
   while (start < text.length) {
@@ -121,20 +121,20 @@ function parseInto(form: Form, text: string): Form | undefined {
  */
 function cut({ bytes }: Form, text: string, start: number, end: number): string {
   const isShort = end - start <= SHORT_PART_LENGTH;
-  if (bytes === undefined || !isShort || text.length < LARGE_TEXT_LENGTH) {
-    return text.slice(start, end);
-  }
-  return bytes.toString('latin1', start, end);
+  if (!isShort || text.length < LARGE_TEXT_LENGTH) return text.slice(start, end);
+  return bytes?.toString('latin1', start, end) ?? Buffer.from(text.slice(start, end)).toString();
 }
 
 /** Decodes parts of a text from its start to its end. */
 class Decoder {
+  readonly #form: Form;
   readonly #text: string;
   /** Where the next escape and the next plus are, not before the last part. */
   #percentAt: number;
   #plusAt: number;
 
-  constructor(text: string) {
+  constructor(form: Form, text: string) {
+    this.#form = form;
     this.#text = text;
     this.#percentAt = indexOrEnd(text, '%', 0);
     this.#plusAt = indexOrEnd(text, '+', 0);
@@ -148,12 +148,15 @@ class Decoder {
 
   /** Undefined for a broken escape. */
   decode(start: number, end: number): string | undefined {
-    let part = this.#text.slice(start, end);
-    if (!this.hasEscape(start, end)) return part;
-    if (this.#plusAt < end) part = part.replaceAll('+', ' ');
-    if (this.#percentAt >= end) return part;
+    const hasEscape = this.hasEscape(start, end);
+    const hasPlus = this.#plusAt < end;
+    if (!hasEscape || this.#percentAt >= end) {
+      const part = cut(this.#form, this.#text, start, end);
+      return hasPlus ? part.replaceAll('+', ' ') : part;
+    }
+    const part = this.#text.slice(start, end);
     try {
-      return decodeURIComponent(part);
+      return decodeURIComponent(hasPlus ? part.replaceAll('+', ' ') : part);
     } catch {
       return undefined;
     }

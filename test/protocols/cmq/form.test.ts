@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { type Form, parseForm, parseFormBytes } from '../../../protocols/cmq/form.ts';
+import { liveHeapBytes } from '../../support/live-heap.ts';
 
 function pairs(form: Form | undefined): [string, string][] | undefined {
   return form?.names.map((name, index) => [name, form.values[index]!]);
@@ -43,6 +44,21 @@ describe('parseFormBytes', () => {
   test.each(['a=é', 'a=1&b=%C3%A9', '%C3%A9=1'])('%s is not all ASCII', (text) => {
     expect(parseFormBytes(Buffer.from(text))!.isAscii).toBe(false);
     expect(parseForm(text)!.isAscii).toBe(false);
+  });
+
+  test.each([
+    ['in UTF-8', Buffer.from(`&junk=${'é'.repeat(250_000)}`)],
+    ['with escapes', Buffer.from(`+x&junk=${'%20'.repeat(10)}${'e'.repeat(500_000)}`)],
+  ])('keeps nothing of a large text %s for its short parts', (_, rest) => {
+    const read = (at: number) => {
+      const head = Buffer.from(`a=1&queueName=a-queue-of-mine-${at}`);
+      return parseFormBytes(Buffer.concat([head, rest]))!.get('queueName')!;
+    };
+    read(0);
+    const before = liveHeapBytes();
+    const names = Array.from({ length: 50 }, (_value, at) => read(at));
+    expect(liveHeapBytes() - before).toBeLessThan(2_000_000);
+    expect(names[49]).toContain('a-queue-of-mine-49');
   });
 
   test('bytes that are no UTF-8 are replaced, as a decoder does', () => {
