@@ -100,7 +100,8 @@ function withDelayed(
 /** The id it carries, else that of its place among the delayed. */
 function idOf({ vhost }: CmqCall, queue: ClassicQueue, { message, sequence }: Entry): string {
   const headers = vhost.publisher.host.formats[message.format]!.headers(message);
-  return carriedId(headers) ?? placeId(queue.id, DELAYED_KIND, 0, sequence);
+  const carried = message.isNamed ? carriedId(headers) : undefined;
+  return carried ?? placeId(queue.id, DELAYED_KIND, 0, sequence);
 }
 
 function queueOf(call: CmqCall, right: PermissionKind): ClassicQueue {

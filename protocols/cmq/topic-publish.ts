@@ -7,7 +7,7 @@
  * documents say, unless `failsUnmatched` is set.
  */
 import { EMPTY_TABLE } from '../../src/base/field-value.ts';
-import { FORMAT_AMQP, Message } from '../../src/engine/message.ts';
+import { FORMAT_AMQP, FORMAT_NAMED, Message } from '../../src/engine/message.ts';
 import { PUBLISH_REJECTED, PUBLISH_ROUTED } from '../../src/engine/publish.ts';
 import { MESSAGE_ID_HEADER } from '../../src/engine/queue/message-id.ts';
 import { MESSAGE_TAGS } from '../../src/engine/exchange/tags-exchange.ts';
@@ -103,7 +103,7 @@ function makeMessage(
   return new Message(
     topic.exchange.name,
     routingKey,
-    FORMAT_AMQP,
+    FORMAT_AMQP | FORMAT_NAMED,
     bytes,
     0,
     header.length,

@@ -12,7 +12,7 @@
  */
 import type { FieldTable, FieldValue } from '../base/field-value.ts';
 import { isTable } from '../base/field-value.ts';
-import { FORMAT_AMQP_DEAD, type Message } from './message.ts';
+import { FORMAT_AMQP_DEAD, FORMAT_NAMED, type Message } from './message.ts';
 import { copyMessage } from './message-copy.ts';
 import type { MessageFormat } from './ports.ts';
 import type { DeathReason } from './queue/queue.ts';
@@ -85,7 +85,7 @@ export function buildDeadLetter(
     header: format.edit(message, edit),
     exchange,
     routingKey: routingKeyOverride ?? message.routingKey,
-    format: FORMAT_AMQP_DEAD,
+    format: FORMAT_AMQP_DEAD | (message.format & FORMAT_NAMED),
     expirationMs: -1,
     publishedAtMs: death.atMs,
   });

@@ -18,6 +18,10 @@ export const FORMAT_AMQP = 0;
 export const FORMAT_AMQP_DEAD = 1;
 /** Added to either: a copy for one session's own queue, which says how to deliver it there. */
 export const FORMAT_REPLAY = 2;
+/** Added to any: the x-msg-id in it is ours. */
+export const FORMAT_NAMED = 4;
+/** All of them are below this. */
+export const FORMATS_END = 8;
 
 export class Message {
   readonly exchange: string;
@@ -71,6 +75,11 @@ export class Message {
   /** It is ours how it says it is to be delivered, not a client's. */
   get isReplay(): boolean {
     return (this.format & FORMAT_REPLAY) !== 0;
+  }
+
+  /** It carries its id: the x-msg-id in it is ours, not a client's. */
+  get isNamed(): boolean {
+    return (this.format & FORMAT_NAMED) !== 0;
   }
 
   /** Bytes of header and body. */

@@ -1,6 +1,6 @@
 /** Messages of the simulation: a short text, padded to some size. */
 import type { FieldValue } from '../../src/base/field-value.ts';
-import { FORMAT_AMQP, Message } from '../../src/engine/message.ts';
+import { FORMAT_AMQP, FORMAT_NAMED, Message } from '../../src/engine/message.ts';
 import { AmqpMessageFormat } from '../../protocols/amqp/amqp-message-format.ts';
 import { encodeHeader } from '../../protocols/amqp/content-header.ts';
 import { bodyOf } from '../support/engine-fixture.ts';
@@ -39,7 +39,7 @@ export function messageOf(
   return new Message(
     topic === undefined ? '' : TOPIC,
     topic === undefined ? 'q' : '',
-    FORMAT_AMQP,
+    topic === undefined ? FORMAT_AMQP : FORMAT_AMQP | FORMAT_NAMED,
     bytes,
     0,
     header.length,

@@ -14,6 +14,7 @@ import type { QueueSettings } from '../../src/engine/queue/settings.ts';
 import { recoverBroker } from '../../src/engine/recover.ts';
 import type { VHost } from '../../src/engine/vhost.ts';
 import type { VHostQueues } from '../../src/engine/vhost-queues.ts';
+import { createMessageFormats } from '../../src/server/message-formats.ts';
 import type { FakeClock } from '../support/fake-clock.ts';
 import type { SeededRandom } from '../support/seeded-random.ts';
 import type { CmqDisk } from './cmq-disk.ts';
@@ -121,7 +122,8 @@ export class CmqProcess {
       activity.isTurnWanted = true;
       activity.wake();
     };
-    const deps = { clock, random, store, formats: [FORMAT, FORMAT], requestTurn, settings: {} };
+    const formats = createMessageFormats();
+    const deps = { clock, random, store, formats, requestTurn, settings: {} };
     const { broker } = await recoverBroker(deps, 'empty');
     const { onCommitted } = store;
     store.onCommitted = (ticket) => {

@@ -109,6 +109,7 @@ export class Traces {
   }
 
   #carriedId(message: Message): string | undefined {
+    if (!message.isNamed) return undefined;
     return carriedId(this.#vhost.publisher.host.formats[message.format]!.headers(message));
   }
 

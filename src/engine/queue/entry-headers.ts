@@ -3,7 +3,8 @@
  * headers, for the next queue after a death, for the return from the rewind window.
  */
 import type { FieldTable, FieldValue } from '../../base/field-value.ts';
-import type { Entry, Message } from '../message.ts';
+import { type Entry, FORMAT_NAMED, type Message } from '../message.ts';
+import { copyMessage } from '../message-copy.ts';
 import { carriedId, MESSAGE_ID_HEADER } from './message-id.ts';
 
 /** What is needed of a queue's host. */
@@ -41,7 +42,7 @@ export function withReceipt(host: HeaderHost, entry: Entry, id: string): Message
     ['x-enqueue-time', BigInt(entry.message.publishedAtMs)],
   ];
   if (entry.receiveCount > 1) set.push([DELIVERY_COUNT, BigInt(entry.receiveCount - 1)]);
-  return host.withHeaders(entry.message, set);
+  return withOwnId(host, entry.message, set);
 }
 
 /** The message as it leaves a queue that counts receives for a dead-letter queue. */
@@ -52,7 +53,7 @@ export function withOrigin(
   queue: string,
   receiveCount: number,
 ): Message {
-  return host.withHeaders(message, [
+  return withOwnId(host, message, [
     [MESSAGE_ID_HEADER, id],
     ['x-origin-queue', queue],
     ['x-origin-msg-id', id],
@@ -63,7 +64,7 @@ export function withOrigin(
 
 /** The message as it is kept for a rewind. */
 export function asParked(host: HeaderHost, entry: Entry, id: string): Message {
-  return host.withHeaders(entry.message, [
+  return withOwnId(host, entry.message, [
     [MESSAGE_ID_HEADER, id],
     [REWOUND, BigInt(entry.receiveCount)],
   ]);
@@ -81,9 +82,9 @@ export function withoutRewound(host: HeaderHost, message: Message): Message {
   return host.withHeaders(message, [[REWOUND, false]]);
 }
 
-/** The id the message carries; undefined when its place tells it. */
+/** The id the message carries; undefined when its place tells it, whatever its publisher wrote. */
 export function idOf(host: HeaderHost, message: Message): string | undefined {
-  return carriedId(host.headersOf(message));
+  return message.isNamed ? carriedId(host.headersOf(message)) : undefined;
 }
 
 /**
@@ -94,7 +95,7 @@ export function carrierOf(host: HeaderHost, id: string): (message: Message) => b
   const needle = Buffer.from(id);
   return (message) => {
     const { bytes, start, headerBytes } = message;
-    if (headerBytes < needle.length) return false;
+    if (!message.isNamed || headerBytes < needle.length) return false;
     if (!bytes.subarray(start, start + headerBytes).includes(needle)) return false;
     return idOf(host, message) === id;
   };
@@ -103,5 +104,15 @@ export function carrierOf(host: HeaderHost, id: string): (message: Message) => b
 /** The message carrying that id, unless it carries one. */
 export function withId(host: HeaderHost, message: Message, id: string): Message {
   if (idOf(host, message) !== undefined) return message;
-  return host.withHeaders(message, [[MESSAGE_ID_HEADER, id]]);
+  return withOwnId(host, message, [[MESSAGE_ID_HEADER, id]]);
+}
+
+/** The message with headers, the id among them, which is ours. */
+function withOwnId(
+  host: HeaderHost,
+  message: Message,
+  set: readonly (readonly [string, FieldValue])[],
+): Message {
+  const edited = host.withHeaders(message, set);
+  return copyMessage(edited, { format: edited.format | FORMAT_NAMED });
 }

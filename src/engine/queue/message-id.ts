@@ -9,6 +9,7 @@
  * An entry has one by its place (READY_KIND: queue, level, sequence), for nothing. A message that
  * leaves its place takes the id along in the header `x-msg-id`: out of a delay, back from the
  * rewind window, into a dead-letter queue, through a topic (TOPIC_KIND, a counter of the process).
+ * Its format says so: a publisher may write that header, too, and is not believed.
  */
 import type { FieldTable } from '../../base/field-value.ts';
 import type { QueueId } from '../ports.ts';
@@ -56,7 +57,7 @@ export function placeOf(queueId: QueueId, id: string): MessagePlace | undefined 
   return placeId(queueId, kind, level, sequence) === id ? { kind, level, sequence } : undefined;
 }
 
-/** The id a message carries, if it does; what a publisher made up in another form is none. */
+/** The id in the headers of a message that carries one (`Message.isNamed`). */
 export function carriedId(headers: FieldTable | undefined): string | undefined {
   const id = headers?.get(MESSAGE_ID_HEADER);
   return typeof id === 'string' && ID.test(id) ? id : undefined;

@@ -11,13 +11,10 @@ import { MESSAGE_TAGS, tagsOf } from '../exchange/tags-exchange.ts';
 import type { Message } from '../message.ts';
 import { copyMessage } from '../message-copy.ts';
 import type { MessageFormat } from '../ports.ts';
-import type { HeaderHost } from '../queue/entry-headers.ts';
-import { carriedId, MESSAGE_ID_HEADER } from '../queue/message-id.ts';
+import { type HeaderHost, idOf, withId } from '../queue/entry-headers.ts';
 
 /** Header of a queue subscription's copy: `TOPIC/SUBSCRIPTION`. */
 export const SUBSCRIPTION_HEADER = 'x-subscription';
-
-const ID_FORM = /^\d{1,20}$/;
 
 /** Gives the messages of a vhost's topics their id. */
 export class TopicStamp implements HeaderHost {
@@ -36,9 +33,8 @@ export class TopicStamp implements HeaderHost {
   stamp(message: Message): Message {
     const known = this.#stamped.get(message);
     if (known !== undefined) return known;
-    const id = carriedId(this.headersOf(message));
-    const hasId = id !== undefined && ID_FORM.test(id);
-    const stamped = hasId ? message : this.edit(message, [[MESSAGE_ID_HEADER, this.#nextId()]]);
+    const hasId = idOf(this, message) !== undefined;
+    const stamped = hasId ? message : withId(this, message, this.#nextId());
     this.#stamped.set(message, stamped);
     return stamped;
   }
@@ -65,7 +61,7 @@ export class TopicStamp implements HeaderHost {
   /** What a push shows of a stamped message. */
   read(message: Message): { msgId: string; tags: readonly string[]; body: Buffer } {
     const headers = this.headersOf(message);
-    return { msgId: carriedId(headers) ?? '', tags: tagsOf(headers), body: bodyOf(message) };
+    return { msgId: idOf(this, message) ?? '', tags: tagsOf(headers), body: bodyOf(message) };
   }
 }
 

@@ -1,6 +1,7 @@
 /** Redrives of many messages: from disk, over crashes, at their rate. */
 import { describe, expect, test } from 'vitest';
-import type { FieldValue } from '../../../src/base/field-value.ts';
+import { FORMAT_NAMED } from '../../../src/engine/message.ts';
+import { copyMessage } from '../../../src/engine/message-copy.ts';
 import type { ClassicQueue } from '../../../src/engine/queue/classic-queue.ts';
 import { MemoryDisk } from '../../../src/store/memory-disk.ts';
 import { EngineFixture } from '../../support/engine-fixture.ts';
@@ -20,8 +21,9 @@ async function filled(clock: FakeClock): Promise<MemoryDisk> {
   });
   const consumer = engine.consume('home', { credit: COUNT });
   for (let n = 0; n < COUNT; n += 1) {
-    const headers: Map<string, FieldValue> = new Map([['x-msg-id', `${n}`]]);
-    engine.publish('', 'home', `${n}`, { persistent: true, headers });
+    const headers = new Map([['x-msg-id', `${n}`]]);
+    const message = engine.message('', 'home', `${n}`, { persistent: true, headers });
+    queueOf(engine, 'home').publish(copyMessage(message, { format: FORMAT_NAMED }));
   }
   while (consumer.deliveries.length < COUNT) await engine.settle();
   for (const { queue, entry } of consumer.deliveries) queue.reject(entry);

@@ -1,4 +1,6 @@
 import { expect, test } from 'vitest';
+import { FORMAT_NAMED } from '../../../src/engine/message.ts';
+import { copyMessage } from '../../../src/engine/message-copy.ts';
 import type { ClassicQueue } from '../../../src/engine/queue/classic-queue.ts';
 import type { FoundEntry } from '../../../src/engine/queue/queue-inspector.ts';
 import { bodyOf, EngineFixture } from '../../support/engine-fixture.ts';
@@ -8,7 +10,8 @@ test('a message is found by the id it carries, and none is decoded that does not
   const queue = e.queue('q') as ClassicQueue;
   for (let n = 0; n < 2_000; n += 1) {
     const headers = new Map([['x-msg-id', `${700_000 + n}`]]);
-    e.publish('', 'q', `${n}`, { persistent: n % 2 === 0, headers });
+    const message = e.message('', 'q', `${n}`, { persistent: n % 2 === 0, headers });
+    queue.publish(copyMessage(message, { format: FORMAT_NAMED }));
   }
   const format = e.broker.formats[0]!;
   let decoded = 0;
