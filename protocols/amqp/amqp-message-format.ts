@@ -8,7 +8,8 @@
 import { readTextLossy } from '../../src/base/byte-reader.ts';
 import { ByteWriter } from '../../src/base/byte-writer.ts';
 import type { FieldTable, FieldValue } from '../../src/base/field-value.ts';
-import type { Message } from '../../src/engine/message.ts';
+import { FORMAT_BLIND, type Message } from '../../src/engine/message.ts';
+import { copyMessage } from '../../src/engine/message-copy.ts';
 import type { CommonProperties, HeaderEdit, MessageFormat } from '../../src/engine/ports.ts';
 import { decodeHeaders, decodeProperties, HeaderScan, scanHeader } from './content-header.ts';
 import { TableCursor, writeEntry } from './field-table.ts';
@@ -41,6 +42,31 @@ export class AmqpMessageFormat implements MessageFormat {
   edit(message: Message, edit: HeaderEdit): Buffer {
     return editHeader(message.bytes, message.start, message.start + message.headerBytes, edit);
   }
+}
+
+/** The same of a message with BCC, which is not told (`Message.isBlind`). */
+export class BlindAmqpMessageFormat extends AmqpMessageFormat {
+  override headers(message: Message): FieldTable | undefined {
+    return withoutBcc(super.headers(message));
+  }
+
+  override properties(message: Message): CommonProperties {
+    const properties = super.properties(message);
+    const headers = withoutBcc(properties.headers);
+    return headers === undefined ? properties : { ...properties, headers };
+  }
+}
+
+function withoutBcc(headers: FieldTable | undefined): FieldTable | undefined {
+  return headers && new Map([...headers].filter(([name]) => name !== 'BCC'));
+}
+
+/** The message as others than its publisher may have it. */
+export function shownMessage(message: Message): Message {
+  if (!message.isBlind) return message;
+  const { bytes, start, headerBytes, format } = message;
+  const header = stripBcc(bytes, start, start + headerBytes);
+  return copyMessage(message, { header, format: format & ~FORMAT_BLIND });
 }
 
 /**

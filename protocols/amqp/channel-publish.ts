@@ -12,7 +12,7 @@
 import { BrokerError } from '../../src/base/errors.ts';
 import { ByteCache } from '../../src/base/intern.ts';
 import type { ConfirmLedger } from '../../src/engine/confirm-ledger.ts';
-import { FORMAT_AMQP, Message } from '../../src/engine/message.ts';
+import { FORMAT_AMQP, FORMAT_BLIND, Message } from '../../src/engine/message.ts';
 import {
   PUBLISH_DURABLE,
   PUBLISH_REJECTED,
@@ -125,10 +125,11 @@ export class ChannelPublish implements ContentHandler {
         bodyBytes,
         header,
         content.ttlMs,
+        content.isBlind ? FORMAT_AMQP | FORMAT_BLIND : FORMAT_AMQP,
       );
       content.release();
     } else {
-      message = this.#message(bytes, start, headerBytes, bodyBytes, header, -1);
+      message = this.#message(bytes, start, headerBytes, bodyBytes, header, -1, FORMAT_AMQP);
     }
     if (this.#transaction !== undefined) {
       this.#transaction.add(target, message, extraKeys, this.#isMandatory);
@@ -164,12 +165,13 @@ export class ChannelPublish implements ContentHandler {
     bodyBytes: number,
     header: HeaderScan,
     ttlMs: number,
+    format: number,
   ): Message {
     const target = this.#target!;
     return new Message(
       target.exchange,
       target.routingKey,
-      FORMAT_AMQP,
+      format,
       bytes,
       start,
       headerBytes,

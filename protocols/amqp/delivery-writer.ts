@@ -13,6 +13,7 @@
 import { putBytes, putU64 } from '../../src/base/byte-writer.ts';
 import type { Message } from '../../src/engine/message.ts';
 import type { Outbound } from '../../src/net/outbound.ts';
+import { shownMessage } from './amqp-message-format.ts';
 import { writeBasicDeliver, writeBasicGetOk, writeBasicReturn } from './codec.generated.ts';
 import { putFrameHead, writeContent } from './frame-writer.ts';
 import {
@@ -101,8 +102,9 @@ export class DeliveryWriter {
     template: DeliverTemplate,
     deliveryTag: number,
     isRedelivered: boolean,
-    message: Message,
+    published: Message,
   ): void {
+    const message = shownMessage(published);
     const method = template.frameFor(message.exchange, message.routingKey);
     const contentBytes = this.#onePieceBytes(message);
     const pos = this.#outbound.reserve(method.length + contentBytes);
@@ -119,9 +121,10 @@ export class DeliveryWriter {
     channel: number,
     deliveryTag: number,
     isRedelivered: boolean,
-    message: Message,
+    published: Message,
     messageCount: number,
   ): void {
+    const message = shownMessage(published);
     const { exchange, routingKey } = message;
     writeBasicGetOk(
       this.#outbound,
@@ -136,7 +139,8 @@ export class DeliveryWriter {
   }
 
   /** basic.return with its content. */
-  returnMessage(channel: number, replyCode: number, replyText: string, message: Message): void {
+  returnMessage(channel: number, replyCode: number, replyText: string, published: Message): void {
+    const message = shownMessage(published);
     const { exchange, routingKey } = message;
     writeBasicReturn(this.#outbound, channel, replyCode, replyText, exchange, routingKey);
     this.#appendContent(channel, message);

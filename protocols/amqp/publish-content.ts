@@ -8,7 +8,7 @@
 import { BrokerError } from '../../src/base/errors.ts';
 import type { User } from '../../src/engine/access/user.ts';
 import { REPLY_TO_NAME } from '../../src/engine/reply-target.ts';
-import { editHeader, joinContent, stripBcc } from './amqp-message-format.ts';
+import { editHeader, joinContent } from './amqp-message-format.ts';
 import { expirationMs, extraRoutingKeys, type HeaderScan, propertyText } from './content-header.ts';
 
 /** A user with this tag may publish in another's name. */
@@ -25,6 +25,8 @@ export class PublishContent {
   ttlMs: number;
   /** Routing keys of CC and BCC; undefined when there are none. */
   extraKeys: readonly string[] | undefined;
+  /** Its header has some of them that nobody may see. */
+  isBlind: boolean;
 
   constructor() {
     this.bytes = NO_BYTES;
@@ -32,6 +34,7 @@ export class PublishContent {
     this.headerBytes = 0;
     this.ttlMs = -1;
     this.extraKeys = undefined;
+    this.isBlind = false;
   }
 
   /**
@@ -59,13 +62,10 @@ export class PublishContent {
     const extra = header.hasHeaders ? extraRoutingKeys(bytes, start, header) : undefined;
     if (header.hasUserId) checkUserId(bytes, start, header, user);
     this.extraKeys = extra?.keys;
+    this.isBlind = extra?.hasBcc === true;
     if (newReplyTo !== undefined) {
       const edited = editHeader(bytes, start, start + headerBytes, { replyTo: newReplyTo });
       this.#replaceHeader(edited, bodyBytes);
-    }
-    if (extra?.hasBcc === true) {
-      const bodyStart = this.start + this.headerBytes;
-      this.#replaceHeader(stripBcc(this.bytes, this.start, bodyStart), bodyBytes);
     }
   }
 

@@ -12,7 +12,7 @@
  */
 import type { FieldTable, FieldValue } from '../base/field-value.ts';
 import { isTable } from '../base/field-value.ts';
-import { FORMAT_AMQP_DEAD, FORMAT_NAMED, type Message } from './message.ts';
+import { FORMAT_AMQP_DEAD, FORMAT_BLIND, FORMAT_NAMED, type Message } from './message.ts';
 import { copyMessage } from './message-copy.ts';
 import type { MessageFormat } from './ports.ts';
 import type { DeathReason } from './queue/queue.ts';
@@ -24,9 +24,9 @@ export interface Death {
   readonly atMs: number;
 }
 
-/** The extra routing keys of a message's CC header. */
-export function carbonCopies(headers: FieldTable | undefined): string[] {
-  const value = headers?.get('CC');
+/** The extra routing keys of a message's CC header, or of the one that nobody may see. */
+export function carbonCopies(headers: FieldTable | undefined, name: 'CC' | 'BCC' = 'CC'): string[] {
+  const value = headers?.get(name);
   if (!Array.isArray(value)) return [];
   return value.filter((key): key is string => typeof key === 'string');
 }
@@ -85,7 +85,7 @@ export function buildDeadLetter(
     header: format.edit(message, edit),
     exchange,
     routingKey: routingKeyOverride ?? message.routingKey,
-    format: FORMAT_AMQP_DEAD | (message.format & FORMAT_NAMED),
+    format: FORMAT_AMQP_DEAD | (message.format & (FORMAT_NAMED | FORMAT_BLIND)),
     expirationMs: -1,
     publishedAtMs: death.atMs,
   });

@@ -20,8 +20,10 @@ export const FORMAT_AMQP_DEAD = 1;
 export const FORMAT_REPLAY = 2;
 /** Added to any: the x-msg-id in it is ours. */
 export const FORMAT_NAMED = 4;
+/** Added to any: its header has routing keys that only dead-lettering may see (BCC). */
+export const FORMAT_BLIND = 8;
 /** All of them are below this. */
-export const FORMATS_END = 8;
+export const FORMATS_END = 16;
 
 export class Message {
   readonly exchange: string;
@@ -75,6 +77,11 @@ export class Message {
   /** It is ours how it says it is to be delivered, not a client's. */
   get isReplay(): boolean {
     return (this.format & FORMAT_REPLAY) !== 0;
+  }
+
+  /** It has routing keys that nobody may be shown. */
+  get isBlind(): boolean {
+    return (this.format & FORMAT_BLIND) !== 0;
   }
 
   /** It carries its id: the x-msg-id in it is ours, not a client's. */

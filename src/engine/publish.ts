@@ -15,7 +15,7 @@ import { TopicExchange } from './exchange/topic-exchange.ts';
 import { LazyRoutedMessage } from './exchange/routed-message.ts';
 import { route as routeThrough } from './exchange/router.ts';
 import type { ExchangeLookup } from './exchange/router.ts';
-import type { Message } from './message.ts';
+import { FORMAT_BLIND, type Message } from './message.ts';
 import { copyMessage } from './message-copy.ts';
 import type { MessageFormat, QueueId } from './ports.ts';
 import type { DelayQueue } from './queue/delay-queue.ts';
@@ -201,7 +201,10 @@ export class Publisher {
     const dead = buildDeadLetter(message, format, death, exchangeName, override);
     if (exchange.isDelayed && this.#delay(exchange, dead) !== undefined) return;
     const keys = [dead.routingKey];
-    if (override === undefined) keys.push(...carbonCopies(headers));
+    if (override === undefined) {
+      keys.push(...carbonCopies(headers));
+      if (message.isBlind) keys.push(...this.#blindCopies(message));
+    }
     const deaths = recordedDeaths(message, headers);
     const targets = this.#match(exchange, keys, dead).filter(
       (target) => !isCycle(deaths, reason, target.name, queue.name),
@@ -216,6 +219,11 @@ export class Publisher {
     const header = format.edit(message, { set: new Map([[DELAY_HEADER, -delayMs]]) });
     const due = withHeader(message, header, this.host.nowMs());
     enqueue(this.#match(exchange, [message.routingKey], due), due);
+  }
+
+  #blindCopies(message: Message): string[] {
+    const open = this.host.formats[message.format & ~FORMAT_BLIND]!;
+    return carbonCopies(open.headers(message), 'BCC');
   }
 
   #keyedQueues(exchange: Exchange, routingKey: string): Queue[] | undefined {

@@ -1,7 +1,7 @@
 /**
  * A dead letter on its way home: where it came from, and what it looks like without its death.
  */
-import { FORMAT_NAMED, type Message } from '../message.ts';
+import { FORMAT_BLIND, FORMAT_NAMED, type Message } from '../message.ts';
 import { copyMessage } from '../message-copy.ts';
 import type { MessageFormat } from '../ports.ts';
 
@@ -46,7 +46,7 @@ export function revive(
     header,
     exchange: '',
     routingKey: queueName,
-    format: message.format & FORMAT_NAMED,
+    format: message.format & (FORMAT_NAMED | FORMAT_BLIND),
     expirationMs: -1,
     publishedAtMs: nowMs,
   });

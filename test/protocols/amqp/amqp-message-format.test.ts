@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import {
   AmqpMessageFormat,
+  BlindAmqpMessageFormat,
   joinContent,
   stripBcc,
 } from '../../../protocols/amqp/amqp-message-format.ts';
@@ -141,6 +142,20 @@ describe('editing', () => {
     const result = format.edit(messageOf(header), { set: new Map([['a', null]]) });
     expect(result.subarray(18)).toEqual(hex('01 61 56  01 62 56'));
   });
+});
+
+test('what nobody may see is not told, and stays where it is', () => {
+  const headers = new Map<string, FieldValue>([
+    ['CC', ['a']],
+    ['BCC', ['b']],
+  ]);
+  const message = messageOf(encodeHeader({ headers, appId: 'app' }, 4));
+  const blind = new BlindAmqpMessageFormat();
+  const shown = new Map([['CC', ['a']]]);
+  expect(blind.headers(message)).toEqual(shown);
+  expect(blind.properties(message)).toEqual({ headers: shown, appId: 'app' });
+  const edited = messageOf(blind.edit(message, { set: new Map([['x', 1]]) }));
+  expect(format.headers(edited)).toEqual(new Map<string, FieldValue>([...headers, ['x', 1]]));
 });
 
 test('BCC is stripped, CC stays', () => {

@@ -183,6 +183,32 @@ describe('headers that ask for something', () => {
     }
   });
 
+  test('a dead letter goes by the keys of BCC, too, and tells nobody', async () => {
+    const harness = await Harness.open();
+    const client = await harness.connect();
+    const dead = { 'x-dead-letter-exchange': 'amq.direct', 'x-max-length': 1 };
+    await client.declare(1, 'to', dead);
+    for (const name of ['own', 'cc', 'bcc']) await client.declare(1, name);
+    for (const [name, key] of [
+      ['own', 'to'],
+      ['cc', 'by-cc'],
+      ['bcc', 'by-bcc'],
+    ] as const) {
+      harness.fixture.bind(name, 'amq.direct', key);
+    }
+    const sent = headers({ CC: ['by-cc'], BCC: ['by-bcc'] });
+    client.publish(1, '', 'to', 'first', { headers: sent });
+    client.publish(1, '', 'to', 'second');
+    for (const name of ['own', 'cc', 'bcc']) {
+      const got = await client.call('basic.get', 1, [name, true], 'basic.getOk');
+      expect(got.body!.toString()).toBe('first');
+      const table = got.properties!.headers!;
+      expect([table.get('CC'), table.has('BCC')]).toEqual([['by-cc'], false]);
+      const [death] = table.get('x-death') as FieldTable[];
+      expect(death!.get('routing-keys')).toEqual(['to', 'by-cc']);
+    }
+  });
+
   test('CC must be an array; what is no string in it is left out', async () => {
     expect(await attempt({ headers: headers({ CC: 'cc' }) })).toMatch(/^406 PRECONDITION_FAILED/);
     expect(await attempt({ headers: headers({ BCC: 1 }) })).toMatch(/^406 PRECONDITION_FAILED/);
