@@ -92,8 +92,11 @@ export const COMMIT_BACKLOG_BYTES_HIGH = 32 * 1024 * 1024;
 /** Bytes of commit backlog below which they are read again. */
 export const COMMIT_BACKLOG_BYTES_LOW = 8 * 1024 * 1024;
 
-/** Ms. Longest delay of x-delayed-message (2^32 - 1, as the plugin). */
-export const DELAY_MS_MAX = 0xffffffff;
+/**
+ * Ms. Longest delay: a hundred years, so that a due time is a date. RabbitMQ's plugin ends at
+ * 2^32 - 1 and does not delay at all what asks for more.
+ */
+export const DELAY_MS_MAX = 100 * 366 * 86_400_000;
 
 /** Delayed messages kept in memory per exchange; beyond it only their due times are. */
 export const DELAYED_RESIDENT_ENTRIES = 16_384;

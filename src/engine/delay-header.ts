@@ -3,16 +3,11 @@
  * `x-delayed-message` exchange, or of a queue that counts receives. A delay that was kept is
  * negative from then on, so that nobody keeps it twice.
  */
+import { DELAY_MS_MAX } from '../base/limits.ts';
 import type { FieldTable } from '../base/field-value.ts';
 import type { Message } from './message.ts';
 
 export const DELAY_HEADER = 'x-delay';
-
-/**
- * Ms: a hundred years, so that a due time is a date. RabbitMQ's plugin ends at 2^32 - 1 and does
- * not delay at all what asks for more.
- */
-const DELAY_MS_MAX = 100 * 366 * 86_400_000;
 
 const DELAY_BYTES = Buffer.from(DELAY_HEADER);
 
