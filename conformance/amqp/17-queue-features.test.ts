@@ -546,6 +546,52 @@ specTest(
 );
 
 specTest(
+  { section: 'x-single-active-consumer', rule: 'the highest priority follows, then the oldest' },
+  async (t) => {
+    const [channel, queue] = await featured(t, { 'x-single-active-consumer': true });
+    for (const [consumerTag, priority] of [
+      ['first', 0],
+      ['low', -1],
+      ['high', 3],
+      ['also high', 3],
+    ] as const) {
+      const args = { 'x-priority': priority };
+      await channel.consume(queue, { consumerTag, noAck: true, arguments: args });
+    }
+    for (const expected of ['first', 'high', 'also high', 'low']) {
+      channel.publish('', queue, 'x');
+      const { consumerTag } = await channel.delivery();
+      expect(consumerTag).toBe(expected);
+      await channel.call('basic.cancel', { consumerTag });
+    }
+  },
+);
+
+specTest(
+  {
+    section: 'x-single-active-consumer',
+    rule: 'quorum: a higher priority takes over, once it may',
+  },
+  async (t) => {
+    const channel = await t.channel();
+    const queue = await channel.queue(t.name(), {
+      durable: true,
+      arguments: { 'x-single-active-consumer': true, 'x-queue-type': 'quorum' },
+    });
+    await channel.consume(queue, { consumerTag: 'low' });
+    channel.publish('', queue, '1');
+    const held = await channel.delivery();
+    await channel.consume(queue, { consumerTag: 'high', arguments: { 'x-priority': 1 } });
+    channel.publish('', queue, '2');
+    await channel.expectNothing(200);
+    channel.ack(held.tag);
+    const next = await channel.delivery();
+    expect([next.consumerTag, next.body]).toEqual(['high', '2']);
+    await channel.call('queue.delete', { queue });
+  },
+);
+
+specTest(
   { section: 'x-single-active-consumer', rule: 'an exclusive consumer gets 403' },
   async (t) => {
     const [channel, queue] = await featured(t, { 'x-single-active-consumer': true });
@@ -596,6 +642,8 @@ specTest(
     const message = await channel.getSoon(dead);
     expect(counts).toEqual([undefined, 1, 2]);
     expect(message.headers['x-last-death-reason']).toBe('delivery_limit');
+    expect(message.headers).not.toHaveProperty('x-delivery-count');
+    expect(message.headers).not.toHaveProperty('x-acquired-count');
     await channel.call('queue.delete', { queue });
   },
 );

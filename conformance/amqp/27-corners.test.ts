@@ -1,7 +1,7 @@
 /** Where features meet, and answers that few programs ever see: all as RabbitMQ 4.3 has them. */
 import { expect } from 'vitest';
 import { tagged, type WireTable } from '../support/amqp-wire.ts';
-import { type SpecContext, useBroker } from '../support/spec-test.ts';
+import { pause, type SpecContext, useBroker } from '../support/spec-test.ts';
 import type { WireChannel } from '../support/wire-client.ts';
 
 const { specTest } = useBroker();
@@ -128,6 +128,24 @@ specTest(
     expect((await channel.delivery()).body).toBe('somebody');
   },
 );
+
+specTest({ section: 'expiration', rule: 'ends a message at the head only' }, async (t) => {
+  const channel = await t.channel();
+  const dead = await channel.queue('', { exclusive: true });
+  const queue = await channel.queue(t.name(), {
+    exclusive: true,
+    arguments: { 'x-dead-letter-exchange': '', 'x-dead-letter-routing-key': dead },
+  });
+  channel.publish('', queue, 'stays');
+  channel.publish('', queue, 'ends', { expiration: '300' });
+  await channel.settled(queue, 2);
+  await pause(1_000);
+  expect((await channel.counts(queue)).messages).toBe(2);
+  expect((await channel.counts(dead)).messages).toBe(0);
+  expect((await channel.getSoon(queue)).body).toBe('stays');
+  expect((await channel.getSoon(dead)).body).toBe('ends');
+  expect(await channel.get(queue)).toBeUndefined();
+});
 
 specTest(
   { section: 'x-death', rule: 'three queues in a ring: a row each, counted by round' },

@@ -266,6 +266,16 @@ const OTHERS: readonly Probe[] = [
     expected: 'ok',
   },
   {
+    name: 'bind the reply-to queue',
+    script: call('queue.bind', { queue: REPLY, exchange: 'amq.direct', routingKey: 'k' }),
+    expected: `404 channel NOT_FOUND - no queue '${REPLY}' in vhost '<v>'`,
+  },
+  {
+    name: 'a queue type that is empty',
+    script: withArgs({ 'x-queue-type': '' }),
+    expected: 'ok',
+  },
+  {
     name: 'purge the reply-to queue',
     script: call('queue.purge', { queue: REPLY }),
     expected: `404 channel NOT_FOUND - no queue '${REPLY}' in vhost '<v>'`,

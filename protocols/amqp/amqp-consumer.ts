@@ -69,6 +69,10 @@ export class AmqpConsumer implements Consumer {
     this.#outbound = host.host.outbound;
   }
 
+  get holdsDeliveries(): boolean {
+    return this.limit.used > 0;
+  }
+
   hasCredit(): boolean {
     if (!this.isActive || this.#outbound.isFull) return false;
     return this.noAck || (this.limit.hasRoom && this.#host.sharedLimit.hasRoom);

@@ -77,6 +77,10 @@ export class Subscription implements Consumer {
     this.#outbound = host.outbound;
   }
 
+  get holdsDeliveries(): boolean {
+    return this.unsettled.size > 0;
+  }
+
   hasCredit(): boolean {
     if (!this.isActive || this.#outbound.isFull) return false;
     return this.noAck || this.prefetchCount === 0 || this.unsettled.size < this.prefetchCount;

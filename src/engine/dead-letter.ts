@@ -24,6 +24,9 @@ export interface Death {
   readonly atMs: number;
 }
 
+/** What a hand-over told its consumer: of the queue the message leaves (RabbitMQ shows none). */
+const HAND_OVER_COUNTS = ['x-acquired-count', 'x-delivery-count'];
+
 /** The extra routing keys of a message's CC header, or of the one that nobody may see. */
 export function carbonCopies(headers: FieldTable | undefined, name: 'CC' | 'BCC' = 'CC'): string[] {
   const value = headers?.get(name);
@@ -79,6 +82,7 @@ export function buildDeadLetter(
   const expiration = format.properties(message).expiration;
   const edit = {
     set: deathHeaders(message, headers, expiration, death),
+    remove: HAND_OVER_COUNTS,
     removeExpiration: true,
   };
   return copyMessage(message, {

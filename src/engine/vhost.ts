@@ -28,7 +28,7 @@ import type { Ticket } from './ports.ts';
 import type { Publisher, Route } from './publish.ts';
 import type { Consumer } from './queue/consumer.ts';
 import type { Queue } from './queue/queue.ts';
-import { isReplyKey, REPLY_TO_NAME } from './reply-target.ts';
+import { isReplyKey } from './reply-target.ts';
 import type { ReplyTargets } from './reply-target.ts';
 import type { RetainedMessages } from './session/retained.ts';
 import { Sessions } from './session/sessions.ts';
@@ -372,9 +372,6 @@ export class VHost {
     key: string,
   ): [Queue | undefined, Exchange | undefined] {
     this.#refuseDefaultExchange(exchangeName);
-    if (queueName === REPLY_TO_NAME || isReplyKey(queueName)) {
-      fail('ACCESS_REFUSED', 'operation not permitted on a direct reply-to queue');
-    }
     this.#authorize(actor, 'write', 'queue', queueName);
     this.#authorize(actor, 'read', 'exchange', exchangeName);
     const exchange = this.topology.exchanges.get(exchangeName);

@@ -32,7 +32,7 @@ test('a process with all the files open that it may have goes on watching its me
   const probe = new SystemProbe();
   const resident = probe.residentBytes();
   const known = probe.knownBytes();
-  vi.spyOn(process, 'memoryUsage').mockImplementation(noFiles as never);
+  vi.spyOn(process, 'memoryUsage').mockImplementation(noFiles);
   process.memoryUsage.rss = noFiles;
   expect(probe.residentBytes()).toBe(resident);
   expect(probe.knownBytes()).toBe(known);

@@ -36,6 +36,7 @@ export class TestConsumer implements Consumer {
   readonly deliveries: Delivered[] = [];
   credit: number;
   isCancelled = false;
+  holdsDeliveries = false;
 
   constructor(actor: Actor, options: Partial<TestConsumer> = {}) {
     this.actor = actor;

@@ -86,8 +86,10 @@ export function checkOneOf(allowed: readonly string[], error: string): ArgumentC
   };
 }
 
+/** Empty and `undefined` are the default, for clients that write out what they were not told. */
 export function checkQueueType(value: FieldValue): string | undefined {
   if (typeof value !== 'string') return unacceptable(value);
+  if (value === '' || value === 'undefined') return undefined;
   if (value === 'classic' || value === 'quorum' || value === 'stream') return undefined;
   return `"unsupported queue type '${value}'"`;
 }

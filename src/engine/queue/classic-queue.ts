@@ -283,6 +283,7 @@ export class ClassicQueue extends Queue {
   #endHandOver(entry: Entry): boolean {
     if (entry.state !== ENTRY_LEASED) return false;
     this.#life.unackedCount -= 1;
+    if (this.consumers.isHandingOver) this.host.markDirty(this);
     if (!this.isDeleted) return true;
     entry.state = ENTRY_SETTLED;
     return false;
@@ -439,8 +440,10 @@ export class ClassicQueue extends Queue {
       this.#life.stamp(backlog, entry, undefined, false);
       entry.state = ENTRY_LEASED;
       this.#life.unackedCount += 1;
-      // What is next now may have been received too often.
-      if (this.settings.countsReceives === true) this.host.markDirty(this);
+      // What is next now may have been received too often, or have expired behind this one.
+      if (this.settings.countsReceives === true || this.#intake.mayExpire) {
+        this.host.markDirty(this);
+      }
       return entry;
     }
   }

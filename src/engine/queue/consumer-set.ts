@@ -2,8 +2,10 @@
  * The consumers of one queue, and whose turn it is.
  *
  * Consumers of equal priority take turns (round robin, one delivery each); a higher priority is
- * served until it has no credit. With a single active consumer only the oldest is served; the next
- * one follows when it leaves.
+ * served until it has no credit. With a single active consumer only the one that came first is
+ * served; when it leaves, the one of the highest priority follows, the oldest of these. A quorum
+ * queue also hands over to a higher priority that arrives, once the active one, which gets nothing
+ * more, has settled what it holds (RabbitMQ).
  */
 import type { Consumer } from './consumer.ts';
 
@@ -20,11 +22,16 @@ export class ConsumerSet {
   readonly #groups: PriorityGroup[];
   /** In order of arrival. */
   readonly #members: Consumer[];
+  /** A higher priority takes over from the active one. */
+  readonly #isPreemptive: boolean;
+  #active: Consumer | undefined;
 
-  constructor(isSingleActive: boolean) {
+  constructor(isSingleActive: boolean, isPreemptive = false) {
     this.#isSingleActive = isSingleActive;
+    this.#isPreemptive = isPreemptive;
     this.#groups = [];
     this.#members = [];
+    this.#active = undefined;
   }
 
   get count(): number {
@@ -37,7 +44,13 @@ export class ConsumerSet {
 
   /** The consumer that gets everything, when the queue has a single active one. */
   get active(): Consumer | undefined {
-    return this.#isSingleActive ? this.#members[0] : undefined;
+    return this.#isSingleActive ? this.#active : undefined;
+  }
+
+  /** A higher priority waits for the active one to settle what it holds. */
+  get isHandingOver(): boolean {
+    if (!this.#isPreemptive || this.#active === undefined) return false;
+    return this.#groups[0]!.priority > this.#active.priority;
   }
 
   hasExclusive(): boolean {
@@ -50,6 +63,7 @@ export class ConsumerSet {
 
   add(consumer: Consumer): void {
     this.#members.push(consumer);
+    this.#active ??= consumer;
     const index = this.#groups.findIndex((group) => group.priority <= consumer.priority);
     const group = index < 0 ? undefined : this.#groups[index];
     if (group !== undefined && group.priority === consumer.priority) {
@@ -71,14 +85,15 @@ export class ConsumerSet {
     group.members.splice(memberIndex, 1);
     if (memberIndex < group.cursor) group.cursor -= 1;
     if (group.members.length === 0) this.#groups.splice(groupIndex, 1);
+    if (this.#active === consumer) this.#active = this.#groups[0]?.members[0];
     return true;
   }
 
   /** The next consumer with credit, or undefined. Advances the turn. */
   next(): Consumer | undefined {
     if (this.#isSingleActive) {
-      const active = this.#members[0];
-      return active?.hasCredit() ? active : undefined;
+      const active = this.#served();
+      return active?.hasCredit() === true ? active : undefined;
     }
     for (const group of this.#groups) {
       const members = group.members;
@@ -95,7 +110,15 @@ export class ConsumerSet {
 
   /** True when any consumer could take a delivery now. */
   hasCredit(): boolean {
-    if (this.#isSingleActive) return this.#members[0]?.hasCredit() ?? false;
+    if (this.#isSingleActive) return this.#served()?.hasCredit() ?? false;
     return this.#members.some((consumer) => consumer.hasCredit());
+  }
+
+  /** The single active consumer; undefined while one that is to follow waits for what it holds. */
+  #served(): Consumer | undefined {
+    if (!this.isHandingOver) return this.#active;
+    if (this.#active?.holdsDeliveries === true) return undefined;
+    this.#active = this.#groups[0]?.members[0];
+    return this.#active;
   }
 }

@@ -16,6 +16,8 @@ export interface Consumer {
   /** Limit of unsettled deliveries it was opened with; 0 is none. Streams insist on one. */
   readonly prefetchCount: number;
   readonly actor: Actor;
+  /** It has deliveries that are not settled. Asked where a higher priority is to take over. */
+  readonly holdsDeliveries?: boolean;
   /** Cheap: called once per delivery. Prefetch left, flow on, socket not full. */
   hasCredit(): boolean;
   /** Hands one entry over, in the turn. Must not throw. The queue settles noAck ones after it. */

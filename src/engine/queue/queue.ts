@@ -92,7 +92,8 @@ export abstract class Queue implements Destination {
     // An empty map of its own would be 190 bytes.
     this.arguments = options.arguments.size === 0 ? EMPTY_TABLE : options.arguments;
     this.host = host;
-    this.consumers = new ConsumerSet(options.settings.singleActiveConsumer);
+    const { singleActiveConsumer, queueType } = options.settings;
+    this.consumers = new ConsumerSet(singleActiveConsumer, queueType === 'quorum');
     this.#settings = options.settings;
     this.isDirty = false;
     this.#isDeleted = false;

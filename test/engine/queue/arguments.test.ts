@@ -50,6 +50,11 @@ describe('parseQueueArguments', () => {
     expect(textFor({ [name]: value })).toBe(`invalid arg '${name}' ${AT}: ${term}`);
   });
 
+  it.each(['', 'undefined'])('takes %j for the default type', (type) => {
+    const args = table({ 'x-queue-type': type });
+    expect(parseQueueArguments('/', 'q', args, PLAIN).queueType).toBe('classic');
+  });
+
   it('refuses a dead-letter exchange that is no name', () => {
     expect(textFor({ 'x-dead-letter-exchange': 5 })).toBe(
       "invalid type 'signedint' for arg 'x-dead-letter-exchange' in queue 'q' in vhost '/'",

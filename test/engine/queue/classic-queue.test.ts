@@ -75,6 +75,51 @@ describe('delivery', () => {
     expect([a.bodies, b.bodies]).toEqual([['1'], ['2']]);
   });
 
+  it('with a single active consumer hands over by priority, then by age', async () => {
+    const e = await EngineFixture.open();
+    e.queue('q', { 'x-single-active-consumer': true });
+    const first = e.consume('q');
+    const old = e.consume('q', { priority: 5 });
+    const young = e.consume('q', { priority: 5 });
+    const low = e.consume('q', { priority: -1 });
+    for (const [body, leaves] of [
+      ['1', first],
+      ['2', old],
+      ['3', young],
+      ['4', low],
+    ] as const) {
+      e.publish('', 'q', body);
+      e.turn();
+      expect(leaves.bodies).toEqual([body]);
+      e.vhost.cancel(leaves);
+    }
+  });
+
+  it('of quorum hands over to a higher priority once the active one holds nothing', async () => {
+    const e = await EngineFixture.open();
+    const queue = e.queue('q', { 'x-single-active-consumer': true, 'x-queue-type': 'quorum' });
+    const low = e.consume('q');
+    e.publish('', 'q', '1');
+    e.turn();
+    low.holdsDeliveries = true;
+    const high = e.consume('q', { priority: 1 });
+    e.publish('', 'q', '2');
+    e.turn();
+    expect([low.bodies, high.bodies]).toEqual([['1'], []]);
+    queue.acknowledge(low.deliveries[0]!.entry);
+    low.holdsDeliveries = false;
+    e.turn();
+    expect([low.bodies, high.bodies]).toEqual([['1'], ['2']]);
+    e.consume('q', { priority: 1 });
+    e.publish('', 'q', '3');
+    e.turn();
+    expect(high.bodies).toEqual(['2', '3']);
+    e.vhost.cancel(high);
+    e.publish('', 'q', '4');
+    e.turn();
+    expect(low.bodies).toEqual(['1']);
+  });
+
   it('serves strict priorities, capped at the maximum', async () => {
     const e = await EngineFixture.open();
     e.queue('q', { 'x-max-priority': 5 });
@@ -97,6 +142,22 @@ describe('expiry', () => {
     e.clock.advance(1000);
     e.turn();
     expect(queue.readyCount).toBe(0);
+  });
+
+  it('ends what has expired behind a message that a get takes', async () => {
+    const e = await EngineFixture.open();
+    e.queue('dead');
+    const args = { 'x-dead-letter-exchange': '', 'x-dead-letter-routing-key': 'dead' };
+    const queue = e.queue('q', args);
+    e.publish('', 'q', 'stays');
+    e.publish('', 'q', 'ends', { expirationMs: 1000 });
+    e.turn();
+    e.clock.advance(2000);
+    e.turn();
+    expect(queue.readyCount).toBe(2);
+    expect(e.get('q')?.body).toBe('stays');
+    e.turn();
+    expect([queue.readyCount, e.get('dead')?.body]).toEqual([0, 'ends']);
   });
 
   it('delivers a message with TTL 0 only to a consumer that is there', async () => {
@@ -243,7 +304,9 @@ describe('dead letters', () => {
     expect(e.headersOf(second.entry.message).get('x-delivery-count')).toBe(1);
     second.queue.requeue(second.entry, true);
     expect(e.get('q')).toBeUndefined();
-    expect(e.get('dead')?.body).toBe('m');
+    const dead = e.get('dead')!;
+    expect(dead.body).toBe('m');
+    expect(e.headersOf(dead.entry.message).has('x-delivery-count')).toBe(false);
   });
 });
 

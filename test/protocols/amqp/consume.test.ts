@@ -437,7 +437,7 @@ describe('direct reply-to', () => {
     client.send('basic.consume', 1, [REPLY_TO, '', false, true, false, false, NO_ARGS]);
     expect(await refusal(client)).toBe('406 PRECONDITION_FAILED - reply consumer already set');
     client.send('queue.bind', 1, [REPLY_TO, 'amq.direct', 'k', false, NO_ARGS]);
-    expect(await refusal(client)).toMatch(/^403 ACCESS_REFUSED/);
+    expect(await refusal(client)).toMatch(/^404 NOT_FOUND/);
     expect(await client.declare(1, REPLY_TO)).toBe(REPLY_TO);
   });
 });
