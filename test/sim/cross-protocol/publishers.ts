@@ -1,6 +1,6 @@
 /** Clients of each protocol that publish what theirs allows, and are connected anew when closed. */
 import type { TestClient as AmqpClient } from '../../protocols/amqp/amqp-harness.ts';
-import { publishFrames } from '../../protocols/amqp/wire.ts';
+import { frame, publishFrames } from '../../protocols/amqp/wire.ts';
 import type { TestClient as MqttClient } from '../../protocols/mqtt/mqtt-harness.ts';
 import { field, list, packet, u16, userProperty } from '../../protocols/mqtt/wire.ts';
 import type { Bodies } from './bodies.ts';
@@ -38,7 +38,8 @@ export class Publishers {
     else if (kind < 7) await this.#overMqtt();
     else if (kind < 8) await this.#overStomp();
     else if (kind < 9) await this.#overCmq();
-    else await this.#will();
+    else if (this.#odd.once(2)) await this.#will();
+    else await this.#define();
   }
 
   /** Reads what publishers were told, so that the next batch knows who is closed. */
@@ -68,6 +69,29 @@ export class Publishers {
     if (bytes.length > 131_000) return;
     const frames = publishFrames(1, exchange, '', this.#bodies.make(), flags, bytes);
     this.#amqp.raw(withKey(frames, exchange, key));
+  }
+
+  /** Binds, declares or consumes with arguments of any type; most are kept, some refused. */
+  async #define(): Promise<void> {
+    const odd = this.#odd;
+    this.#amqp ??= await connectAmqp(this.#world);
+    const name = odd.shortText(Buffer.from(odd.pick(Object.keys(QUEUES))));
+    const fresh = odd.shortText(Buffer.from(`fresh${odd.below(1_000_000)}`));
+    const headers = odd.shortText(Buffer.from(odd.pick(['headers', 'amq.headers', 'tags'])));
+    const type = odd.shortText(Buffer.from(odd.pick(['topic', 'headers', 'x-consistent-hash'])));
+    const [reserved, none, off] = [Buffer.alloc(2), Buffer.alloc(1), Buffer.alloc(1)];
+    const key = odd.shortText();
+    const [id, ...fields] = odd.pick([
+      [0x0032_0014, reserved, name, headers, key, off],
+      [0x0032_0014, reserved, name, odd.shortText(Buffer.from('topic')), key, off],
+      // Durable.
+      [0x0032_000a, reserved, fresh, Buffer.of(2)],
+      [0x0028_000a, reserved, fresh, type, Buffer.of(2)],
+      [0x003c_0014, reserved, name, none, Buffer.of(2)],
+    ] as const);
+    const payload = Buffer.concat([Buffer.alloc(4), ...fields, odd.table()]);
+    payload.writeUInt32BE(id);
+    if (payload.length < 131_000) this.#amqp.raw(frame(1, 1, payload));
   }
 
   #key(): string | Buffer {
