@@ -10,9 +10,12 @@ import type { Message } from './message.ts';
 export const DELAY_HEADER = 'x-delay';
 
 const DELAY_BYTES = Buffer.from(DELAY_HEADER);
+/** Bytes of a content header before its properties. */
+const FIXED_BYTES = 14;
 
 /** False when the message surely has no such header; cheap. */
 export function mayAskForDelay({ bytes, start, headerBytes }: Message): boolean {
+  if (headerBytes < FIXED_BYTES + DELAY_BYTES.length) return false;
   return bytes.subarray(start, start + headerBytes).includes(DELAY_BYTES);
 }
 

@@ -115,7 +115,17 @@ export class EntryStates {
   }
 
   fieldsOf(slot: number): StateFields {
-    return { notBeforeMs: this.#notBeforeMs[slot]!, ...(this.#others.get(slot) ?? FRESH) };
+    const others = this.#others.get(slot) ?? FRESH;
+    const { receiveCount, leaseUntilMs, firstReceivedAtMs, expiresAtMs, isRedelivered } = others;
+    // Not spread: V8 defines what is spread one property at a time, for each receive of a commit.
+    return {
+      receiveCount,
+      notBeforeMs: this.#notBeforeMs[slot]!,
+      leaseUntilMs,
+      firstReceivedAtMs,
+      expiresAtMs,
+      isRedelivered,
+    };
   }
 
   /** The entries of a queue that have a due time, as they are when they are asked for. */
