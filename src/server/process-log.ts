@@ -7,8 +7,18 @@ export interface ProcessLog extends Logger {
   ready(fields: object): void;
 }
 
-/** One JSON object per line on standard output, written before the call returns. */
-export function createProcessLog(level: LevelWithSilent): ProcessLog {
+/** Bytes of lines that are held while they cannot be written; what comes then is lost. */
+const HELD_BYTES_MAX = 1024 * 1024;
+
+/**
+ * One JSON object per line on standard output, written before the call returns. Where that cannot
+ * be written to (its disk is full), lines wait for room: who cannot log still serves.
+ *
+ * @param descriptor instead of standard output
+ */
+export function createProcessLog(level: LevelWithSilent, descriptor = 1): ProcessLog {
+  const output = destination({ dest: descriptor, sync: true, maxLength: HELD_BYTES_MAX });
+  output.on('error', () => undefined);
   const log = pino(
     {
       level,
@@ -18,7 +28,7 @@ export function createProcessLog(level: LevelWithSilent): ProcessLog {
       // Callers never pass secrets; this is the second lock.
       redact: { paths: ['password', 'passphrase', '*.password', '*.passphrase'], censor: '***' },
     },
-    destination({ dest: 1, sync: true }),
+    output,
   );
   const announcer = level === 'silent' ? log : log.child({}, { level: 'info' });
   return Object.assign(log, { ready: (fields: object) => announcer.info(fields, 'ready') });
