@@ -2,11 +2,13 @@
  * Looking without touching: PeekMessage, DescribeMessage, QueryTrace. Additions to CMQ; a look
  * changes no count, no order and no lease.
  */
+import { REPLY_BODIES_BYTES_ENOUGH } from '../../src/base/limits.ts';
 import type { Clock } from '../../src/base/clock.ts';
 import type { PermissionKind } from '../../src/engine/access/permission.ts';
 import type { TraceEvent, TraceKind } from '../../src/engine/cmq/trace-event.ts';
 import type { TraceQueryOptions } from '../../src/engine/cmq/trace-query.ts';
 import { handleText } from '../../src/engine/cmq/receipt-handle.ts';
+import type { Entry } from '../../src/engine/message.ts';
 import type { ClassicQueue } from '../../src/engine/queue/classic-queue.ts';
 import type { FoundEntry } from '../../src/engine/queue/queue-inspector.ts';
 import type { CmqCall, CmqDeps, CmqHandler } from './dispatcher.ts';
@@ -48,7 +50,17 @@ function peek(call: CmqCall): void {
   const count = call.parameters.optionalInteger('numOfMsg') ?? 1;
   queue.peek(count, (entries) => {
     if (entries.length === 0) call.fail('NO_MESSAGE');
-    else call.reply({ msgInfoList: entries.map((entry) => messageFields(queue, entry)) });
+    else call.reply({ msgInfoList: enough(entries).map((entry) => messageFields(queue, entry)) });
+  });
+}
+
+/** The first ones, up to the bytes of one reply. */
+function enough(entries: readonly Entry[]): readonly Entry[] {
+  let byteCount = 0;
+  return entries.filter(({ message }) => {
+    if (byteCount >= REPLY_BODIES_BYTES_ENOUGH) return false;
+    byteCount += message.bodyBytes;
+    return true;
   });
 }
 

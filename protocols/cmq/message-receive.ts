@@ -6,6 +6,7 @@
  * A client that has gone takes nothing: its wait is taken out of line, and what was leased for it
  * while nobody noticed goes back at once.
  */
+import { REPLY_BODIES_BYTES_ENOUGH } from '../../src/base/limits.ts';
 import type { Entry } from '../../src/engine/message.ts';
 import type { ClassicQueue } from '../../src/engine/queue/classic-queue.ts';
 import { Receive } from '../../src/engine/queue/receive.ts';
@@ -41,6 +42,7 @@ function receive(
   const who = whoCalls(call);
   const receipt = new Receive({
     maxCount,
+    enoughBytes: REPLY_BODIES_BYTES_ENOUGH,
     visibilityMs: leaseMs(call),
     untilMs: clock.wallMs() + waitMs(call, queues.attributesOf(queue).pollingWaitSeconds),
     isByHandle: true,

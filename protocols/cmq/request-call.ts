@@ -94,7 +94,21 @@ export class RequestCall implements CmqCall {
     if (refusal !== undefined) {
       this.onGone?.();
       this.#failWith(refusal);
-    } else if (this.#end('replied')) this.#options.onSucceeded(this, fields);
+    } else if (this.#end('replied')) this.#succeed(fields);
+  }
+
+  /**
+   * A reply that cannot be written, being longer than a string may be, is a failure: many come out
+   * of a commit or a turn, where nobody else would catch it.
+   */
+  #succeed(fields: ReplyFields): void {
+    try {
+      this.#options.onSucceeded(this, fields);
+    } catch (error) {
+      this.#logFault(error as Error);
+      this.onGone?.();
+      this.#options.onFailed(this, toCmqFailure(error, this.spec).failure);
+    }
   }
 
   fail(error: CmqErrorName, text?: string, fields?: Readonly<Record<string, unknown>>): void {

@@ -77,6 +77,12 @@ export const EXPIRIES_PER_TURN = 4_096;
 /** Entries read from disk in the search for one message id. */
 export const FIND_SCAN_ENTRIES_MAX = 200_000;
 
+/**
+ * Bytes of bodies from which on one reply takes no more messages: escaped, sixteen of 64 MiB would
+ * be 6 GiB of JSON. What CMQ itself takes never gets there.
+ */
+export const REPLY_BODIES_BYTES_ENOUGH = 16 * 1024 * 1024;
+
 /** Ms of a lease by handle where neither the receive nor the queue says (CMQ's default). */
 export const VISIBILITY_MS_DEFAULT = 30_000;
 

@@ -14,6 +14,8 @@ const SWEEP_FROM = 1_024;
 export interface ReceiveOptions {
   /** Entries it takes at most. */
   readonly maxCount: number;
+  /** Bytes of bodies from which on it takes no more; any number without. */
+  readonly enoughBytes?: number;
   /** Lease time in ms; undefined is the queue's, or DEFAULT_VISIBILITY_MS. */
   readonly visibilityMs?: number | undefined;
   /** Wall ms until which it waits for a first entry; not at all when that is past. */
@@ -34,6 +36,8 @@ export interface ReceiveOptions {
 /** One waiting caller. */
 export class Receive {
   readonly maxCount: number;
+  readonly #enoughBytes: number;
+  #byteCount: number;
   readonly visibilityMs: number | undefined;
   readonly untilMs: number;
   readonly isByHandle: boolean;
@@ -45,6 +49,8 @@ export class Receive {
 
   constructor(options: ReceiveOptions) {
     this.maxCount = options.maxCount;
+    this.#enoughBytes = options.enoughBytes ?? Infinity;
+    this.#byteCount = 0;
     this.visibilityMs = options.visibilityMs;
     this.untilMs = options.untilMs;
     this.isByHandle = options.isByHandle;
@@ -59,6 +65,11 @@ export class Receive {
     return this.#entries;
   }
 
+  /** It takes no more. */
+  get isFull(): boolean {
+    return this.#entries.length >= this.maxCount || this.#byteCount >= this.#enoughBytes;
+  }
+
   get isOver(): boolean {
     return this.#done === undefined;
   }
@@ -66,6 +77,7 @@ export class Receive {
   take(entry: Entry): void {
     entry.holder = this.holder;
     this.#entries.push(entry);
+    this.#byteCount += entry.message.bodyBytes;
   }
 
   /** Answers with what there is. */
@@ -134,7 +146,7 @@ export class ReceiveLine {
   /** Gives an entry; a full receive is answered at once, so that entries leave in their order. */
   give(receive: Receive, entry: Entry): void {
     receive.take(entry);
-    if (receive.entries.length >= receive.maxCount) this.#finish(receive);
+    if (receive.isFull) this.#finish(receive);
   }
 
   /** Its client has gone: it takes nothing. Returns what it took and was not answered with. */

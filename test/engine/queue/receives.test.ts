@@ -14,11 +14,12 @@ interface Asked {
 function ask(
   e: EngineFixture,
   queue: ClassicQueue,
-  options: { maxCount?: number; visibilityMs?: number; waitMs?: number } = {},
+  options: { maxCount?: number; enoughBytes?: number; visibilityMs?: number; waitMs?: number } = {},
 ): Asked {
   const asked: Asked = {
     receive: new Receive({
       maxCount: options.maxCount ?? 1,
+      enoughBytes: options.enoughBytes ?? Infinity,
       visibilityMs: options.visibilityMs,
       untilMs: e.clock.wallMs() + (options.waitMs ?? 0),
       isByHandle: true,
@@ -45,6 +46,21 @@ describe('receives', () => {
     e.turn();
     expect([bodies(some), bodies(rest), bodies(none)]).toEqual([['1', '2'], ['3'], []]);
     expect([queue.readyCount, queue.unackedCount]).toEqual([0, 3]);
+  });
+
+  it('takes no more once it has enough bytes, and always one', async () => {
+    const e = await EngineFixture.open();
+    const queue = e.queue('q') as ClassicQueue;
+    for (const body of ['12', '34', '56', '7890', '1']) e.publish('', 'q', body);
+    const some = ask(e, queue, { maxCount: 16, enoughBytes: 3 });
+    const one = ask(e, queue, { maxCount: 16, enoughBytes: 1 });
+    const rest = ask(e, queue, { maxCount: 16 });
+    e.turn();
+    expect([bodies(some), bodies(one), bodies(rest)]).toEqual([
+      ['12', '34'],
+      ['56'],
+      ['7890', '1'],
+    ]);
   });
 
   it('wakes exactly the first that waits, and none whose client has gone', async () => {

@@ -28,6 +28,26 @@ describe('PeekMessage', () => {
   });
 });
 
+describe('replies with large bodies, which AMQP published', () => {
+  const body = '\u0001'.repeat(9 * 1024 * 1024);
+
+  test('hold what makes up 16 MiB', async () => {
+    const harness = await withQueue();
+    const publish = () => harness.engine.publish('', 'q', body);
+    publish();
+    publish();
+    publish();
+    await harness.settle();
+    const asked = { queueName: 'q', numOfMsg: 16 };
+    const peeked = await harness.ok('PeekMessage', asked);
+    expect(peeked['msgInfoList']).toHaveLength(2);
+    const first = await harness.ok('BatchReceiveMessage', asked);
+    expect(first['msgInfoList']).toHaveLength(2);
+    const second = await harness.ok('BatchReceiveMessage', asked);
+    expect(second['msgInfoList']).toHaveLength(1);
+  });
+});
+
 describe('DescribeMessage', () => {
   test('tells the state, the holder and the times', async () => {
     const harness = await withQueue({ rewindSeconds: 60 });

@@ -323,6 +323,27 @@ describe('calls', () => {
     expect(harness.log).toMatchObject([{ level: 'error', fields: { error: /second/ } }]);
   });
 
+  test('a reply that cannot be written is a failure, and what was taken goes back', async () => {
+    const backs: string[] = [];
+    const harness = await start({
+      handlers: {
+        DeleteQueue: (call) => {
+          call.onGone = () => backs.push('given back');
+          const fields = {
+            get tooLong(): string {
+              throw new RangeError('Invalid string length');
+            },
+          };
+          setImmediate(() => call.reply(fields));
+        },
+      },
+    });
+    const answer = await harness.form('DeleteQueue', { queueName });
+    expect(codeOf(answer)).toBe('6000/10180');
+    expect(backs).toEqual(['given back']);
+    expect(harness.log).toMatchObject([{ level: 'error', fields: { action: 'DeleteQueue' } }]);
+  });
+
   test('a client that goes is noticed, and gets nothing', async () => {
     let goneCount = 0;
     const calls: CmqCall[] = [];
