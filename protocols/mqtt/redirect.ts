@@ -1,4 +1,5 @@
 /** Sending clients elsewhere: Use another server (0x9C), Server moved (0x9D), and where (4.11). */
+import { truncateText } from '../../src/base/byte-writer.ts';
 import type { MqttSettings } from './settings.ts';
 import type { PropertyValues } from './spec/properties.ts';
 import {
@@ -6,6 +7,9 @@ import {
   REASON_SERVER_SHUTTING_DOWN,
   REASON_USE_ANOTHER_SERVER,
 } from './spec/reason-codes.ts';
+
+/** Bytes of a reason in words: names of the client's are in it, which may fill a field alone. */
+const REASON_BYTES_MAX = 1_024;
 
 /** The code to refuse a CONNECT with; undefined while this server takes clients. */
 export function redirectCode({ redirect, serverReference }: MqttSettings): number | undefined {
@@ -26,7 +30,7 @@ export function explanation(
 ): PropertyValues {
   const isRedirect = code === REASON_USE_ANOTHER_SERVER || code === REASON_SERVER_MOVED;
   return {
-    ...(text !== '' && { reasonString: text }),
+    ...(text !== '' && { reasonString: truncateText(text, REASON_BYTES_MAX) }),
     ...(isRedirect && serverReference !== undefined && { serverReference }),
   };
 }

@@ -165,6 +165,20 @@ describe('login', () => {
     expect(owner.isClosed).toBe(false);
   });
 
+  test('a refusal fits its field, however long the name in it is', async () => {
+    const harness = await Harness.open();
+    const { access } = harness.fixture.broker;
+    access.putUser('bob', { tags: [] });
+    access.setPermission('bob', '/', { configure: '^$', write: '.*', read: '.*' });
+    const bob = { certificateSubject: 'bob' };
+    const longest = await harness.connect('c'.repeat(65_490), {}, bob);
+    expect(longest.connack!.reasonCode).toBe(0x87);
+    expect(longest.connack!.properties!.reasonString).toHaveLength(1_024);
+    const authenticationMethod = 'm'.repeat(65_510);
+    const unknown = await harness.connect('a', { properties: { authenticationMethod } });
+    expect(unknown.connack!.reasonCode).toBe(0x8c);
+  });
+
   test('knows no unknown method of enhanced authentication [MQTT-4.12.0-1]', async () => {
     const harness = await Harness.open();
     const client = await harness.connect('a', { properties: { authenticationMethod: 'X' } });
