@@ -19,8 +19,11 @@ import type { AcceptTransport } from '../net/transport.ts';
 const BYTES_PER_TURN = 65_536;
 /** Ms. Due times closer than this share one wake-up. */
 const TIMER_SLACK_MS = 1;
-/** Ms. setTimeout's own limit is 2^31 - 1; look again after a day at the latest. */
-const TIMER_MS_MAX = 86_400_000;
+/**
+ * Ms. Timers do not run while the machine sleeps, and know nothing of a wall clock that is set
+ * forward: what has become due meanwhile is found after a minute at the latest.
+ */
+const TIMER_MS_MAX = 60_000;
 
 export class Turn {
   #broker: Broker | undefined;
@@ -94,9 +97,11 @@ export class Turn {
   }
 
   #schedule(dueAtMs: number): void {
-    if (dueAtMs === Infinity || dueAtMs >= this.#timerAtMs) return;
-    clearTimeout(this.#timer);
+    if (dueAtMs === Infinity) return;
     const nowMs = this.#broker!.clock.wallMs();
+    // A timer whose time is past comes too late for all that follows: the clock was set forward.
+    if (dueAtMs >= this.#timerAtMs && nowMs <= this.#timerAtMs) return;
+    clearTimeout(this.#timer);
     const waitMs = Math.min(Math.max(dueAtMs - nowMs, TIMER_SLACK_MS), TIMER_MS_MAX);
     this.#timerAtMs = nowMs + waitMs;
     this.#timer = setTimeout(() => {
