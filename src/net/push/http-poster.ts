@@ -224,10 +224,20 @@ export class HttpPoster {
       this.#awaitProbe(endpoint, order, attempt);
       return;
     }
+    let content: PostContent;
+    try {
+      content = order.makeContent();
+    } catch {
+      // A document longer than a string may be: the endpoint has no part in it.
+      this.#breaker.abandoned(circuit);
+      attempt.tell(postFailure('endpoint', 'the message cannot be written'));
+      attempt.end();
+      return;
+    }
     const { guard, resolver, timeoutMs, ca } = this.#options;
     const pinned = pinnedLookup(guard, resolver);
     const exchange = new PostExchange(
-      { endpoint, ...order.makeContent() },
+      { endpoint, ...content },
       {
         agents: this.#agents,
         timers: this.#timers,

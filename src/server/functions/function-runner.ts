@@ -118,30 +118,36 @@ export class FunctionRunner {
 
   #call(call: FunctionCall, done: (result: CallResult) => void): FunctionProcess | undefined {
     const { directory, limits } = this.#options;
-    const file = findFunction(directory, call.name);
-    if (file === undefined) {
-      done({ isOk: false, detail: 'no such function' });
-      return undefined;
-    }
-    let process: FunctionProcess;
+    let process: FunctionProcess | undefined;
+    let event = '';
     try {
-      process = this.#takeIdle(file) ?? this.#start(file);
+      const file = findFunction(directory, call.name);
+      if (file !== undefined) {
+        event = call.makeEvent();
+        process = this.#takeIdle(file) ?? this.#start(file);
+      }
     } catch (error) {
-      // Some refusals of the system are thrown (no memory), others come as an event (no processes).
+      // Some refusals of the system are thrown (no memory, a link to itself), others come as an
+      // event (no processes); so is an event longer than a string may be.
       done({ isOk: false, detail: startFailure(error as Error) });
       return undefined;
     }
+    if (process === undefined) {
+      done({ isOk: false, detail: 'no such function' });
+      return undefined;
+    }
+    const runs = process;
     const context = JSON.stringify({
       request_id: call.requestId,
       function_name: call.name,
       time_limit_in_ms: limits.timeoutMs,
       memory_limit_in_mb: Math.floor(limits.memoryBytes / (1024 * 1024)),
     });
-    process.call(call.makeEvent(), context, (result) => {
-      if (process.isIdle) this.#keep(process);
+    runs.call(event, context, (result) => {
+      if (runs.isIdle) this.#keep(runs);
       done(result);
     });
-    return process;
+    return runs;
   }
 
   /** A process that runs this very version; those of an older one end. */

@@ -24,6 +24,27 @@ const CONTENT = () => ({ headers: HEADERS, body: Buffer.from('x') });
 
 afterEach(cleanUp);
 
+describe('a content that cannot be made', () => {
+  test('fails its attempt, and no other of the endpoint', async () => {
+    const url = await serve((_request, response) => response.end());
+    const { poster, post } = createPoster();
+    const makeContent = (): never => {
+      throw new RangeError('Invalid string length');
+    };
+    const result = await new Promise<PostResult>((resolve) => {
+      poster.post({ url, makeContent, tenant: 't' }, resolve);
+    });
+    expect(result).toEqual({
+      isOk: false,
+      reason: 'endpoint',
+      detail: 'the message cannot be written',
+    });
+    expect(poster.attemptCount).toBe(0);
+    expect(poster.openCircuitCount).toBe(0);
+    expect((await post(url)).isOk).toBe(true);
+  });
+});
+
 describe('an answer', () => {
   test('sends the request as told', async () => {
     let seen: object = {};

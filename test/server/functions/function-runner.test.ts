@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -57,6 +57,27 @@ function recorder(file: string): string {
   return `const { writeFileSync } = await import('node:fs');
     writeFileSync(${JSON.stringify(file)}, JSON.stringify({ event, context, env: process.env }));`;
 }
+
+describe('what cannot be called', () => {
+  test('a file that is a link to itself fails the call', async () => {
+    symlinkSync('loop.mjs', join(directory, 'loop.mjs'));
+    const failed = { isOk: false, detail: 'cannot be started (ELOOP)' };
+    expect(await invoke(createRunner(), 'loop')).toEqual(failed);
+  });
+
+  test('an event that cannot be made fails the call, and starts nothing', async () => {
+    write({ one: '' });
+    const runner = createRunner();
+    const makeEvent = (): never => {
+      throw new RangeError('Invalid string length');
+    };
+    const result = await new Promise<CallResult>((resolve) => {
+      runner.invoke({ name: 'one', makeEvent, requestId: 'r1' }, resolve);
+    });
+    expect(result).toEqual({ isOk: false, detail: 'cannot be started (no code)' });
+    expect(runner.processCount).toBe(0);
+  });
+});
 
 describe('a function', () => {
   test('gets the event and a context, and nothing of the environment', async () => {
