@@ -15,7 +15,7 @@ import type { CommonProperties, MessageFormat } from '../../src/engine/ports.ts'
 import type { Outbound } from '../../src/net/outbound.ts';
 import { formatDestination, formatReplyTo } from './destination.ts';
 import { escapeHeader } from './header-text.ts';
-import { type Dialect, NOT_DELIVERED_HEADERS, TEXT_PROPERTIES } from './spec/headers.ts';
+import { type Dialect, NOT_DELIVERED_HEADERS, STOMP_1_0, TEXT_PROPERTIES } from './spec/headers.ts';
 
 const LF = 10;
 const NUL = 0;
@@ -111,12 +111,22 @@ function propertyLines(properties: CommonProperties, dialect: Dialect): string {
     lines += `timestamp:${properties.timestampSeconds}\n`;
   }
   for (const [name, value] of properties.headers ?? []) {
-    if (name === '' || NOT_DELIVERED_HEADERS.has(name)) continue;
+    if (!isSayable(name, dialect)) continue;
     const text = fieldText(value);
     if (text === undefined) continue;
     lines += `${escapeHeader(name, dialect)}:${escapeHeader(text, dialect)}\n`;
   }
   return lines;
+}
+
+/**
+ * False for a name that a client would take for another: 1.0 cannot escape a colon, and its clients
+ * trim names, as many of later versions do. `content-length:3` would cut the frame short.
+ */
+function isSayable(name: string, dialect: Dialect): boolean {
+  if (dialect === STOMP_1_0 && name.includes(':')) return false;
+  const trimmed = name.trim();
+  return trimmed !== '' && !NOT_DELIVERED_HEADERS.has(trimmed);
 }
 
 /** A header value as text; undefined for what has none (tables, arrays, bytes, void). */

@@ -125,6 +125,24 @@ describe('sending and receiving', () => {
     expect((await client.next('MESSAGE')).body).toBe(body.toString());
   });
 
+  test.each(['1.0', '1.1', '1.2'])(
+    'no application header of another protocol passes for one of the frame in %s',
+    async (version) => {
+      const harness = await StompHarness.open();
+      const client = await harness.connect({ 'accept-version': version });
+      client.send('SUBSCRIBE', { id: '0', destination: '/queue/a' });
+      const names = ['content-length:3', ' content-length', 'content-length\n', ' ', 'mine'];
+      const headers = new Map(names.map((name) => [name, '1']));
+      harness.fixture.publish('', 'a', 'whole', { headers });
+      const message = await client.next('MESSAGE');
+      expect(message.body).toBe('whole');
+      // What 1.0 cannot write it is not told; 1.1 and 1.2 escape the colon.
+      const told = version === '1.0' ? [] : ['content-length\\c3'];
+      const found = Object.keys(message.headers).slice(-told.length - 2);
+      expect(found).toEqual([...told, 'mine', 'content-length']);
+    },
+  );
+
   test('topics reach every subscriber, with wildcards', async () => {
     const harness = await StompHarness.open();
     const client = await harness.connect();

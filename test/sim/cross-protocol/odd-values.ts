@@ -14,7 +14,7 @@ const OWN_NAMES = [
   ...['x-receive-count', 'x-enqueue-time', 'x-delivery-count', 'x-acquired-count', 'x-match'],
   ...['x-origin-queue', 'x-origin-msg-id', 'x-origin-enqueue-time', 'x-origin-receive-count'],
   ...['x-stream-filter-value', 'x-stream-offset', 'x-opt-delay', 'x-priority', 'hash-me'],
-  ...['content-length', 'message-id', 'destination', 'a:b'],
+  ...['content-length', 'content-length:3', ' content-length', 'message-id', 'destination', 'a:b'],
 ] as const;
 
 /** Tags of the type that a header is read as: half of the values are of it, and odd otherwise. */
@@ -113,7 +113,7 @@ export class OddValues {
 
   headerName(): string {
     const kind = this.below(6);
-    if (kind < 2) return this.text().replaceAll(':', '');
+    if (kind < 2) return this.text();
     return this.pick(kind < 4 ? READ_NAMES : OWN_NAMES);
   }
 
