@@ -35,7 +35,7 @@ import { MqttError, protocolError, reasonCodeOf } from './mqtt-errors.ts';
 import { type PacketHandler, PacketParser } from './packet-parser.ts';
 import { writeAck, writeConnack, writeDisconnect, writePingresp } from './packet-writer.ts';
 import type { PublishFields } from './publish-packet.ts';
-import { explanation, stopCode } from './redirect.ts';
+import { explanation, shortReason, stopCode } from './redirect.ts';
 import { REPLY_DELIVERY, ReplyLedger } from './reply-ledger.ts';
 import type { MqttSettings } from './settings.ts';
 import {
@@ -430,8 +430,8 @@ export class MqttConnection
   refused(reasonCode: number, text: string): void {
     if (this.#stage === ENDED) return;
     const { remoteAddress } = this.peer;
-    const reason = reasonName(reasonCode);
-    this.#deps.logger.warn({ connection: this.id, remoteAddress, reason, text }, 'mqtt refused');
+    const told = { reason: reasonName(reasonCode), text: shortReason(text) };
+    this.#deps.logger.warn({ connection: this.id, remoteAddress, ...told }, 'mqtt refused');
     const { version, packetBytesMax } = this.#login;
     const words = explanation(reasonCode, text, this.settings);
     if (version !== 0) {
@@ -458,8 +458,8 @@ export class MqttConnection
 
   #close(reasonCode: number, text: string): void {
     if (this.#stage === ENDED) return;
-    const reason = reasonName(reasonCode);
-    this.#deps.logger.info({ connection: this.id, reason, text }, 'mqtt connection closed');
+    const told = { reason: reasonName(reasonCode), text: shortReason(text) };
+    this.#deps.logger.info({ connection: this.id, ...told }, 'mqtt connection closed');
     if (this.#stage === RUNNING && isServerReason(reasonCode, DISCONNECT)) {
       const properties = explanation(reasonCode, text, this.settings);
       const { packetBytesMax } = this.#client!.limits;

@@ -22,6 +22,11 @@ export function stopCode({ serverReference }: MqttSettings): number {
   return serverReference === undefined ? REASON_SERVER_SHUTTING_DOWN : REASON_USE_ANOTHER_SERVER;
 }
 
+/** A reason as it is told and logged. */
+export function shortReason(text: string): string {
+  return truncateText(text, REASON_BYTES_MAX);
+}
+
 /** What CONNACK and DISCONNECT say beside their code. */
 export function explanation(
   code: number,
@@ -30,7 +35,7 @@ export function explanation(
 ): PropertyValues {
   const isRedirect = code === REASON_USE_ANOTHER_SERVER || code === REASON_SERVER_MOVED;
   return {
-    ...(text !== '' && { reasonString: truncateText(text, REASON_BYTES_MAX) }),
+    ...(text !== '' && { reasonString: shortReason(text) }),
     ...(isRedirect && serverReference !== undefined && { serverReference }),
   };
 }
