@@ -7,10 +7,10 @@ import { connect } from 'amqplib';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type Logger, silentLogger } from '../../src/base/logger.ts';
 import { withOfflineBroker } from '../../src/server/commands/offline-broker.ts';
-import { runAdminCommand } from '../../src/server/commands/run-command.ts';
 import { type Config, defaultConfig } from '../../src/server/config.ts';
 import { Server } from '../../src/server/server.ts';
 import { SqliteStore } from '../../src/store/sqlite/sqlite-store.ts';
+import { typeCommand } from './commands/type-command.ts';
 
 let directory = '';
 const cleanUps: (() => unknown)[] = [];
@@ -58,23 +58,7 @@ async function start(
   return { server, config };
 }
 
-/** A command as an operator types it, in this process. */
-async function run(argv: string, input = '', dataDir = directory) {
-  let [output, errors] = ['', ''];
-  const code = await runAdminCommand(argv.split(' '), {
-    environment: { TRIBUTARY_DATA_DIR: dataDir, TRIBUTARY_DURABILITY: 'relaxed' },
-    version: '1.2.3',
-    write: (text) => {
-      output += text;
-      return Promise.resolve();
-    },
-    writeError: (text) => {
-      errors += text;
-    },
-    readInput: () => Promise.resolve(input),
-  });
-  return { code, output, errors };
-}
+const run = (argv: string, input = '', dataDir = directory) => typeCommand(dataDir, argv, input);
 
 const DONE = { code: 0, output: '', errors: '' };
 

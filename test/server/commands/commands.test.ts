@@ -5,11 +5,11 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { importDefinitions } from '../../../src/engine/definitions-import.ts';
 import { Message } from '../../../src/engine/message.ts';
 import { withOfflineBroker } from '../../../src/server/commands/offline-broker.ts';
-import { runAdminCommand } from '../../../src/server/commands/run-command.ts';
 import { type Config, defaultConfig } from '../../../src/server/config.ts';
 import { SqliteStore } from '../../../src/store/sqlite/sqlite-store.ts';
 import { encodeHeader } from '../../../protocols/amqp/content-header.ts';
 import { damageFile } from './damage.ts';
+import { type Typed, typeCommand } from './type-command.ts';
 
 let directory = '';
 let config: Config;
@@ -27,31 +27,9 @@ beforeEach(async () => {
 
 afterEach(() => rmSync(directory, { recursive: true }));
 
-interface Result {
-  readonly code: number | undefined;
-  readonly output: string;
-  readonly errors: string;
-}
+const run = (argv: string, input = '') => typeCommand(directory, argv, input);
 
-async function run(argv: string, input = ''): Promise<Result> {
-  let output = '';
-  let errors = '';
-  const code = await runAdminCommand(argv.split(' '), {
-    environment: { TRIBUTARY_DATA_DIR: directory, TRIBUTARY_DURABILITY: 'relaxed' },
-    version: '1.2.3',
-    write: (text) => {
-      output += text;
-      return Promise.resolve();
-    },
-    writeError: (text) => {
-      errors += text;
-    },
-    readInput: () => Promise.resolve(input),
-  });
-  return { code, output, errors };
-}
-
-const DONE: Result = { code: 0, output: '', errors: '' };
+const DONE: Typed = { code: 0, output: '', errors: '' };
 
 describe('users', () => {
   test('are added, listed and deleted', async () => {

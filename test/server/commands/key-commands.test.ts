@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { importDefinitions } from '../../../src/engine/definitions-import.ts';
 import { withOfflineBroker } from '../../../src/server/commands/offline-broker.ts';
-import { runAdminCommand } from '../../../src/server/commands/run-command.ts';
 import { type Config, defaultConfig } from '../../../src/server/config.ts';
 import { SqliteStore } from '../../../src/store/sqlite/sqlite-store.ts';
+import { typeCommand } from './type-command.ts';
 
 let directory = '';
 let config: Config;
@@ -27,22 +27,7 @@ beforeEach(async () => {
 
 afterEach(() => rmSync(directory, { recursive: true }));
 
-async function run(argv: string): Promise<{ code: unknown; output: string; errors: string }> {
-  let [output, errors] = ['', ''];
-  const code = await runAdminCommand(argv.split(' '), {
-    environment: { TRIBUTARY_DATA_DIR: directory, TRIBUTARY_DURABILITY: 'relaxed' },
-    version: '1.2.3',
-    write: (text) => {
-      output += text;
-      return Promise.resolve();
-    },
-    writeError: (text) => {
-      errors += text;
-    },
-    readInput: () => Promise.resolve(''),
-  });
-  return { code, output, errors };
-}
+const run = (argv: string) => typeCommand(directory, argv);
 
 test('keys are added, listed, disabled, enabled and deleted', async () => {
   const added = await run('key add ann --vhost shop');
