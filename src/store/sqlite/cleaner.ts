@@ -16,9 +16,10 @@
  * runs when the next transaction is put together: it looks up which entries are live *then*, and
  * changes the index at once. Nothing can come between, so no settlement is lost.
  *
- * Share of time: after work that took t ms, the next waits for 3t; for t when it has fallen four
- * times behind its limits, and hardly at all at sixteen times: then commits get slower, which
- * slows publishers down, rather than file and memory larger.
+ * Share of time: after work that took t ms, the next waits for 3t, or 9t when it only gathers,
+ * which bounds nothing; for t when it has fallen four times behind its limits, and hardly at all at
+ * sixteen times: then commits get slower, which slows publishers down, rather than file and memory
+ * larger.
  */
 import type { JournalIndex } from './journal-index.ts';
 import type { JournalRow } from './journal-row.ts';
@@ -61,6 +62,7 @@ const DELETE_BYTES_MAX = 32 * 1024 * 1024;
 
 /** How long to rest, in multiples of the work, by how far behind its limits the cleaner is. */
 const REST_FACTOR = 3;
+const REST_FACTOR_GATHERING = 9;
 const REST_FACTOR_BEHIND = 1;
 const REST_FACTOR_FAR_BEHIND = 0.2;
 const BEHIND = 4;
@@ -140,11 +142,15 @@ export class Cleaner {
 
   /** Notes what a transaction with a step cost. */
   rest(nowMs: number, tookMs: number): void {
+    this.#restUntilMs = nowMs + this.#restFactor() * tookMs;
+  }
+
+  #restFactor(): number {
     const debt = this.#debt();
-    let factor = REST_FACTOR;
-    if (debt >= FAR_BEHIND) factor = REST_FACTOR_FAR_BEHIND;
-    else if (debt >= BEHIND) factor = REST_FACTOR_BEHIND;
-    this.#restUntilMs = nowMs + factor * tookMs;
+    if (debt >= FAR_BEHIND) return REST_FACTOR_FAR_BEHIND;
+    if (debt >= BEHIND) return REST_FACTOR_BEHIND;
+    const mayWait = !this.#hasGarbage() && !this.#hasThinRows();
+    return mayWait ? REST_FACTOR_GATHERING : REST_FACTOR;
   }
 
   /** Whether rows should be moved, and are not being read yet. */
