@@ -50,7 +50,7 @@ export const CLEANER_LIMITS: CleanerLimits = {
   garbageBytes: 32 * 1024 * 1024,
   thinRows: 2048,
   runs: 64 * 1024,
-  scatteredBytes: 64 * 1024 * 1024,
+  scatteredBytes: 160 * 1024 * 1024,
   deadRows: 256,
   deadBytes: 8 * 1024 * 1024,
   moveBytes: 4 * 1024 * 1024,
@@ -67,6 +67,9 @@ const REST_FACTOR_BEHIND = 1;
 const REST_FACTOR_FAR_BEHIND = 0.2;
 const BEHIND = 4;
 const FAR_BEHIND = 16;
+
+/** Scattered rows cost memory, some 100 bytes an entry: they are behind sooner than others. */
+const SCATTERED_WEIGHT = 2;
 
 /** When no row was worth moving, nobody looks again for this long. */
 const SEARCH_PAUSE_MS = 1000;
@@ -224,7 +227,7 @@ export class Cleaner {
     return Math.max(
       this.#excessGarbage() / limits.garbageBytes,
       thinCount / limits.thinRows,
-      scatteredBytes / limits.scatteredBytes,
+      (scatteredBytes / limits.scatteredBytes) * SCATTERED_WEIGHT,
       deadBytes / limits.deadBytes,
     );
   }
