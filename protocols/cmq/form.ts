@@ -6,6 +6,7 @@
  * by copying it, where both would be encoded anew, character by character.
  */
 import { isAscii } from 'node:buffer';
+import { ownText } from '../../src/base/own-text.ts';
 
 /** Has a character beyond ASCII. */
 const WIDE = /[\u0080-\uffff]/;
@@ -122,7 +123,7 @@ function parseInto(form: Form, text: string): Form | undefined {
 function cut({ bytes }: Form, text: string, start: number, end: number): string {
   const isShort = end - start <= SHORT_PART_LENGTH;
   if (!isShort || text.length < LARGE_TEXT_LENGTH) return text.slice(start, end);
-  return bytes?.toString('latin1', start, end) ?? Buffer.from(text.slice(start, end)).toString();
+  return bytes?.toString('latin1', start, end) ?? ownText(text.slice(start, end));
 }
 
 /** Decodes parts of a text from its start to its end. */
