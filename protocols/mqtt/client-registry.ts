@@ -13,6 +13,7 @@ import type { Broker } from '../../src/engine/broker.ts';
 import type { VHost } from '../../src/engine/vhost.ts';
 import type { ConnectWill } from './connect-packet.ts';
 import { MqttError } from './mqtt-errors.ts';
+import { Retaining } from './retaining.ts';
 import { REASON_QUOTA_EXCEEDED } from './spec/reason-codes.ts';
 import { publishWill, willFromJson, willToJson } from './will.ts';
 
@@ -33,6 +34,8 @@ interface WaitingWill {
 }
 
 export class ClientRegistry {
+  /** What all of them retain, their wills too. */
+  readonly retaining: Retaining;
   readonly #logger: ProtocolLogger;
   readonly #clients: Map<string, RegisteredClient>;
   readonly #wills: Map<string, WaitingWill>;
@@ -42,6 +45,7 @@ export class ClientRegistry {
   #sweepAt: number;
 
   constructor(logger: ProtocolLogger) {
+    this.retaining = new Retaining(logger);
     this.#logger = logger;
     this.#clients = new Map();
     this.#wills = new Map();
@@ -165,7 +169,7 @@ export class ClientRegistry {
   #publish({ actor, clientId, will }: WaitingWill, nowMs: number): void {
     actor.vhost.sessions.forgetWill(clientId);
     try {
-      publishWill(actor, clientId, will, nowMs);
+      publishWill(actor, clientId, will, nowMs, this.retaining);
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
       this.#logger.warn({ clientId, reason }, 'mqtt will was not published');

@@ -27,6 +27,7 @@ import { ABSENT } from './application-properties.ts';
 import { MqttError, protocolError, reasonCodeOf } from './mqtt-errors.ts';
 import { type PublishFields, readPublish } from './publish-packet.ts';
 import type { ReplyLedger } from './reply-ledger.ts';
+import type { Retaining } from './retaining.ts';
 import type { MqttSettings } from './settings.ts';
 import { PUBACK, PUBCOMP, PUBLISH, PUBREC, VERSION_5 } from './spec/packets.ts';
 import {
@@ -59,6 +60,8 @@ export interface InboundHost {
   readonly names: TopicNames;
   readonly fields: PublishFields;
   readonly replies: ReplyLedger;
+  /** Where retained messages go. */
+  readonly registry: { readonly retaining: Retaining };
   readonly counters: MqttCounters;
   /** Wall ms of the chunk being parsed. */
   readonly chunkAtMs: number;
@@ -198,12 +201,19 @@ export class Inbound {
       outcome.reasonCode = refusal;
       return outcome;
     }
-    const { fields } = this.#host;
+    const { fields, registry } = this.#host;
     const message = this.#messageOf(name, route, buf);
     const { vhost } = this.#actor;
+    if (fields.isRetain && fields.qos > 0 && this.#version === VERSION_5) {
+      // Nothing of it is done, so that a repeat is not delivered twice.
+      if (!registry.retaining.isPossible(vhost, name.text, message)) {
+        outcome.reasonCode = REASON_QUOTA_EXCEEDED;
+        return outcome;
+      }
+    }
     const bits = vhost.publish(this.#withoutOwn(route, name), message);
     const isRejected = (bits & PUBLISH_REJECTED) !== 0;
-    if (fields.isRetain && !isRejected) this.#retain(name, message);
+    if (fields.isRetain && !isRejected) registry.retaining.retain(vhost, name.text, message);
     outcome.isDurable = (bits & PUBLISH_DURABLE) !== 0 || fields.isRetain;
     if (isRejected) outcome.reasonCode = REASON_QUOTA_EXCEEDED;
     else if ((bits & PUBLISH_ROUTED) === 0) outcome.reasonCode = REASON_NO_MATCHING_SUBSCRIBERS;
@@ -220,12 +230,6 @@ export class Inbound {
     }
     const payload = buf.subarray(fields.payloadStart, fields.payloadEnd);
     return isUtf8(payload) ? REASON_SUCCESS : REASON_PAYLOAD_FORMAT_INVALID;
-  }
-
-  #retain({ text }: TopicName, message: Message): void {
-    const { retained } = this.#actor.vhost;
-    if (message.bodyBytes === 0) retained.clear(text);
-    else retained.set(text, message);
   }
 
   /** The route, or the reason code of its refusal. */

@@ -9,6 +9,7 @@ import { SHORT_TEXT_BYTES_MAX, encodeHeader } from './amqp-header.ts';
 import { ABSENT, ApplicationProperties } from './application-properties.ts';
 import type { ConnectWill } from './connect-packet.ts';
 import { resolve } from './inbound.ts';
+import type { Retaining } from './retaining.ts';
 import { WILL } from './spec/packets.ts';
 import { topicName } from './topic-name.ts';
 
@@ -22,14 +23,11 @@ export function publishWill(
   clientId: string,
   will: ConnectWill,
   nowMs: number,
+  retaining: Retaining,
 ): void {
   const route = resolve(actor, will.topic, clientId);
   const message = willMessage(will, route.exchange.name, route.routingKey, nowMs);
-  const { retained } = actor.vhost;
-  if (will.isRetain) {
-    if (message.bodyBytes === 0) retained.clear(will.topic.text);
-    else retained.set(will.topic.text, message);
-  }
+  if (will.isRetain) retaining.retain(actor.vhost, will.topic.text, message);
   actor.vhost.publish(route, message);
 }
 

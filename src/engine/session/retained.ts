@@ -5,7 +5,7 @@
  * `a` only. Each is one persisted definition; expired ones are dropped when they are met.
  *
  * A topic has up to 65,536 levels: the tree is walked without recursion, and the levels are bounded
- * besides the messages.
+ * besides the messages. At a limit the expired are looked for, a part of the tree at each attempt.
  */
 import {
   RETAINED_BYTES_MAX,
@@ -17,6 +17,9 @@ import { definitionKey } from '../definitions.ts';
 import type { Json } from '../definitions.ts';
 import { Message } from '../message.ts';
 import type { Store } from '../ports.ts';
+
+/** Levels looked at for expired messages by one attempt that finds no room: some 100 us. */
+const SWEEP_LEVELS = 1_000;
 
 interface Level {
   /** Made with the first level below. */
@@ -54,6 +57,8 @@ export class RetainedMessages {
   #count: number;
   #bytes: number;
   #levelCount: number;
+  /** Where the look for expired messages goes on. */
+  #sweep: Generator<Level> | undefined;
 
   constructor(vhostName: string, store: Store) {
     this.#vhostName = vhostName;
@@ -62,6 +67,7 @@ export class RetainedMessages {
     this.#count = 0;
     this.#bytes = 0;
     this.#levelCount = 0;
+    this.#sweep = undefined;
   }
 
   get count(): number {
@@ -73,19 +79,21 @@ export class RetainedMessages {
     return this.#bytes;
   }
 
-  /** Keeps `message` for `topic`; false when a limit forbids one more. */
+  /**
+   * Whether `message` can be kept for `topic` now, in place of what is there.
+   *
+   * Each attempt that finds no room makes some by what has expired: the next may find it.
+   */
+  hasRoom(topic: string, message: Message): boolean {
+    if (this.#fits(topic, message.byteCount)) return true;
+    this.#dropExpired(message.publishedAtMs);
+    return this.#fits(topic, message.byteCount);
+  }
+
+  /** Keeps `message` for `topic`; false when a limit forbids one more, and what was there stays. */
   set(topic: string, message: Message): boolean {
-    const size = message.byteCount;
-    const level = this.#level(topic);
-    const oldSize = sizeOf(level.message);
-    const isFull =
-      level.message === undefined &&
-      (this.#count >= RETAINED_MESSAGES_MAX || this.#levelCount > RETAINED_LEVELS_MAX);
-    if (isFull || this.#bytes - oldSize + size > RETAINED_BYTES_MAX) {
-      this.#prune(topic);
-      return false;
-    }
-    this.#put(level, topic, message);
+    if (!this.hasRoom(topic, message)) return false;
+    this.#put(this.#level(topic), topic, message);
     this.#store.define('retained', this.#key(topic), JSON.stringify(toRow(message)));
     return true;
   }
@@ -121,6 +129,33 @@ export class RetainedMessages {
       if (message === undefined) continue;
       if (isExpired(message, nowMs())) this.clear(topic);
       else yield [topic, message];
+    }
+  }
+
+  #fits(topic: string, byteCount: number): boolean {
+    let level: Level | undefined = this.#root;
+    let newLevels = 0;
+    for (const word of topic.split('/')) {
+      level = level?.children?.get(word);
+      if (level === undefined) newLevels += 1;
+    }
+    const old = level?.message;
+    if (this.#bytes - sizeOf(old) + byteCount > RETAINED_BYTES_MAX) return false;
+    if (old !== undefined) return true;
+    return (
+      this.#count < RETAINED_MESSAGES_MAX && this.#levelCount + newLevels <= RETAINED_LEVELS_MAX
+    );
+  }
+
+  #dropExpired(nowMs: number): void {
+    this.#sweep ??= matching(this.#root, ['#']);
+    for (let left = SWEEP_LEVELS; left > 0; left -= 1) {
+      const { value: level, done } = this.#sweep.next();
+      if (done === true) {
+        this.#sweep = undefined;
+        return;
+      }
+      if (level.message !== undefined && isExpired(level.message, nowMs)) this.clear(level.topic);
     }
   }
 
