@@ -75,6 +75,7 @@ function writeError(text: string): void {
 async function serve(config: Config, version: string): Promise<void> {
   const startedAtMs = performance.now();
   const log = createProcessLog(config.logLevel);
+  process.once('exit', () => log.flushAtEnd());
   exitOnSurprise(log);
   const dataDirectory = resolve(config.dataDir);
   let server: Server | undefined;

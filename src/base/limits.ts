@@ -154,3 +154,12 @@ export const RETAINED_LEVELS_MAX = 4_000_000;
 
 /** Bytes of retained messages per vhost; they live in memory. */
 export const RETAINED_BYTES_MAX = 256 * 1024 * 1024;
+
+/**
+ * Bytes of log lines that wait while they cannot be written (the reader of a pipe stalls, a disk is
+ * full): thousands of lines, and nothing beside what the process needs anyway.
+ */
+export const LOG_HELD_BYTES_MAX = 1024 * 1024;
+
+/** Bytes of lines beyond it that a human must see: the ready line, errors, how many are lost. */
+export const LOG_URGENT_BYTES_MAX = 64 * 1024;
