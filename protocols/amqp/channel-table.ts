@@ -2,6 +2,7 @@ import { readU32 } from '../../src/base/byte-reader.ts';
 import { BrokerError } from '../../src/base/errors.ts';
 import { Channel } from './channel.ts';
 import type { ChannelHost } from './channel-host.ts';
+import { TransactionMemory } from './channel-tx.ts';
 import { writeChannelOpenOk } from './codec.generated.ts';
 import {
   FRAME_HEARTBEAT,
@@ -24,6 +25,7 @@ export interface ChannelQuota {
 export class ChannelTable {
   readonly #host: ChannelHost;
   readonly #quota: ChannelQuota;
+  readonly #transactionMemory: TransactionMemory;
   /** Highest channel number and count of channels, as negotiated. */
   readonly #channelMax: number;
   /** null: was open once. */
@@ -33,6 +35,7 @@ export class ChannelTable {
   constructor(host: ChannelHost, quota: ChannelQuota, channelMax: number) {
     this.#host = host;
     this.#quota = quota;
+    this.#transactionMemory = new TransactionMemory();
     this.#channelMax = channelMax;
     this.#channels = [];
     this.#count = 0;
@@ -95,7 +98,7 @@ export class ChannelTable {
     }
     this.#quota.take();
     this.#count += 1;
-    this.#channels[id] = new Channel(id, this.#host);
+    this.#channels[id] = new Channel(id, this.#host, this.#transactionMemory);
     writeChannelOpenOk(this.#host.outbound, id);
   }
 }

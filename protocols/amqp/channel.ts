@@ -41,7 +41,7 @@ import {
   SETTLE_REQUEUE,
 } from './channel-settle.ts';
 import { ChannelTopology } from './channel-topology.ts';
-import { commitTransaction, PublishTransaction } from './channel-tx.ts';
+import { commitTransaction, PublishTransaction, type TransactionMemory } from './channel-tx.ts';
 import {
   type ChannelMethodSink,
   dispatchChannelMethod,
@@ -95,13 +95,15 @@ export class Channel implements ChannelMethodSink, ConsumerHost, ConfirmSink {
   readonly publisher: ChannelPublish;
   readonly #topology: ChannelTopology;
   readonly #content: ContentAssembler;
+  readonly #transactionMemory: TransactionMemory;
   #state: number;
   #ledger: ConfirmLedger | undefined;
   #transaction: PublishTransaction | undefined;
 
-  constructor(id: number, host: ChannelHost) {
+  constructor(id: number, host: ChannelHost, transactionMemory: TransactionMemory) {
     this.id = id;
     this.host = host;
+    this.#transactionMemory = transactionMemory;
     this.actor = host.actor;
     this.vhost = host.actor.vhost;
     this.replies = new ReplyOrder(host.broker);
@@ -372,7 +374,7 @@ export class Channel implements ChannelMethodSink, ConsumerHost, ConfirmSink {
       throw new BrokerError('PRECONDITION_FAILED', 'cannot switch from confirm to tx mode');
     }
     if (this.#transaction === undefined) {
-      this.#transaction = new PublishTransaction(this);
+      this.#transaction = new PublishTransaction(this, this.#transactionMemory);
       this.publisher.collectInto(this.#transaction);
       this.settle.beginTransaction();
     }
@@ -402,6 +404,7 @@ export class Channel implements ChannelMethodSink, ConsumerHost, ConfirmSink {
     this.consume.close();
     this.settle.close();
     this.#ledger?.close();
+    this.#transaction?.rollback();
   }
 
   /** Sends close-ok in its turn. The number is free behind what came in one read with the close. */
