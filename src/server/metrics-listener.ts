@@ -23,7 +23,10 @@ export class MetricsListener {
   }
 
   /** Binds and serves. Rejects with the system's error when the address cannot be bound. */
-  static async listen(host: string, port: number, pages: MetricsPages): Promise<MetricsListener> {
+  static async listen(
+    address: { readonly host: string; readonly port: number; readonly isV6Only: boolean },
+    pages: MetricsPages,
+  ): Promise<MetricsListener> {
     const server = createServer(LIMITS, (request, response) => {
       // The body of a request nobody should send is discarded, not collected.
       request.resume();
@@ -46,7 +49,8 @@ export class MetricsListener {
     });
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject);
-      server.listen({ host, port }, () => {
+      const { host, port, isV6Only: ipv6Only } = address;
+      server.listen({ host, port, ipv6Only }, () => {
         server.off('error', reject);
         resolve();
       });
@@ -55,6 +59,9 @@ export class MetricsListener {
     server.on('error', () => undefined);
     return new MetricsListener(server.address() as AddressInfo, server);
   }
+
+  /** Has none. */
+  replaceTls(): void {}
 
   /** Stops accepting and ends what is open. */
   async close(): Promise<void> {

@@ -38,7 +38,6 @@ import { createHttpPages } from './http-pages.ts';
 import { startTokens } from './jwt/tokens.ts';
 import {
   chooseHosts,
-  listenError,
   type ListenHosts,
   type ListenRequest,
   type ListenerInfo,
@@ -104,7 +103,7 @@ export class Server {
   readonly #listeners: OpenListener[];
   readonly #storeMetrics: (() => StoreMetrics) | undefined;
   #metrics: Metrics | undefined;
-  #metricsListener: MetricsListener | undefined;
+  #metricsListeners: readonly OpenListener[];
   #control: ControlSocket | undefined;
   #stopWatchingTls: (() => void) | undefined;
   #stopTokens: (() => void) | undefined;
@@ -138,7 +137,7 @@ export class Server {
     this.#listeners = [];
     this.#storeMetrics = deps.storeMetrics;
     this.#metrics = undefined;
-    this.#metricsListener = undefined;
+    this.#metricsListeners = [];
     this.#control = undefined;
     this.#stopWatchingTls = undefined;
     this.#stopTokens = undefined;
@@ -176,12 +175,8 @@ export class Server {
 
   /** What is reachable, for the ready line. */
   get listeners(): readonly ListenerInfo[] {
-    const open = this.#listeners.map(({ protocol, listener }) => ({
-      protocol,
-      ...listener.address,
-    }));
-    if (this.#metricsListener === undefined) return open;
-    return [...open, { protocol: METRICS_PROTOCOL, ...this.#metricsListener.address }];
+    const open = [...this.#listeners, ...this.#metricsListeners];
+    return open.map(({ protocol, listener }) => ({ protocol, ...listener.address }));
   }
 
   /** Client connections that are open. */
@@ -225,7 +220,7 @@ export class Server {
     await this.#acceptor.closeAll(CLOSE_TEXT);
     await this.#mqtt.closeAll();
     await this.#stomp.closeAll(CLOSE_TEXT);
-    await this.#metricsListener?.close();
+    for (const { listener } of this.#metricsListeners) await listener.close();
     this.#metrics?.stop();
     this.#monitor.stop();
     this.broker.settleMarks();
@@ -261,7 +256,7 @@ export class Server {
     if (this.#listeners.some(({ protocol }) => TLS_PROTOCOLS.has(protocol))) {
       this.#stopWatchingTls = watchTlsFiles(config, () => this.reloadTls());
     }
-    if (config.metricsPort !== 'off') await this.#serveMetrics(config.metricsPort, hosts.hosts[0]!);
+    if (config.metricsPort !== 'off') await this.#serveMetrics(config.metricsPort, hosts);
   }
 
   async #listenTcp(
@@ -309,7 +304,7 @@ export class Server {
     this.#listeners.push(...open);
   }
 
-  async #serveMetrics(port: number, host: string): Promise<void> {
+  async #serveMetrics(port: number, hosts: ListenHosts): Promise<void> {
     const { broker } = this;
     const metrics = new Metrics({
       broker,
@@ -321,14 +316,16 @@ export class Server {
       ],
     });
     this.#metrics = metrics;
-    try {
-      this.#metricsListener = await MetricsListener.listen(host, port, {
-        metrics: () => metrics.render(),
-        troubles: () => [...broker.alarms].map((name) => `${name} alarm`),
-      });
-    } catch (error) {
-      throw listenError(METRICS_PROTOCOL, host, port, error as Error);
-    }
+    const pages = {
+      metrics: () => metrics.render(),
+      troubles: () => [...broker.alarms].map((name) => `${name} alarm`),
+    };
+    const base = { config: this.#config, logger: this.#logger, protocol: METRICS_PROTOCOL };
+    this.#metricsListeners = await openOnAll(
+      { ...hosts, ...base, port },
+      (host, boundPort, isV6Only) =>
+        MetricsListener.listen({ host, port: boundPort, isV6Only }, pages),
+    );
   }
 
   /** Commands of the operator reach the broker while it serves. */

@@ -135,6 +135,17 @@ describe('Server', () => {
     expect((await fetch(`${base}/metrics`, { method: 'POST', body: 'x' })).status).toBe(405);
   });
 
+  test('serves metrics on the addresses that everything else is served on', async () => {
+    const { server } = await start({ metricsPort: 0, host: ['127.0.0.1', '127.0.0.2'] });
+    const hostsOf = (name: string) =>
+      server.listeners.filter(({ protocol }) => protocol === name).map(({ host }) => host);
+    expect(hostsOf('http/prometheus')).toEqual(hostsOf('amqp'));
+    for (const { protocol, host, port } of server.listeners) {
+      if (protocol !== 'http/prometheus') continue;
+      expect((await fetch(`http://${host}:${port}/healthz`)).status).toBe(200);
+    }
+  });
+
   test('passes on that the store failed', async () => {
     const { store, failures } = await start();
     store.onFailure(new Error('fsync'));
