@@ -108,14 +108,11 @@ export class Bystander {
 export class Arena {
   readonly server: ServerProcess;
   readonly bystander: Bystander;
-  /** Resident memory before any attack; what one attack leaves to the next is not to count. */
-  readonly #idleBytes: number;
   readonly #open: WireConnection[] = [];
 
   private constructor(server: ServerProcess, bystander: Bystander) {
     this.server = server;
     this.bystander = bystander;
-    this.#idleBytes = server.residentBytes();
   }
 
   static async open(args: readonly string[] = []): Promise<Arena> {
@@ -133,11 +130,6 @@ export class Arena {
     const connection = await WireConnection.dial(this.server.url);
     this.#open.push(connection);
     return connection;
-  }
-
-  /** What is resident beyond an idle server's. */
-  get grownBytes(): number {
-    return this.server.residentBytes() - this.#idleBytes;
   }
 
   /** A durable queue of that name, empty also when a test is tried again. */
