@@ -1,6 +1,6 @@
 /** Quotas and options of an operator: at the limit accepted, one beyond refused with its code. */
-import { describe, expect, test } from 'vitest';
-import { eventually, expectCode, now, pause, unique, useCmq } from '../support/cmq-test.ts';
+import { beforeEach, describe, expect, test } from 'vitest';
+import { empty, eventually, expectCode, now, pause, unique, useCmq } from '../support/cmq-test.ts';
 
 const small = useCmq({
   args: [
@@ -13,6 +13,11 @@ const paced = useCmq({ args: ['--cmq-requests-per-second', '20'] });
 const off = useCmq({ args: ['--cmq', 'false'] });
 
 describe('quotas', () => {
+  beforeEach(async () => {
+    await empty(small.client());
+    await empty(small.client('stranger'));
+  });
+
   test('queues of an account: 4450/10220', async () => {
     const cmq = small.client();
     const names = [unique(), unique(), unique()];
@@ -71,19 +76,23 @@ describe('quotas', () => {
     await eventually(
       async () => (await cmq.call('CreateQueue', { queueName })).code === 0,
       'the name is free again',
-      5_000,
     );
   });
 });
 
 test('requests of one account and action: 4480/10460, others are not slowed', async () => {
   const cmq = paced.client();
-  await pause(1_050 - (Date.now() % 1_000));
-  const replies = await Promise.all(Array.from({ length: 60 }, () => cmq.call('ListQueue')));
-  const refused = replies.filter((reply) => reply.code !== 0);
-  expect(replies.length - refused.length).toBeGreaterThanOrEqual(20);
-  expect(refused.length).toBeGreaterThanOrEqual(15);
-  for (const reply of refused) expectCode(reply, 4480, 10460);
+  const flood = async (): Promise<boolean> => {
+    // The server's seconds begin where they like: after one without a request it has counted none.
+    await pause(1_100);
+    const replies = await Promise.all(Array.from({ length: 60 }, () => cmq.call('ListQueue')));
+    const refused = replies.filter((reply) => reply.code !== 0);
+    for (const reply of refused) expectCode(reply, 4480, 10460);
+    expect(replies.length - refused.length).toBeGreaterThanOrEqual(20);
+    return refused.length >= 15;
+  };
+  // They may trickle in over seconds when the machine is busy.
+  await eventually(flood, 'what is beyond 20 at once is refused');
   expectCode(await cmq.call('ListTopic'), 0);
   expectCode(await paced.client('stranger').call('ListQueue'), 0);
   await pause(1_100);

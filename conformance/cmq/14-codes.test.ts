@@ -3,9 +3,17 @@
  * it. Not to be met: 4300 (no billing), 10031 and 10032 (TCP), 4490/10770 and 10780 and 6040/10750
  * and 10760 (transactions), 6000 (a fault of the server).
  */
-import { expect, test } from 'vitest';
+import { test } from 'vitest';
 import type { CmqClient, CmqParameters, CmqReply } from '../support/cmq-client.ts';
-import { expectCode, makeQueue, now, unique, useCmq } from '../support/cmq-test.ts';
+import {
+  empty,
+  eventually,
+  expectCode,
+  makeQueue,
+  now,
+  unique,
+  useCmq,
+} from '../support/cmq-test.ts';
 
 const { client } = useCmq({
   args: [
@@ -240,6 +248,7 @@ test('4000/10461: no right', async () => {
 
 test('4450/10220, 4450/10610, 6040/10660: quotas of an account, a name that cools down', async () => {
   const cmq = few.client();
+  await empty(cmq);
   const queueName = await makeQueue(cmq);
   expectCode(await cmq.call('CreateQueue', { queueName: unique() }), 4450, 10220);
   await cmq.ok('CreateTopic', { topicName: unique('t') });
@@ -252,9 +261,13 @@ test('4420/10250: requests of one queue', async () => {
   const cmq = paced.client();
   const [queueName, other] = [await makeQueue(cmq), await makeQueue(cmq)];
   const send = (to: string) => cmq.call('SendMessage', { queueName: to, msgBody: 'x' });
-  const replies = await Promise.all(Array.from({ length: 30 }, () => send(queueName)));
-  const refused = replies.filter((reply) => reply.code !== 0);
-  expect(refused.length).toBeGreaterThan(10);
-  for (const reply of refused) expectCode(reply, 4420, 10250);
-  expectCode(await send(other), 0);
+  const flood = async (): Promise<boolean> => {
+    const replies = await Promise.all(Array.from({ length: 30 }, () => send(queueName)));
+    const refused = replies.filter((reply) => reply.code !== 0);
+    for (const reply of refused) expectCode(reply, 4420, 10250);
+    expectCode(await send(other), 0);
+    return refused.length > 10;
+  };
+  // They may trickle in over seconds when the machine is busy.
+  await eventually(flood, 'most of 30 at once are refused');
 });

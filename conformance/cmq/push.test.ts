@@ -27,7 +27,7 @@ const { client, server } = useCmq({
 /** Upper bound of waits that are over when it has happened. */
 const PATIENCE_MS = 60_000;
 /** What a busy machine may add to a pause of the schedule. */
-const LATE_MS_MAX = 8_000;
+const LATE_MS_MAX = 20_000;
 
 const receivers: Receiver[] = [];
 afterEach(async () => {
@@ -197,7 +197,7 @@ describe('a push over HTTP', () => {
     expect(attributes).toMatchObject({ lastFailure: 'status 503', msgCount: 1 });
   });
 
-  test('goes on after a restart where it was', { timeout: 60_000 }, async () => {
+  test('goes on after a restart where it was', { timeout: 4 * PATIENCE_MS }, async () => {
     const cmq = client();
     const receiver = await receive([500, 500]);
     const names = await subscribe(cmq, receiver.url, { notifyContentFormat: 'SIMPLIFIED' });
@@ -207,7 +207,7 @@ describe('a push over HTTP', () => {
     await server().kill();
     await server().restart();
     // An attempt whose end was not on disk yet is repeated after its lease of 30 s.
-    await arrived(receiver, 4, 45_000);
+    await arrived(receiver, 4, 30_000 + PATIENCE_MS);
     expect(receiver.bodies).toEqual(['first', 'first', 'first', 'second']);
   });
 });
@@ -220,14 +220,15 @@ describe('a function of the directory', () => {
 
   test('gets the event of the reference', async () => {
     const cmq = client();
-    const file = path.join(functionsDir, 'seen.json');
+    const name = unique('record');
+    const file = path.join(functionsDir, `${name}.json`);
     write(
-      'record',
+      name,
       `const { writeFileSync, renameSync } = await import('node:fs');
        writeFileSync(${JSON.stringify(`${file}.new`)}, JSON.stringify(event));
        renameSync(${JSON.stringify(`${file}.new`)}, ${JSON.stringify(file)});`,
     );
-    const names = await subscribe(cmq, 'local:record', { protocol: 'function' });
+    const names = await subscribe(cmq, `local:${name}`, { protocol: 'function' });
     const msgId = await publish(cmq, names, 'héllo', { msgTag: ['a', 'b'] });
     const event = await eventually(async () => {
       try {
@@ -281,7 +282,7 @@ describe('a function of the directory', () => {
   ])('that %s harms nobody and is called again', async (what, body, detail) => {
     const cmq = client();
     const good = await receive();
-    const name = what.replaceAll(' ', '-');
+    const name = unique(what.replaceAll(' ', '-'));
     write(name, body);
     const names = await subscribe(cmq, `local:${name}`, { protocol: 'function' });
     const beside = { ...names, subscriptionName: unique('s') };
@@ -292,27 +293,30 @@ describe('a function of the directory', () => {
     await arrived(good, 2);
     const attributes = await eventually(async () => {
       const reply = await cmq.ok('GetSubscriptionAttributes', { ...names });
-      return Number(reply['notifyCount']) >= 2 && reply['lastFailure'] !== undefined
+      // On a busy machine one attempt may run out of time before it has done its harm.
+      return Number(reply['notifyCount']) >= 2 && reply['lastFailure'] === detail
         ? reply
         : undefined;
-    }, 'two attempts');
-    expect(attributes!['lastFailure']).toBe(detail);
+    }, `two attempts, one of them: ${detail}`);
     expect(attributes!['msgCount']).toBe(2);
     expect(server().pid).toBe(pid);
     expect(server().isRunning).toBe(true);
     await cmq.ok('Unsubscribe', { ...names });
   });
 
-  test('does not outlive the gateway, however that ends', { timeout: 60_000 }, async () => {
+  test('does not outlive the gateway, however that ends', {
+    timeout: 4 * PATIENCE_MS,
+  }, async () => {
     const cmq = client();
-    const file = path.join(functionsDir, 'pid');
+    const name = unique('spin');
+    const file = path.join(functionsDir, `${name}.pid`);
     write(
-      'spin',
+      name,
       `const { writeFileSync } = await import('node:fs');
        writeFileSync(${JSON.stringify(file)}, String(process.pid));
        for (;;);`,
     );
-    const names = await subscribe(cmq, 'local:spin', { protocol: 'function' });
+    const names = await subscribe(cmq, `local:${name}`, { protocol: 'function' });
     await publish(cmq, names, 'x');
     const pidOf = () => (existsSync(file) ? Number(readFileSync(file, 'utf8')) : 0);
     const pid = await eventually(async () => pidOf(), 'a call');
@@ -323,7 +327,7 @@ describe('a function of the directory', () => {
       return existsSync(line) && readFileSync(line).length > 0;
     };
     await eventually(async () => !isAlive(), 'the end of the function');
-    write('spin', '');
+    write(name, '');
     await server().restart();
     const again = client();
     await eventually(
@@ -332,7 +336,7 @@ describe('a function of the directory', () => {
         return reply['msgCount'] === 0;
       },
       'the message again',
-      45_000,
+      30_000 + PATIENCE_MS,
     );
   });
 
@@ -367,7 +371,7 @@ test.concurrent(
     expectBackoff(times);
     await receiver.close();
   },
-  3 * PATIENCE_MS,
+  5 * PATIENCE_MS,
 );
 
 test.concurrent(
@@ -375,16 +379,17 @@ test.concurrent(
   async () => {
     const cmq = client();
     const deadLetterQueueName = await makeQueue(cmq);
-    const calls = path.join(functionsDir, 'calls.txt');
+    const name = unique('refuses');
+    const calls = path.join(functionsDir, `${name}.txt`);
     writeFileSync(
-      path.join(functionsDir, 'refuses.mjs'),
+      path.join(functionsDir, `${name}.mjs`),
       `import { appendFileSync } from 'node:fs';
      export const main_handler = async ({ Records: [{ CMQ }] }) => {
        appendFileSync(${JSON.stringify(calls)}, Date.now() + ' ' + CMQ.msgBody + '\\n');
        if (CMQ.msgBody === 'unwanted') throw new Error('no');
      };\n`,
     );
-    const names = await subscribe(cmq, 'local:refuses', {
+    const names = await subscribe(cmq, `local:${name}`, {
       protocol: 'function',
       notifyStrategy: 'BACKOFF_RETRY',
       filterTag: ['order'],
@@ -406,7 +411,7 @@ test.concurrent(
     expect(bodies).toEqual([...Array.from({ length: 4 }, () => 'unwanted'), 'wanted']);
     expectBackoff(lines!.slice(0, 4).map((line) => Number.parseInt(line, 10)));
   },
-  3 * PATIENCE_MS,
+  5 * PATIENCE_MS,
 );
 
 /** The body of the dead letter that comes after the last attempt. */
@@ -415,7 +420,7 @@ async function deadLetter(cmq: CmqClient, queueName: string): Promise<string> {
     const reply = await cmq.call('ReceiveMessage', { queueName, pollingWaitSeconds: 10 });
     return reply.code === 0 ? reply.msgBody : undefined;
   };
-  return (await eventually(take, 'a dead letter', 60_000 + PATIENCE_MS))!;
+  return (await eventually(take, 'a dead letter', 2 * PATIENCE_MS))!;
 }
 
 /** Attempts 10 to 20 s apart, and what a busy machine adds. */

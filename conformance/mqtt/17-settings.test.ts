@@ -67,9 +67,10 @@ describe('the topic exchange', () => {
     async (t) => {
       const topic = t.name();
       const client = await t.connect({ cleanStart: false, properties: { sessionExpiry: 60 } });
-      expect((await client.subscribe(`${topic}/+`, 1)).codes).toEqual([0x83]);
       const connection = await amqp.connect(server().url);
       const channel = await connection.createChannel();
+      await channel.deleteExchange('devices');
+      expect((await client.subscribe(`${topic}/+`, 1)).codes).toEqual([0x83]);
       await channel.assertExchange('devices', 'topic', { durable: true });
       const { queue } = await channel.assertQueue('', { exclusive: true });
       await channel.bindQueue(queue, 'devices', `${topic}.*`);

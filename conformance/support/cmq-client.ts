@@ -13,7 +13,7 @@ import {
 } from './cmq-sign.ts';
 import { within } from './inbox.ts';
 
-const CALL_TIMEOUT_MS = 40_000;
+const CALL_TIMEOUT_MS = 60_000;
 
 export type CmqValue = string | number | boolean | readonly (string | number)[];
 

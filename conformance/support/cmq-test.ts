@@ -108,6 +108,22 @@ export async function makeQueue(
   return queueName;
 }
 
+/** Deletes every queue and topic of the account: quotas begin anew when a test is tried again. */
+export async function empty(client: CmqClient): Promise<void> {
+  const { topicList } = await client.ok('ListTopic', { limit: 50 });
+  for (const { topicName } of topicList as { topicName: string }[]) {
+    const { subscriptionList } = await client.ok('ListSubscriptionByTopic', { topicName });
+    for (const { subscriptionName } of subscriptionList as { subscriptionName: string }[]) {
+      await client.ok('Unsubscribe', { topicName, subscriptionName });
+    }
+    await client.ok('DeleteTopic', { topicName });
+  }
+  const { queueList } = await client.ok('ListQueue', { limit: 50 });
+  for (const { queueName } of queueList as { queueName: string }[]) {
+    await client.ok('DeleteQueue', { queueName });
+  }
+}
+
 /** Code and module, exactly; several modules where the reference names several. */
 export function expectCode(reply: CmqReply, code: number, ...modules: readonly number[]): void {
   expect(reply.code, reply.message).toBe(code);
@@ -122,11 +138,14 @@ export function pause(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
-/** Polls until `probe` gives something truthy. */
+/**
+ * Polls until `probe` gives something truthy. The bound is for what is broken: a busy machine or a
+ * disk that stalls is no fault.
+ */
 export async function eventually<T>(
   probe: () => Promise<T>,
   what: string,
-  timeoutMs = 10_000,
+  timeoutMs = 60_000,
 ): Promise<T> {
   const until = Date.now() + timeoutMs;
   for (;;) {

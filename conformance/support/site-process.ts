@@ -5,7 +5,7 @@ import readline from 'node:readline';
 import { within } from './inbox.ts';
 
 const PROGRAMS = path.resolve(import.meta.dirname, '../cmq/programs');
-const ANSWER_TIMEOUT_MS = 40_000;
+const ANSWER_TIMEOUT_MS = 60_000;
 
 export type Environment = Readonly<Record<string, string>>;
 

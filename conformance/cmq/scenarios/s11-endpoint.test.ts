@@ -122,9 +122,10 @@ test('1b: a queue, an endpoint, a function and a device each get one', async () 
   const cmq = client();
   const topicName = unique('t');
   await cmq.ok('CreateTopic', { topicName });
-  const file = path.join(functionsDir, 'got.json');
+  const name = unique('keep');
+  const file = path.join(functionsDir, `${name}.json`);
   writeFileSync(
-    path.join(functionsDir, 'keep.mjs'),
+    path.join(functionsDir, `${name}.mjs`),
     `import { renameSync, writeFileSync } from 'node:fs';
      export const main_handler = async (event) => {
        writeFileSync(${JSON.stringify(`${file}.new`)}, JSON.stringify(event));
@@ -136,7 +137,7 @@ test('1b: a queue, an endpoint, a function and a device each get one', async () 
   const queueName = await makeQueue(cmq);
   const names = [
     await subscribe(cmq, topicName, 'http', `http://${HOST}:${port}/`),
-    await subscribe(cmq, topicName, 'function', 'local:keep', { filterTag: ['order'] }),
+    await subscribe(cmq, topicName, 'function', `local:${name}`, { filterTag: ['order'] }),
   ];
   await subscribe(cmq, topicName, 'queue', queueName, { filterTag: ['order'] });
   const device = await connectAsync(mqttAddress(server()), { reconnectPeriod: 0 });
