@@ -75,9 +75,9 @@ specTest({ section: 'basic.get', rule: 'works beside an exclusive consumer' }, a
 specTest({ section: 'basic.get', rule: 'never returns an expired message' }, async (t) => {
   const channel = await t.channel();
   const queue = await channel.queue('', { exclusive: true });
-  channel.publish('', queue, 'old', { expiration: '800' });
+  channel.publish('', queue, 'old', { expiration: '3000' });
   await channel.settled(queue, 1);
-  await pause(1_000);
+  await pause(3_200);
   expect(await channel.get(queue)).toBeUndefined();
 });
 

@@ -34,16 +34,16 @@ type Death = {
 // Time to live ---------------------------------------------------------------------------------
 
 specTest({ section: 'x-message-ttl', rule: 'expired messages are never delivered' }, async (t) => {
-  const [channel, queue] = await featured(t, { 'x-message-ttl': 1_500 });
+  const [channel, queue] = await featured(t, { 'x-message-ttl': 4_000 });
   channel.publish('', queue, 'old');
   await channel.settled(queue, 1);
-  await pause(1_700);
+  await pause(4_200);
   channel.publish('', queue, 'new');
   expect((await channel.getSoon(queue)).body).toBe('new');
 });
 
 specTest({ section: 'x-message-ttl', rule: 'expired messages leave the count' }, async (t) => {
-  const [channel, queue] = await featured(t, { 'x-message-ttl': 1_000 });
+  const [channel, queue] = await featured(t, { 'x-message-ttl': 4_000 });
   for (let index = 0; index < 10; index += 1) channel.publish('', queue, 'x');
   await channel.settled(queue, 10);
   await channel.settled(queue, 0);
@@ -61,12 +61,12 @@ specTest({ section: 'x-message-ttl', rule: '0 expires unless deliverable at once
 specTest(
   { section: 'x-message-ttl', rule: 'the original expiry holds after a requeue' },
   async (t) => {
-    const [channel, queue] = await featured(t, { 'x-message-ttl': 1_500 });
+    const [channel, queue] = await featured(t, { 'x-message-ttl': 4_000 });
     channel.publish('', queue, 'x');
     const message = await channel.getSoon(queue, false);
-    await pause(1_000);
+    await pause(2_500);
     channel.reject(message.tag, true);
-    await pause(1_000);
+    await pause(2_500);
     expect(await channel.get(queue)).toBeUndefined();
   },
 );
@@ -74,10 +74,10 @@ specTest(
 specTest(
   { section: 'x-message-ttl', rule: 'a message held by a consumer does not expire' },
   async (t) => {
-    const [channel, queue] = await featured(t, { 'x-message-ttl': 1_000 });
+    const [channel, queue] = await featured(t, { 'x-message-ttl': 4_000 });
     channel.publish('', queue, 'x');
     const message = await channel.getSoon(queue, false);
-    await pause(1_300);
+    await pause(4_300);
     channel.ack(message.tag);
     await channel.sync();
   },
@@ -85,7 +85,7 @@ specTest(
 
 specTest({ section: 'expiration', rule: 'is per message; the smaller one wins' }, async (t) => {
   const [channel, queue] = await featured(t, { 'x-message-ttl': 60_000 });
-  channel.publish('', queue, 'short', { expiration: '1000' });
+  channel.publish('', queue, 'short', { expiration: '4000' });
   await channel.settled(queue, 1);
   await channel.settled(queue, 0);
   const [, other] = await featured(t, { 'x-message-ttl': 100 });
@@ -100,25 +100,25 @@ specTest({ section: 'expiration', rule: 'the property is delivered as sent' }, a
 
 specTest({ section: 'x-expires', rule: 'an unused queue goes' }, async (t) => {
   const [channel, queue] = await featured(t, { 'x-expires': 200 });
-  await pause(1_000);
+  await pause(3_000);
   await channel.refused('queue.declare', { queue, passive: true }, 404);
 });
 
 specTest({ section: 'x-expires', rule: 'a consumer keeps it' }, async (t) => {
-  const [channel, queue] = await featured(t, { 'x-expires': 1_000 });
+  const [channel, queue] = await featured(t, { 'x-expires': 3_000 });
   const consumerTag = await channel.consume(queue);
-  await pause(1_500);
+  await pause(4_000);
   await channel.call('basic.cancel', { consumerTag });
-  await pause(1_800);
+  await pause(5_000);
   await channel.refused('queue.declare', { queue, passive: true }, 404);
 });
 
 specTest({ section: 'x-expires', rule: 'redeclaring and basic.get renew it' }, async (t) => {
-  const [channel, queue] = await featured(t, { 'x-expires': 2_000 });
+  const [channel, queue] = await featured(t, { 'x-expires': 5_000 });
   for (let round = 0; round < 4; round += 1) {
-    await pause(800);
+    await pause(1_500);
     if (round % 2 === 0) await channel.get(queue);
-    else await channel.queue(queue, { exclusive: true, arguments: { 'x-expires': 2_000 } });
+    else await channel.queue(queue, { exclusive: true, arguments: { 'x-expires': 5_000 } });
   }
   await channel.get(queue);
 });

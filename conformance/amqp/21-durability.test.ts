@@ -7,6 +7,8 @@ import { ServerProcess } from '../support/server-process.ts';
 import { type WireChannel, WireConnection } from '../support/wire-client.ts';
 
 const isExternal = inject('target').url !== undefined;
+/** Ms until what nothing confirms is on disk, also on one that stalls for seconds. */
+const UNCONFIRMED_MS = 5_000;
 const servers: ServerProcess[] = [];
 
 afterEach(async () => {
@@ -127,7 +129,7 @@ describe.skipIf(isExternal).each<How>(['stop', 'kill'])('after %s', (how) => {
     await before.confirmed(3);
     expect((await before.getSoon('q', false)).body).toBe('a');
     // Until the mark of the delivery, which nothing confirms, is on disk.
-    await new Promise((resolve) => setTimeout(resolve, 1_500));
+    await new Promise((resolve) => setTimeout(resolve, UNCONFIRMED_MS));
     const channel = await restart(server, how);
     const seen = [];
     for (let index = 0; index < 3; index += 1) {
@@ -230,7 +232,7 @@ describe.skipIf(isExternal).each<How>(['stop', 'kill'])('after %s', (how) => {
     before.reject((await before.getSoon('work', false)).tag, true);
     await before.sync();
     // Until the count, which nothing confirms, is on disk.
-    await new Promise((resolve) => setTimeout(resolve, 1_500));
+    await new Promise((resolve) => setTimeout(resolve, UNCONFIRMED_MS));
     const channel = await restart(server, how);
     for (let round = 0; round < 2; round += 1) {
       const message = await channel.getSoon('work', false);

@@ -5,14 +5,14 @@ import { eventually, expectCode, makeQueue, pause, timed, useCmq } from '../supp
 const { client, server } = useCmq();
 /** Seconds of a poll that is to wake, and how soon it does: a busy machine is no missed wake. */
 const WAIT_SECONDS = 30;
-const WAKE_MS = 8_000;
+const WAKE_MS = 20_000;
 /** What the machine may add to the end of a poll; a client gives up a second after it. */
 const END_MS = 900;
 
 describe.concurrent('leases', () => {
   test('S9a: not deleted is visible again: same id, new handle, counted, first time kept', async () => {
     const cmq = client();
-    const queueName = await makeQueue(cmq, { visibilityTimeout: 1 });
+    const queueName = await makeQueue(cmq, { visibilityTimeout: 6 });
     const msgId = await cmq.send(queueName, 'x');
     const first = await cmq.receive(queueName);
     expectCode(await cmq.call('ReceiveMessage', { queueName }), 7000);
@@ -127,7 +127,7 @@ describe.concurrent('long polling', () => {
     await cmq.ok('RewindQueue', { queueName, startConsumeTime });
     const { ms, value } = await polled;
     expect(value.msgBody).toBe('x');
-    expect(ms).toBeLessThan(500 + 2 * WAKE_MS);
+    expect(ms).toBeLessThan(500 + WAKE_MS);
   });
 
   test('wakes when a message is given back', async () => {
@@ -146,16 +146,12 @@ describe.concurrent('long polling', () => {
     const queueName = await makeQueue(cmq);
     const call = () => cmq.call('ReceiveMessage', { queueName, pollingWaitSeconds: 2 });
     // One that came late because of the machine is tried again.
-    await eventually(
-      async () => {
-        const { ms, value } = await timed(call);
-        expectCode(value, 7000, 10200);
-        expect(ms).toBeGreaterThanOrEqual(1_990);
-        return ms < 2_000 + END_MS;
-      },
-      'an end in time',
-      30_000,
-    );
+    await eventually(async () => {
+      const { ms, value } = await timed(call);
+      expectCode(value, 7000, 10200);
+      expect(ms).toBeGreaterThanOrEqual(1_990);
+      return ms < 2_000 + END_MS;
+    }, 'an end in time');
   });
 
   test('waits as long as the queue says when the receive says nothing', async () => {
@@ -203,7 +199,7 @@ describe.concurrent('long polling', () => {
       gone.abort();
       expect(await ended).toBe('gone');
     }
-    await pause(200);
+    await pause(3_000);
     await cmq.send(queueName, 'kept');
     expect((await cmq.receive(queueName)).dequeueCount).toBe(1);
   });

@@ -12,10 +12,10 @@ import {
 } from '../support/cmq-test.ts';
 
 const { client } = useCmq();
-const DELAY_SECONDS = 5;
+const DELAY_SECONDS = 8;
 /** Seconds of a poll that is to wake, and how soon it does: a busy machine is no missed wake. */
 const WAIT_SECONDS = 30;
-const WAKE_MS = 8_000;
+const WAKE_MS = 20_000;
 
 /** Sends bodies one by one, takes and deletes them all; their ids. */
 async function consume(cmq: CmqClient, queueName: string, bodies: readonly string[]) {
@@ -54,14 +54,14 @@ describe.concurrent('delay', () => {
   test('orders by due time, whatever the order of sending', async () => {
     const cmq = client();
     const queueName = await makeQueue(cmq);
-    for (const seconds of [6, 2, 4]) {
+    for (const seconds of [12, 4, 8]) {
       await cmq.send(queueName, String(seconds), { delaySeconds: seconds });
     }
     await cmq.send(queueName, '0');
     const got: string[] = [];
     for (let at = 0; at < 4; at += 1)
       got.push((await cmq.receive(queueName, WAIT_SECONDS)).msgBody);
-    expect(got).toEqual(['0', '2', '4', '6']);
+    expect(got).toEqual(['0', '4', '8', '12']);
   });
 
   test('counts from the send: enqueueTime is that of the send', async () => {
@@ -78,7 +78,7 @@ describe.concurrent('delay', () => {
   test('applies to a whole batch', async () => {
     const cmq = client();
     const queueName = await makeQueue(cmq);
-    const batch = { queueName, msgBody: ['a', 'b', 'c'], delaySeconds: 3 };
+    const batch = { queueName, msgBody: ['a', 'b', 'c'], delaySeconds: DELAY_SECONDS };
     const { msgList } = await cmq.ok('BatchSendMessage', batch);
     expect(await cmq.counters(queueName)).toMatchObject({ active: 0, delayed: 3 });
     await eventually(async () => (await cmq.counters(queueName)).active === 3, 'all are due');
@@ -221,10 +221,10 @@ describe.concurrent('dead letters', () => {
     const cmq = client();
     const dead = await makeQueue(cmq);
     const binding = { deadLetterQueueName: dead, policy: 0, maxReceiveCount: 1 };
-    const queueName = await makeQueue(cmq, { visibilityTimeout: 3, ...binding });
+    const queueName = await makeQueue(cmq, { visibilityTimeout: 8, ...binding });
     await cmq.send(queueName, 'x');
     await cmq.remove(queueName, await cmq.receive(queueName));
-    await pause(3_500);
+    await pause(8_500);
     expect((await cmq.counters(dead)).active).toBe(0);
   });
 
@@ -233,14 +233,14 @@ describe.concurrent('dead letters', () => {
     const dead = await makeQueue(cmq);
     const binding = { deadLetterQueueName: dead, policy: 0, maxReceiveCount: 1 };
     const sources = [
-      await makeQueue(cmq, { visibilityTimeout: 4, ...binding }),
-      await makeQueue(cmq, { visibilityTimeout: 4, ...binding }),
+      await makeQueue(cmq, { visibilityTimeout: 10, ...binding }),
+      await makeQueue(cmq, { visibilityTimeout: 10, ...binding }),
     ];
     for (const queueName of sources) {
       await cmq.send(queueName, `of ${queueName}`);
       await cmq.receive(queueName);
     }
-    await eventually(async () => (await cmq.counters(dead)).active === 2, 'both moved', 30_000);
+    await eventually(async () => (await cmq.counters(dead)).active === 2, 'both moved');
     await cmq.ok('StartRedrive', { queueName: dead, messagesPerSecond: 100 });
     for (const queueName of sources) {
       const got = await cmq.receive(queueName, WAIT_SECONDS);

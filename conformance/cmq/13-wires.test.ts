@@ -65,7 +65,7 @@ describe('queues', () => {
     channel.ack(got);
     channel.sendToQueue(queueName, Buffer.from('from AMQP'), { persistent: true });
     await channel.waitForConfirms();
-    const received = await cmq.receive(queueName, 2);
+    const received = await cmq.receive(queueName, 30);
     expect(received.msgBody).toBe('from AMQP');
     expect(received.msgId).toMatch(/^\d+$/);
     expect(received.msgId).not.toBe(msgId);
@@ -135,7 +135,7 @@ describe('queues', () => {
     const queueName = await makeQueue(cmq);
     const channel = await amqpChannel();
     const poll = cmq.call('ReceiveMessage', { queueName, pollingWaitSeconds: 30 });
-    await pause(500);
+    await pause(3_000);
     const consumed: string[] = [];
     await channel.consume(queueName, (message) => {
       if (message === null) return;
@@ -168,7 +168,7 @@ describe('queues', () => {
     await cmq.send(queueName, 'x');
     await cmq.receive(queueName);
     const channel = await amqpChannel();
-    const letter = await eventually(async () => await channel.get(dead), 'a dead letter', 30_000);
+    const letter = await eventually(async () => await channel.get(dead), 'a dead letter');
     if (letter === false) throw new Error('no letter');
     const headers = letter.properties.headers ?? {};
     expect(headers['x-death']).toMatchObject([{ queue: queueName, count: 1 }]);
@@ -232,7 +232,7 @@ describe('topics', () => {
     screen.on('message', (topic, payload) => heard.push(`${topic} ${payload.toString()}`));
     await screen.subscribeAsync(`${topicName}/#`, { qos: 1 });
     await sensor.publishAsync(`${topicName}/room/7`, 'warm', { qos: 1 });
-    expect((await cmq.receive(endpoint, 3)).msgBody).toBe('warm');
+    expect((await cmq.receive(endpoint, 30)).msgBody).toBe('warm');
     await cmq.ok('PublishMessage', { topicName, msgBody: 'cold', routingKey: 'room.8' });
     await eventually(async () => heard.length === 2, 'the screen hears both');
     await pause(200);
@@ -244,7 +244,7 @@ describe('topics', () => {
     const { cmq, topicName, endpoint } = await topicTo(1, {});
     const sensor = await device();
     await sensor.publishAsync(topicName, 'from a device', { qos: 1 });
-    expect((await cmq.receive(endpoint, 3)).msgBody).toBe('from a device');
+    expect((await cmq.receive(endpoint, 30)).msgBody).toBe('from a device');
   });
 
   test('AMQP mandatory returns what nobody subscribes to', async () => {

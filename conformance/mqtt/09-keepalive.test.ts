@@ -14,24 +14,24 @@ for (const version of VERSIONS) {
       const elapsedMs = Date.now() - startedAt;
       expect(elapsedMs).toBeGreaterThan(2_500);
       // Early is wrong; a busy machine may be late.
-      expect(elapsedMs).toBeLessThan(20_000);
+      expect(elapsedMs).toBeLessThan(30_000);
       if (version === 5 && peer === undefined) expect(end?.code).toBe(0x8d);
     },
   );
 
   specTest({ section: '3.12', rule: `${version}: PINGREQ keeps it up` }, async (t) => {
-    const client = await t.connect({ version, keepAlive: 3 });
+    const client = await t.connect({ version, keepAlive: 6 });
     for (let round = 0; round < 5; round += 1) {
-      await pause(1_200);
+      await pause(2_400);
       client.write(PINGREQ_PACKET);
       await client.next(PINGRESP);
     }
   });
 
   specTest({ section: '3.1.2.10', rule: `${version}: any packet keeps it up` }, async (t) => {
-    const client = await t.connect({ version, keepAlive: 3 });
+    const client = await t.connect({ version, keepAlive: 6 });
     for (let round = 0; round < 5; round += 1) {
-      await pause(1_200);
+      await pause(2_400);
       await client.publish(t.name(), 'x', { qos: round % 2 });
     }
     await client.sync();
@@ -45,7 +45,7 @@ for (const version of VERSIONS) {
       await client.subscribe(topic, 0);
       const writer = await t.connect({ version });
       const startedAt = Date.now();
-      while (!client.isClosed && Date.now() - startedAt < 20_000) {
+      while (!client.isClosed && Date.now() - startedAt < 60_000) {
         await writer.publish(topic, 'x');
         await pause(200);
       }

@@ -15,7 +15,7 @@ import { BACKLOG, p99, QUEUES, tell } from './sizes.ts';
 const SMALL_BACKLOG = 1_000;
 const BODY = Buffer.alloc(1_024, 'x');
 const RESIDENT_MAX = 400 * 1024 * 1024;
-const RESTART_MS_MAX = 10_000;
+const RESTART_MS_MAX = 30_000;
 const RATIO_MAX = 2;
 /** Samples of a p99, and how often it is taken: a cost that grows would show each time. */
 const SAMPLES = 300;

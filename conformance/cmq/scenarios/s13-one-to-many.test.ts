@@ -65,7 +65,7 @@ test('S9: one publish is used by six subscribers, each in its own time and manne
     await cmq.ok(name === 'coupons' ? 'SetQueueAttributes' : 'CreateQueue', {
       queueName: endpoint,
       msgRetentionSeconds: 3_600 * (at + 1),
-      visibilityTimeout: 10 * at + 1,
+      visibilityTimeout: 10 * at + 5,
       rewindSeconds: name === 'statistics' ? 600 : 0,
     });
     const place = { topicName, subscriptionName: name, protocol: 'queue', endpoint };

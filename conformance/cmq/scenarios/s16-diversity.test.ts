@@ -111,7 +111,7 @@ describe.concurrent('a change acts on the next operation', () => {
   test('a dead-letter policy bound, and unbound again', async () => {
     const cmq = client();
     const dead = await makeQueue(cmq);
-    const queueName = await makeQueue(cmq, { visibilityTimeout: 3 });
+    const queueName = await makeQueue(cmq, { visibilityTimeout: 8 });
     await cmq.send(queueName, 'x');
     await cmq.remove(queueName, await cmq.receive(queueName));
     await set(queueName, { deadLetterQueueName: dead, policy: 0, maxReceiveCount: 1 });
@@ -122,7 +122,7 @@ describe.concurrent('a change acts on the next operation', () => {
     await cmq.ok('UnbindDeadLetter', { sourceQueueName: queueName });
     await cmq.send(queueName, 'z');
     await cmq.receive(queueName);
-    await pause(3_300);
+    await pause(8_300);
     expect((await cmq.counters(dead)).active).toBe(0);
     expect((await cmq.receive(queueName)).msgBody).toBe('z');
   });
@@ -137,7 +137,7 @@ describe.concurrent('a change acts on the next operation', () => {
     await channel.consume(queueName, (message) => {
       if (message !== null) held.push(message);
     });
-    await set(queueName, { visibilityTimeout: 4 });
+    await set(queueName, { visibilityTimeout: 10 });
     await cmq.send(queueName, 'x');
     await eventually(async () => held.length === 1, 'delivered');
     // The consumer holds on to it past the new deadline: it is another's, and its late ack nobody's.
