@@ -160,7 +160,7 @@ it('takes linear time for many wildcards', () => {
   const scope = `read:*/${'a*'.repeat(2_000)}b`;
   const startedAt = cpuMs();
   expect(allows(scope, '/', 'read', 'a'.repeat(60_000))).toBe(false);
-  expect(cpuMs() - startedAt).toBeLessThan(500);
+  expect(cpuMs() - startedAt).toBeLessThan(5_000);
 });
 
 describe('claims in topics', () => {
