@@ -31,6 +31,7 @@ const KINDS = [
   'binding',
   'delay',
   'session',
+  'mqtt_subscription',
   'mqtt_received',
   'mqtt_released',
   'mqtt_will',
@@ -133,6 +134,8 @@ function restore(
     vhost.cmq.restore(kind, rest[0]!, value);
   } else if (kind === 'session') {
     vhost.sessions.restore(rest[0]!, value);
+  } else if (kind === 'mqtt_subscription') {
+    vhost.sessions.restoreSubscription(rest[0]!, rest[1]!, value);
   } else if (kind === 'mqtt_received') {
     vhost.sessions.restoreReceived(rest[0]!, Number(rest[1]));
   } else if (kind === 'mqtt_released') {

@@ -108,13 +108,10 @@ export class Session {
     return this.#released ?? NO_IDS;
   }
 
-  /** What is on disk of a persistent one, beside its packet ids. */
+  /** What is on disk of a persistent one, beside its subscriptions and packet ids. */
   toText(): string {
-    const { expiryMs, subscriptions } = this;
-    return JSON.stringify({
-      expiryMs: expiryMs === Infinity ? null : expiryMs,
-      subscriptions: [...subscriptions.values()],
-    });
+    const { expiryMs } = this;
+    return JSON.stringify({ expiryMs: expiryMs === Infinity ? null : expiryMs });
   }
 
   addReceived(packetId: number): void {

@@ -6,9 +6,9 @@
  *              open (resume)     |  disconnected, expiry > 0
  *                                +--- disconnected, expiry 0 ---> (none)
  *
- * 1. A persistent session is a durable queue `mqtt-subscription-CLIENT` and one definition; its
- *    expiry is the queue's own: the queue is deleted when it had no consumer for so long, and the
- *    session goes with it, whoever deletes it.
+ * 1. A persistent session is a durable queue `mqtt-subscription-CLIENT` and definitions
+ *    (session-records.ts); its expiry is the queue's own: the queue is deleted when it had no
+ *    consumer for so long, and the session goes with it, whoever deletes it.
  * 2. Any other session has an exclusive queue of its connection, from its first subscription on,
  *    and goes with it.
  * 3. A shared subscription is a queue `mqtt-share-GROUP/FILTER` of which every member is a
@@ -22,7 +22,6 @@ import { BrokerError } from '../../base/errors.ts';
 import { EMPTY_TABLE } from '../../base/field-value.ts';
 import { SESSION_LEVELS_MAX, SUBSCRIPTION_LEVELS_MAX } from '../../base/limits.ts';
 import type { Actor } from '../actor.ts';
-import { definitionKey } from '../definitions.ts';
 import type { Json } from '../definitions.ts';
 import type { Exchange } from '../exchange/exchange.ts';
 import { TopicExchange } from '../exchange/topic-exchange.ts';
@@ -34,9 +33,10 @@ import type { VHostQueues } from '../vhost-queues.ts';
 import { expectShareable } from './named-queue.ts';
 import { topicToKey } from './routing-key.ts';
 import { Session } from './session.ts';
+import { SessionRecords } from './session-records.ts';
 import { declareShareQueue, isShareQueue, shareQueueName } from './share-queue.ts';
 import type { SubscriptionIndex } from './subscription-index.ts';
-import { levelsOf, type Subscription } from './subscription.ts';
+import { isSame, levelsOf, type Subscription } from './subscription.ts';
 
 /** What CONNECT asks for. */
 export interface SessionRequest {
@@ -74,6 +74,7 @@ export class Sessions {
   readonly #vhost: VHost;
   readonly #queues: VHostQueues;
   readonly #store: Store;
+  readonly #records: SessionRecords;
   /** The topic exchange devices publish to and subscribe at. */
   exchangeName: string;
   readonly #byClient: Map<string, Session>;
@@ -86,6 +87,7 @@ export class Sessions {
     this.#vhost = vhost;
     this.#queues = queues;
     this.#store = queues.store;
+    this.#records = new SessionRecords(vhost.name, queues.store);
     this.exchangeName = DEFAULT_TOPIC_EXCHANGE;
     this.#byClient = new Map();
     this.#byQueue = new Map();
@@ -153,7 +155,7 @@ export class Sessions {
     const session = new Session(request.clientId, request.expiryMs > 0, request.expiryMs);
     if (session.isPersistent) this.#declareQueue(actor, session);
     this.#byClient.set(request.clientId, session);
-    this.#persist(session);
+    this.#records.keep(session);
     return { session, isPresent: false, ticket: this.#store.ticket };
   }
 
@@ -179,7 +181,7 @@ export class Sessions {
     if (!session.isPersistent || session.expiryMs === expiryMs) return;
     session.expiryMs = expiryMs;
     this.#applyExpiry(session);
-    this.#persist(session);
+    this.#records.keep(session);
   }
 
   /** The connection is gone; its consumers are cancelled already. */
@@ -212,7 +214,9 @@ export class Sessions {
     }
     const previous = session.put(subscription);
     this.#vhost.topology.touch();
-    this.#persist(session);
+    if (previous === undefined || !isSame(previous, subscription)) {
+      this.#records.keepSubscription(session, subscription);
+    }
     return previous === undefined;
   }
 
@@ -248,7 +252,7 @@ export class Sessions {
     if (subscription === undefined) return false;
     this.#drop(session, subscription);
     this.#vhost.topology.touch();
-    this.#persist(session);
+    if (session.isPersistent) this.#records.forgetSubscription(session.clientId, filter);
     return true;
   }
 
@@ -261,29 +265,23 @@ export class Sessions {
   /** Notes a QoS 2 packet id; durable with the same commit as the publish it belongs to. */
   received(session: Session, packetId: number): void {
     session.addReceived(packetId);
-    if (session.isPersistent) {
-      this.#store.define('mqtt_received', this.#key(session, `${packetId}`), '1');
-    }
+    this.#records.keepReceived(session, packetId);
   }
 
   /** The publisher released a QoS 2 packet id. */
   released(session: Session, packetId: number): void {
-    if (!session.deleteReceived(packetId) || !session.isPersistent) return;
-    this.#store.undefine('mqtt_received', this.#key(session, `${packetId}`));
+    if (session.deleteReceived(packetId)) this.#records.forgetReceived(session, packetId);
   }
 
   /** A QoS 2 delivery arrived; to be called in the run that settles it: one commit has both. */
   arrived(session: Session, packetId: number): void {
     session.addReleased(packetId);
-    if (session.isPersistent) {
-      this.#store.define('mqtt_released', this.#key(session, `${packetId}`), '1');
-    }
+    this.#records.keepReleased(session, packetId);
   }
 
   /** The client completed a QoS 2 delivery. */
   completed(session: Session, packetId: number): void {
-    if (!session.deleteReleased(packetId) || !session.isPersistent) return;
-    this.#store.undefine('mqtt_released', this.#key(session, `${packetId}`));
+    if (session.deleteReleased(packetId)) this.#records.forgetReleased(session, packetId);
   }
 
   /** Rejects what a session took over from a queue: to the dead letters of that, if it has any. */
@@ -306,21 +304,15 @@ export class Sessions {
     this.#byQueue.delete(queue);
     this.#byClient.delete(session.clientId);
     for (const subscription of session.subscriptions.values()) this.#drop(session, subscription);
-    if (!session.isPersistent) return;
-    this.#store.undefine('session', this.#key(session));
-    for (const packetId of session.received) {
-      this.#store.undefine('mqtt_received', this.#key(session, `${packetId}`));
-    }
-    for (const packetId of session.released) {
-      this.#store.undefine('mqtt_released', this.#key(session, `${packetId}`));
-    }
+    this.#records.forget(session);
   }
 
-  /** Puts a persisted session back; its queue exists. */
+  /** Puts a persisted session back; its queue exists. Its subscriptions follow. */
   restore(clientId: string, value: Json): void {
     const row = value as unknown as {
       readonly expiryMs: number | null;
-      readonly subscriptions: readonly Subscription[];
+      /** Of a file from when a session was one definition. */
+      readonly subscriptions?: readonly Subscription[];
     };
     const queue = this.#vhost.topology.queues.get(QUEUE_PREFIX + clientId);
     if (queue === undefined) return;
@@ -328,15 +320,28 @@ export class Sessions {
     session.queue = queue;
     this.#byClient.set(clientId, session);
     this.#byQueue.set(queue, session);
-    const index = this.#index();
-    for (const subscription of row.subscriptions) {
-      session.put(subscription);
-      const { group, topicFilter, queue: named } = subscription;
-      if (named !== undefined) continue;
-      if (group === undefined) index?.add(topicFilter, queue);
-      else this.#rejoin(session, subscription, group);
-    }
     this.#applyExpiry(session);
+    if (row.subscriptions === undefined) return;
+    for (const subscription of row.subscriptions) {
+      this.#restoreSubscription(session, subscription);
+      this.#records.keepSubscription(session, subscription);
+    }
+    this.#records.keep(session);
+  }
+
+  /** Puts a persisted subscription back; its session is there. */
+  restoreSubscription(clientId: string, filter: string, value: Json): void {
+    const session = this.#byClient.get(clientId);
+    if (session === undefined) this.#records.forgetSubscription(clientId, filter);
+    else this.#restoreSubscription(session, value as unknown as Subscription);
+  }
+
+  #restoreSubscription(session: Session, subscription: Subscription): void {
+    session.put(subscription);
+    const { group, topicFilter, queue: named } = subscription;
+    if (named !== undefined) return;
+    if (group === undefined) this.#index()?.add(topicFilter, session.queue);
+    else this.#rejoin(session, subscription, group);
   }
 
   /** Every session is back: a share whose members ended with the last process ends now. */
@@ -361,16 +366,12 @@ export class Sessions {
 
   /** Keeps a client's will over a restart; replaces the one before. */
   keepWill(clientId: string, will: Json): void {
-    this.#store.define(
-      'mqtt_will',
-      definitionKey(this.#vhost.name, clientId),
-      JSON.stringify(will),
-    );
+    this.#records.keepWill(clientId, will);
   }
 
   /** The will was published, or is off. */
   forgetWill(clientId: string): void {
-    this.#store.undefine('mqtt_will', definitionKey(this.#vhost.name, clientId));
+    this.#records.forgetWill(clientId);
   }
 
   /** Puts a persisted will back. */
@@ -471,16 +472,6 @@ export class Sessions {
   #index(): SubscriptionIndex | undefined {
     const exchange = this.#vhost.topology.exchanges.get(this.exchangeName);
     return exchange instanceof TopicExchange ? exchange.subscriptions : undefined;
-  }
-
-  /** Once per commit: a client may change a hundred thousand subscriptions with one packet. */
-  #persist(session: Session): void {
-    if (!session.isPersistent) return;
-    this.#store.define('session', this.#key(session), () => session.toText());
-  }
-
-  #key(session: Session, ...rest: string[]): string {
-    return definitionKey(this.#vhost.name, session.clientId, ...rest);
   }
 }
 

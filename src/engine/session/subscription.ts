@@ -18,6 +18,17 @@ export interface Subscription {
   readonly identifier: number;
 }
 
+/** True when a client asked for the same once more, as many do with each connection. */
+export function isSame(one: Subscription, other: Subscription): boolean {
+  return (
+    one.filter === other.filter &&
+    one.qos === other.qos &&
+    one.noLocal === other.noLocal &&
+    one.retainAsPublished === other.retainAsPublished &&
+    one.identifier === other.identifier
+  );
+}
+
 /** True when a filter that begins with a wildcard meets a `$` topic [MQTT-4.7.2-1]. */
 export function isHiddenFrom(topicFilter: string, topic: string): boolean {
   if (topic.charCodeAt(0) !== 0x24) return false;
@@ -25,9 +36,12 @@ export function isHiddenFrom(topicFilter: string, topic: string): boolean {
   return first === 0x23 || first === 0x2b;
 }
 
-/** Levels of a topic filter: what it costs to have it matched. */
+/** Characters of a filter that cost as much as a level. */
+const LEVEL_LENGTH = 256;
+
+/** Levels of a topic filter: what it costs to have it matched. Long ones count as more. */
 export function levelsOf(topicFilter: string): number {
-  let count = 1;
+  let count = 1 + Math.floor(topicFilter.length / LEVEL_LENGTH);
   for (let at = topicFilter.indexOf('/'); at >= 0; at = topicFilter.indexOf('/', at + 1)) {
     count += 1;
   }
