@@ -78,23 +78,23 @@ test('a slow sync delays confirms and nothing else', async (context) => {
   const shim = buildShim();
   if (shim === undefined) return context.skip();
   const { server, connection, channel } = await start(shim);
-  shim.delaySyncs(SYNC_MS);
-  publish(channel, 1, 50);
-  const startedAtMs = performance.now();
   // Meanwhile another client works as if nothing were.
   const other = await WireConnection.open(server.url);
   const quick = await other.channel();
   await quick.queue('', { exclusive: true });
-  const roundTrips: number[] = [];
-  for (let index = 0; index < 20; index += 1) {
-    const sentAtMs = performance.now();
-    await quick.sync();
-    roundTrips.push(performance.now() - sentAtMs);
+  shim.delaySyncs(SYNC_MS);
+  let isBeside = false;
+  // A machine that stood still for as long as the sync took has told nothing: another try then.
+  for (let from = 1; !isBeside && from <= 250; from += 50) {
+    publish(channel, from, 50);
+    const startedAtMs = performance.now();
+    for (let index = 0; index < 20; index += 1) await quick.sync();
+    isBeside = channel.inbox.size === 0;
+    expect(await channel.confirmed(from + 49)).toEqual([]);
+    expect(performance.now() - startedAtMs).toBeGreaterThan(SYNC_MS - 200);
   }
+  expect(isBeside).toBe(true);
   other.destroy();
-  expect(Math.max(...roundTrips)).toBeLessThan(SYNC_MS - 1_000);
-  expect(await channel.confirmed(50)).toEqual([]);
-  expect(performance.now() - startedAtMs).toBeGreaterThan(SYNC_MS - 200);
   shim.delaySyncs(0);
   connection.destroy();
 });

@@ -136,6 +136,7 @@ test('1b: a thousand polls wait, one message wakes exactly one', async () => {
 }, 60_000);
 
 test('1b: a byte that changed on disk is told, and that message is never delivered wrong', async () => {
+  await damaged?.dispose();
   damaged = await startCmq();
   const cmq = new CmqClient(cmqUrl(damaged), KEYS.guest);
   const queueName = await makeQueue(cmq);
