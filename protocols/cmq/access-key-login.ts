@@ -17,6 +17,19 @@ export function findKey(broker: Broker, secretId: string): AccessKey {
   return key;
 }
 
+/** Characters of an id in the log; no key's is longer. */
+const LOGGED_ID_MAX = 64;
+
+/**
+ * An id as the log may have it: of a key, or of what must have been one. Any other text may be the
+ * secret, of a client that has the two the wrong way round.
+ */
+export function loggableId(broker: Broker, secretId: string): string | undefined {
+  const isId =
+    secretId.startsWith(KEY_ID_PREFIX) || broker.access.keys.find(secretId) !== undefined;
+  return isId ? secretId.slice(0, LOGGED_ID_MAX) : undefined;
+}
+
 /** Why a key that was good when its request came is not so now; undefined when it is. */
 export function refusalOf(broker: Broker, { id }: Account): CmqFailure | undefined {
   if (id === undefined) return undefined;

@@ -13,7 +13,7 @@
  */
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import { isLoopbackAddress } from '../../src/net/loopback.ts';
-import { type Account, actorOf, refusalOf } from './access-key-login.ts';
+import { type Account, actorOf, loggableId, refusalOf } from './access-key-login.ts';
 import type { CmqDeps, CmqHandlers } from './dispatcher.ts';
 import { CmqFailure, parameterFailure, toCmqFailure } from './error-mapper.ts';
 import { type Form, parseForm, parseFormBytes } from './form.ts';
@@ -31,7 +31,7 @@ import { RequestConnections } from './request-connections.ts';
 import { type CallCount, RequestMetrics } from './request-metrics.ts';
 import { RequestRate } from './request-rate.ts';
 import { RequestRefusals } from './request-refusals.ts';
-import { TC3_ALGORITHM } from './signature-v3.ts';
+import { parseTc3Authorization, TC3_ALGORITHM } from './signature-v3.ts';
 import { ACTIONS_V2, ACTIONS_V3, type ActionSpec, type ActionV3 } from './spec/actions.ts';
 import { CMQ_ERRORS, errorText } from './spec/errors.ts';
 
@@ -232,7 +232,7 @@ class Acceptor implements CmqAcceptor {
     } catch (error) {
       const { failure, isFault } = toCmqFailure(error, spec ?? UNKNOWN_ACTION);
       if (isFault) this.#logFault(error as Error, requestId);
-      else this.#logRefusal(failure, incoming.remoteAddress);
+      else this.#logRefusal(failure, incoming);
       this.#answerFailure(response, format, requestId, spec?.name ?? NO_ACTION, failure);
     }
   }
@@ -297,9 +297,13 @@ class Acceptor implements CmqAcceptor {
     write(response, format.failed(requestId, failure), this.#isClosing);
   }
 
-  #logRefusal({ error, message }: CmqFailure, remoteAddress: string): void {
+  #logRefusal({ error, message }: CmqFailure, incoming: Incoming): void {
     const isLogin = CMQ_ERRORS[error].code === 4100 || error === 'ACCOUNT_ILLEGAL';
-    if (isLogin) this.#refusals.log(message, remoteAddress);
+    if (!isLogin) return;
+    this.#refusals.log(message, incoming.remoteAddress, () => {
+      const secretId = secretIdOf(incoming);
+      return secretId === undefined ? undefined : loggableId(this.#deps.broker, secretId);
+    });
   }
 
   #logFault({ message, stack }: Error, requestId: string): void {
@@ -376,6 +380,12 @@ function sourceOf(incoming: Incoming): ParameterSource {
   if (form === undefined) throw parameterFailure('REQUEST_UNPARSABLE', 'request');
   if (form.repeated !== undefined) throw parameterFailure('PARAMETER_REPEATED', form.repeated);
   return new FormSource(form);
+}
+
+function secretIdOf(incoming: Incoming): string | undefined {
+  const { authorization } = incoming.headers;
+  if (!hasHeaderSignature(incoming.headers)) return formOf(incoming)?.get('SecretId');
+  return authorization === undefined ? undefined : parseTc3Authorization(authorization)?.secretId;
 }
 
 /** The form in the body of a POST; in its query when there is no body. */

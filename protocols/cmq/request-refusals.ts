@@ -21,7 +21,8 @@ export class RequestRefusals {
     this.#omittedCount = 0;
   }
 
-  log(reason: string, remoteAddress: string): void {
+  /** @param keyIdOf asked for a line that is written */
+  log(reason: string, remoteAddress: string, keyIdOf: () => string | undefined): void {
     const second = Math.floor(this.#clock.monotonicMs() / 1000);
     if (second !== this.#second) {
       this.#second = second;
@@ -32,7 +33,9 @@ export class RequestRefusals {
       return;
     }
     const omitted = this.#omittedCount === 0 ? {} : { omitted: this.#omittedCount };
-    this.#logger.warn({ reason, remoteAddress, ...omitted }, 'CMQ call refused');
+    const keyId = keyIdOf();
+    const key = keyId === undefined ? {} : { keyId };
+    this.#logger.warn({ reason, ...key, remoteAddress, ...omitted }, 'CMQ call refused');
     this.#lineCount += 1;
     this.#omittedCount = 0;
   }

@@ -165,10 +165,26 @@ describe('keys', () => {
     harness.clock.advance(1_000);
     await refuse();
     await refuse();
+    const reason = 'authentication failed';
     expect(harness.log.slice(10).map(({ fields }) => fields)).toEqual([
-      { reason: 'authentication failed', remoteAddress: '127.0.0.1', omitted: 3 },
-      { reason: 'authentication failed', remoteAddress: '127.0.0.1' },
+      { reason, keyId: KEY.id, remoteAddress: '127.0.0.1', omitted: 3 },
+      { reason, keyId: KEY.id, remoteAddress: '127.0.0.1' },
     ]);
+  });
+
+  test('the log names the key, not what may be its secret', async () => {
+    const harness = await start();
+    const keyIds = () => harness.log.map(({ fields }) => (fields as { keyId?: string }).keyId);
+    const long = `AKID${'x'.repeat(1_000)}`;
+    await harness.form('DeleteQueue', { queueName }, { secret: 'other' });
+    await harness.form('DeleteQueue', { queueName, SecretId: 'AKIDgone' });
+    await harness.form('DeleteQueue', { queueName, SecretId: long });
+    expect(keyIds()).toEqual([KEY.id, 'AKIDgone', long.slice(0, 64)]);
+    await harness.form('DeleteQueue', { queueName, SecretId: KEY.secret });
+    harness.broker.access.keys.put({ ...KEY, user: 'guest', vhost: '/', isEnabled: false });
+    await harness.form('DeleteQueue', { queueName });
+    expect(keyIds().at(-1)).toBe(KEY.id);
+    expect(JSON.stringify(harness.log)).not.toContain(KEY.secret);
   });
 
   test('an id without the prefix is fine when it is known', async () => {
