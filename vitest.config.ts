@@ -7,7 +7,7 @@ export default defineConfig({
     // Generous: a busy machine is no fault, and nothing waits that long unless something is broken.
     testTimeout: 120_000,
     hookTimeout: 120_000,
-    expect: { poll: { timeout: 30_000 } },
+    expect: { poll: { timeout: 60_000 } },
     // Modules are stateless by rule, so files may share a worker: it saves a start per file.
     isolate: false,
   },

@@ -13,9 +13,9 @@ export default defineConfig({
     ),
     globalSetup: ['conformance/support/target.ts'],
     // Generous: a busy machine is no fault, and nothing waits that long unless something is broken.
-    testTimeout: 120_000,
-    hookTimeout: 120_000,
-    expect: { poll: { timeout: 30_000 } },
+    testTimeout: 300_000,
+    hookTimeout: 300_000,
+    expect: { poll: { timeout: 60_000 } },
     maxWorkers: 2,
     reporters: ['default'],
   },

@@ -8,7 +8,7 @@ export default defineConfig({
     // Generous: a busy machine is no fault, and nothing waits that long unless something is broken.
     testTimeout: 240_000,
     hookTimeout: 120_000,
-    expect: { poll: { timeout: 30_000 } },
+    expect: { poll: { timeout: 60_000 } },
     fileParallelism: false,
     reporters: ['default'],
   },

@@ -7,7 +7,7 @@ import type { DecodedHeader, MethodArgs } from './amqp-wire.ts';
  * Ms. How long a wait lasts unless the test says otherwise: nobody waits that long unless something
  * is broken, and a busy machine may stand still for seconds.
  */
-export const DEFAULT_TIMEOUT_MS = 30_000;
+export const DEFAULT_TIMEOUT_MS = 60_000;
 
 /** A channel.close or connection.close from the server, or the bare end of the socket. */
 export class CloseError extends Error {

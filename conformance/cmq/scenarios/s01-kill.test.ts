@@ -165,7 +165,7 @@ test('a delay, a lease, dead letters and a rewind live on', async () => {
   expect((await cmq.call('ReceiveMessage', { queueName })).code).toBe(7000);
   await cmq.ok('CreateQueue', { queueName: unique() });
   expect(await cmq.counters(rewound)).toMatchObject({ active: 0, rewindable: 3 });
-}, 120_000);
+});
 
 test('topics, subscriptions and attributes are there after a kill, and so are their copies', async () => {
   const [topicName, endpoint] = [unique('t'), unique()];
@@ -182,4 +182,4 @@ test('topics, subscriptions and attributes are there after a kill, and so are th
   expect(await cmq.drain(endpoint)).toEqual(['after']);
   const queue = await cmq.ok('GetQueueAttributes', { queueName: endpoint });
   expect(queue['visibilityTimeout']).toBe(77);
-}, 60_000);
+});
