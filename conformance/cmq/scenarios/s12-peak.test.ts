@@ -23,7 +23,7 @@ import { PEAK_MESSAGES, PEAK_SECONDS, QUOTA, tell } from './sizes.ts';
 
 const DRAIN_PER_SECOND = 1_000;
 const BODY = Buffer.alloc(1_024, 'x');
-const ROUNDS_MAX = 3;
+const ROUNDS_MAX = 8;
 /** Beyond an idle server; 100,000 messages of 1 KB that lived in memory would be more. */
 const RESIDENT_GROWTH_MAX = 160 * 1024 * 1024;
 
