@@ -1,6 +1,7 @@
 /** Checksums of side tables: what does not match is not believed, on the side of delivering again. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { STORE_WRITTEN } from '../../src/engine/message.ts';
 import type { Recovery } from '../../src/engine/ports.ts';
 import { checkDataFile } from '../../src/store/sqlite/check.ts';
 import { Connection } from '../../src/store/sqlite/driver.ts';
@@ -20,6 +21,9 @@ import { commit, makeEntry, queueIdOf, readAll, sequencesOf } from './support.ts
 const QUEUE = queueIdOf(1);
 const OTHER = queueIdOf(2);
 const PAGE_BYTES = 16 * 1024;
+/** Types of pages of tables without row ids. */
+const LEAF = 0x0a;
+const INNER = 0x02;
 
 describe('sums', () => {
   it('differ for each bit of a field', () => {
@@ -169,6 +173,75 @@ describe('a damaged record', () => {
     },
   );
 
+  it.each([
+    ['a leaf', LEAF, 0x7f],
+    ['a leaf', LEAF, 0],
+    ['an inner page', INNER, 0x7f],
+    ['an inner page', INNER, 0],
+  ])(
+    'of a state in %s (%i) takes no other with it, whatever its key (%i)',
+    async (_, type, high) => {
+      const count = 11_000;
+      for (let sequence = 1; sequence <= count; sequence += 1) {
+        store.put(QUEUE, makeEntry(sequence), true);
+      }
+      await commit(store);
+      for (let sequence = 1; sequence <= count; sequence += 1) {
+        const entry = makeEntry(sequence);
+        entry.storeState = STORE_WRITTEN;
+        entry.notBeforeMs = 9e12;
+        store.update(QUEUE, entry);
+      }
+      await commit(store);
+      await store.tidy();
+      await store.close();
+      await turnKey(type, high);
+      const { queues } = await open();
+      expect(harness.damage).toMatchObject([{ reason: expect.stringContaining('1 records') }]);
+      expect([...queues.get(QUEUE)!.delayed]).toHaveLength(count - 1);
+    },
+  );
+
+  /** Changes the high byte of the sequence in one record of `entry_state`, in place. */
+  async function turnKey(pageType: number, high: number): Promise<void> {
+    const root = await rootOf('entry_state');
+    const file = readFileSync(harness.dataPath);
+    const start = Buffer.alloc(6);
+    start.writeUIntBE(QUEUE, 0, 6);
+    const found: number[] = [];
+    const visit = (page: number): void => {
+      const isInner = file[page] === INNER;
+      const cellsAt = page + (isInner ? 12 : 8);
+      for (let cell = 0; cell < file.readUInt16BE(page + 3); cell += 1) {
+        const at = page + file.readUInt16BE(cellsAt + 2 * cell);
+        if (isInner) visit((file.readUInt32BE(at) - 1) * PAGE_BYTES);
+        const keyAt = at + file.subarray(at).indexOf(start) + start.length;
+        if (file[page] === pageType) found.push(keyAt);
+      }
+      if (isInner) visit((file.readUInt32BE(page + 8) - 1) * PAGE_BYTES);
+    };
+    visit((root - 1) * PAGE_BYTES);
+    file[found[Math.floor(found.length / 2)]!] = high;
+    writeFileSync(harness.dataPath, file);
+  }
+
+  async function rootOf(table: string): Promise<number> {
+    const connection = await Connection.openExisting(harness.dataPath);
+    const [root] = await connection.all<{ page: number }>(
+      `SELECT rootpage AS page FROM sqlite_schema WHERE name='${table}'`,
+    );
+    await connection.close();
+    return root!.page;
+  }
+
+  it('of a state has numbers only, though an empty text counts as 0', async () => {
+    await fill();
+    await edit("UPDATE entry_state SET receive_count = '' WHERE sequence = 6");
+    const { queues } = await open();
+    expect([...queues.get(QUEUE)!.delayed]).toEqual([{ sequence: 7, notBeforeMs: 9e12 }]);
+    expect(harness.damage).toHaveLength(1);
+  });
+
   it('of a state does not take the one with it that replaced it', async () => {
     await fill();
     await edit('UPDATE entry_state SET as_of = as_of + 1 WHERE sequence = 6');
@@ -211,13 +284,9 @@ describe('a damaged record', () => {
     'is named by its table when pages of that are malformed (%s)',
     async (table) => {
       await fill();
-      const connection = await Connection.openExisting(harness.dataPath);
-      const [root] = await connection.all<{ page: number }>(
-        `SELECT rootpage AS page FROM sqlite_schema WHERE name='${table}'`,
-      );
-      await connection.close();
+      const root = await rootOf(table);
       const file = readFileSync(harness.dataPath);
-      file.fill(0xff, (root!.page - 1) * PAGE_BYTES, root!.page * PAGE_BYTES);
+      file.fill(0xff, (root - 1) * PAGE_BYTES, root * PAGE_BYTES);
       writeFileSync(harness.dataPath, file);
       const error = `pages of table ${table} are malformed`;
       store = await harness.open();

@@ -12,11 +12,13 @@ const MULTIPLIER = 0x9e3779b1;
 const SUM_DIGITS = 8;
 const SEALED = /\n[0-9a-f]{8}$/;
 
-/** The sum of the first `count` of whole numbers of 0 and above, or null. */
+/** The sum of the first `count` of whole numbers of 0 and above, or null; NaN of anything else. */
 export function sumOf(fields: readonly (number | null)[], count = fields.length): number {
   let sum = count;
   for (let i = 0; i < count; i += 1) {
     const value = fields[i] ?? -1;
+    // A column that has lost its type: an empty text would count as 0.
+    if (typeof value !== 'number') return Number.NaN;
     sum = Math.imul(sum ^ value, MULTIPLIER);
     sum ^= sum >>> 15;
     sum = Math.imul(sum ^ (value / 2 ** 32), MULTIPLIER);

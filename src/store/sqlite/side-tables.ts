@@ -124,42 +124,63 @@ export class SideTables {
   /**
    * There may be a million: one page after the other, for memory's sake, and each as one text:
    * making an object of each row costs the driver more than all else here takes.
+   *
+   * A page is found by the last key before it. A damaged key would have that pass over others, so
+   * then pages are found by counting, which takes longer the more there are.
    */
   async #readStates(): Promise<void> {
-    let lastQueue = -1;
-    let lastSequence = -1;
+    if (await this.#readStatesByKey()) return;
     let damagedCount = 0;
-    for (let hasMore = true; hasMore; ) {
-      hasMore = false;
-      for (const row of await this.#statesAfter(lastQueue, lastSequence)) {
-        const [queueId, sequence] = row;
-        if (queueId > lastQueue || (queueId === lastQueue && sequence > lastSequence)) {
-          lastQueue = queueId;
-          lastSequence = sequence;
-          hasMore = true;
-        }
-        const sum = row[STATE_FIELDS];
-        if (sum === null || sum === sumOf(row, STATE_FIELDS)) this.#applyState(row);
+    for (let count = 0, isEnd = false; !isEnd; ) {
+      const page = await this.#statePage('', count, []);
+      for (const row of page) {
+        if (isWhole(row)) this.#applyState(row);
         else {
           damagedCount += 1;
-          this.#forgetState(queueId, sequence);
+          this.#forgetState(row[0], row[1]);
         }
       }
+      count += page.length;
+      isEnd = page.length === 0;
     }
     if (damagedCount === 0) return;
     const reason = `${damagedCount} records in entry_state are damaged: those messages are as new`;
     this.damaged.push({ rowId: 0, reason });
   }
 
-  async #statesAfter(queueId: number, sequence: number): Promise<readonly EntryStateRow[]> {
+  /** False when that does not lead to all records, or to a damaged one. */
+  async #readStatesByKey(): Promise<boolean> {
+    const [all] = await readTable<{ count: number }>(
+      this.#connection,
+      'entry_state',
+      'SELECT count(*) AS count FROM entry_state',
+    );
+    let left = all?.count ?? 0;
+    let last: readonly [number, number] = [-1, -1];
+    while (left > 0) {
+      const page = await this.#statePage('WHERE (queue_id, sequence) > (?, ?)', 0, last);
+      const end = page.at(-1);
+      if (end === undefined || !page.every(isWhole)) return false;
+      for (const row of page) this.#applyState(row);
+      left -= page.length;
+      last = [end[0], end[1]];
+    }
+    return left === 0;
+  }
+
+  async #statePage(
+    where: string,
+    offset: number,
+    parameters: readonly number[],
+  ): Promise<readonly EntryStateRow[]> {
     const read = async (columns: readonly string[]): Promise<readonly EntryStateRow[]> => {
       const [page] = await readTable<{ rows: string }>(
         this.#connection,
         'entry_state',
         `SELECT json_group_array(json_array(${columns.join()})) AS rows FROM (
-           SELECT * FROM entry_state WHERE (queue_id, sequence) > (?, ?)
-           ORDER BY queue_id, sequence LIMIT ${STATES_PER_PAGE})`,
-        [queueId, sequence],
+           SELECT * FROM entry_state ${where}
+           ORDER BY queue_id, sequence LIMIT ${STATES_PER_PAGE} OFFSET ${offset})`,
+        parameters,
       );
       return JSON.parse(page?.rows ?? '[]') as EntryStateRow[];
     };
@@ -221,3 +242,9 @@ type EntryStateRow = readonly [
   isRedelivered: number,
   sum: number | null,
 ];
+
+/** Whether the checksum of a record matches; those of schema version 1 have none. */
+function isWhole(row: EntryStateRow): boolean {
+  const sum = row[STATE_FIELDS];
+  return sum === null || sum === sumOf(row, STATE_FIELDS);
+}
