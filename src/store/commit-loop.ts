@@ -209,22 +209,24 @@ export class CommitLoop {
   }
 
   #finish(ticket: Ticket, putCount: number): void {
-    if (this.#failure === undefined) {
-      this.#committed = ticket;
-      const chore = this.#sink.afterCommit?.();
-      if (chore !== undefined) {
-        chore.then(
-          () => this.#release(),
-          (error: unknown) => this.#breakOff(error),
-        );
-        this.onCommitted(ticket);
-        return;
-      }
-      // Not in flight any more when the listener runs: it may start the next commit at once.
-      this.#isInFlight = false;
-      if (this.#mayGather(putCount)) this.#gather(this.#sink.putCount + putCount);
-      this.onCommitted(ticket);
+    if (this.#failure !== undefined) {
+      this.#release();
+      return;
     }
+    this.#committed = ticket;
+    const chore = this.#sink.afterCommit?.();
+    if (chore !== undefined) {
+      chore.then(
+        () => this.#release(),
+        (error: unknown) => this.#breakOff(error),
+      );
+      this.onCommitted(ticket);
+      return;
+    }
+    // Not in flight any more when the listener runs: it may start the next commit at once.
+    this.#isInFlight = false;
+    if (this.#mayGather(putCount)) this.#gather(this.#sink.putCount + putCount);
+    this.onCommitted(ticket);
     if (!this.#isInFlight && !this.#isGathering) this.#release();
   }
 

@@ -164,6 +164,22 @@ describe('commit loop', () => {
   });
 });
 
+describe('a failure outside a commit', () => {
+  it('lets the commit in flight end, which is told to nobody, and the loop be idle', async () => {
+    loop.touch();
+    loop.commit(false);
+    loop.fail(new Error('read'));
+    let isIdle = false;
+    void loop.idle().then(() => (isIdle = true));
+    await settle();
+    expect(isIdle).toBe(false);
+    await endCommit();
+    expect(isIdle).toBe(true);
+    expect(log).toEqual(['failed: read']);
+    expect(loop.committedTicket).toBe(0);
+  });
+});
+
 describe('gathering', () => {
   it('holds the next commit until as many puts have come as were confirmed', async () => {
     start(10);
