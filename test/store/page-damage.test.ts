@@ -412,15 +412,34 @@ describe('a malformed page of the tree', () => {
     expect(await dump()).toEqual(expect.arrayContaining(range(13, COUNT - 10)));
   });
 
-  it('keeps the store from starting where it is an inner one', async () => {
+  /** Changes the root of the journal's tree, which is an inner page, and nothing else. */
+  async function changeRoot(change: (root: Buffer) => void): Promise<void> {
     const [table] = await query<{ page: number }>(
       "SELECT rootpage AS page FROM sqlite_schema WHERE name='journal'",
     );
     const file = readFileSync(harness.dataPath);
     const root = file.subarray((table!.page - 1) * PAGE_BYTES, table!.page * PAGE_BYTES);
     expect(root[0]).toBe(INNER);
-    root.fill(0);
+    change(root);
     writeFileSync(harness.dataPath, file);
+  }
+
+  it.each([1, 126])('keeps the store from starting where it leads elsewhere (%i)', async (key) => {
+    await changeRoot((root) => {
+      const middle = Math.floor(root.readUInt16BE(3) / 2);
+      // The highest id of the leaf, behind the number of its page.
+      root[root.readUInt16BE(12 + 2 * middle) + 4] = key;
+    });
+    await expect(open()).rejects.toThrow(DataFileError);
+    await expect(open()).rejects.toThrow(/the journal does not lead to all rows.*from a backup/);
+    await store.close();
+    const { problems } = await checkDataFile(harness.directory);
+    expect(problems.join()).toContain('the tree of the journal does not lead to it');
+    expect((await dump()).length).toBeGreaterThan(COUNT / 3);
+  });
+
+  it('keeps the store from starting where it is an inner one', async () => {
+    await changeRoot((root) => root.fill(0));
     await expect(open()).rejects.toThrow(DataFileError);
     await store.close();
     expect(await dump()).toEqual([]);

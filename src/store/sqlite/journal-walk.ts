@@ -7,9 +7,13 @@
  * for one id after the other. Statements say `id >= ?`: that looks into the page in which the id
  * would be, where `id > ?` would look into the one before.
  *
+ * Inner pages of the tree say which ids lie in which leaf, and have no checksums. Behind a wrong
+ * one rows can be scanned, but neither read nor deleted by their ids, and a scan that begins there
+ * passes over others. So each row is searched for, and a scan goes on from one that was found.
+ *
  * Rows that were set aside are left out: all they said is saved elsewhere.
  */
-import { type Connection, isMalformed } from './driver.ts';
+import { type Connection, isMalformed, type SqlValue } from './driver.ts';
 import { PAGES_DAMAGED, UNREADABLE_MAX } from './row-fault.ts';
 import { isIndexOf } from './row-index.ts';
 import { DataFileError } from './schema.ts';
@@ -26,6 +30,10 @@ const ROW_ID_MAX = 2 ** 52;
 
 /** Rows with damaged keys that may stand together in one page. */
 const STRAYS_MAX = 64;
+
+/** How many rows are found by their ids, from the root of the tree each if those descend. */
+const FIND_TEXT = `SELECT count(*) AS count
+  FROM json_each(?) AS key CROSS JOIN journal ON journal.id = key.value`;
 
 const IS_IN_USE = 'id NOT IN (SELECT id FROM set_aside)';
 
@@ -48,19 +56,25 @@ export class JournalWalk<Row extends WalkedRow> {
   readonly #connection: Connection;
   readonly #isLenient: boolean;
   readonly #rowsPerPage: number;
-  readonly #pageText: string;
+  readonly #pageText: (comparison: string) => string;
   readonly #rowText: string;
   #nextId: number;
+  /** The row before the next, when a search leads to it. */
+  #foundId: number | undefined;
+  /** Keys of rows are damaged, too: then searches go wrong in the leaf that has them. */
+  #hasStrays: boolean;
 
   constructor(connection: Connection, options: WalkOptions) {
     const { columns, rowsPerPage, isLenient } = options;
     this.#connection = connection;
     this.#isLenient = isLenient;
     this.#rowsPerPage = rowsPerPage;
-    this.#pageText = `SELECT ${columns} FROM journal
-      WHERE id >= ? AND ${IS_IN_USE} ORDER BY id LIMIT ?`;
+    this.#pageText = (comparison) => `SELECT ${columns} FROM journal
+      WHERE id ${comparison} ? AND ${IS_IN_USE} ORDER BY id LIMIT ?`;
     this.#rowText = `SELECT ${columns} FROM journal WHERE id = ? AND ${IS_IN_USE}`;
     this.#nextId = 0;
+    this.#foundId = undefined;
+    this.#hasStrays = false;
   }
 
   /** @throws DataFileError when more than single pages are damaged */
@@ -68,14 +82,46 @@ export class JournalWalk<Row extends WalkedRow> {
     let limit = this.#rowsPerPage;
     while (this.#nextId < Number.MAX_SAFE_INTEGER) {
       const from = this.#nextId;
-      const rows = await this.#ask<Row>(this.#pageText, limit);
+      const rows = await this.#nextRows(limit);
+      this.#foundId = undefined;
       if (rows === undefined) await this.#stepAround(visit, onDamage);
       for (const row of rows ?? []) this.#visit(row, visit, onDamage);
       if (rows?.length === 0) return;
+      if (rows !== undefined && !this.#hasStrays) await this.#find(rows, onDamage);
       if (this.#nextId > from) limit = this.#rowsPerPage;
       else if (limit < STRAYS_MAX) limit = STRAYS_MAX;
       else throw new DataFileError(`the data file is damaged: no order in journal rows at ${from}`);
     }
+  }
+
+  #nextRows(limit: number): Promise<Row[] | undefined> {
+    const found = this.#foundId;
+    if (found === undefined) return this.#ask<Row>(this.#pageText('>='), this.#nextId, limit);
+    return this.#ask<Row>(this.#pageText('>'), found, limit);
+  }
+
+  /** Searches for rows that were scanned. */
+  async #find(rows: readonly Row[], onDamage: (damaged: DamagedRow) => void): Promise<void> {
+    const ids = rows.map(({ id }) => id);
+    const [first = 0, last = 0] = [ids[0], ids.at(-1)];
+    const [found] =
+      (await this.#ask<{ count: number }>(FIND_TEXT, JSON.stringify(ids.reverse()))) ?? [];
+    if (found?.count === ids.length) {
+      this.#foundId = last;
+      return;
+    }
+    if (!this.#isLenient) {
+      throw new DataFileError(
+        'the data file is damaged: the tree of the journal does not lead to all rows from ' +
+          `${first} to ${last}; restore the data directory from a backup, or see what ` +
+          'tributary dump can read',
+      );
+    }
+    onDamage({
+      rowId: first,
+      lastRowId: last,
+      reason: 'the tree of the journal does not lead to it',
+    });
   }
 
   /** A row with a damaged key stands among the others, and nothing follows from where it says. */
@@ -85,6 +131,7 @@ export class JournalWalk<Row extends WalkedRow> {
       visit(row);
       return;
     }
+    this.#hasStrays = true;
     const reason = 'a row has this id, and it is not its own';
     onDamage({ rowId: row.id, lastRowId: Number.MAX_SAFE_INTEGER, reason });
   }
@@ -112,7 +159,7 @@ export class JournalWalk<Row extends WalkedRow> {
         return;
       }
       this.#nextId = next;
-      const rows = await this.#ask<Row>(this.#rowText);
+      const rows = await this.#ask<Row>(this.#rowText, this.#nextId);
       for (const row of rows ?? []) this.#visit(row, visit, onDamage);
       this.#nextId = next + 1;
       if (rows === undefined) {
@@ -127,13 +174,12 @@ export class JournalWalk<Row extends WalkedRow> {
     const from = this.#nextId;
     const rows = await this.#ask<{ id: number }>(
       'SELECT id FROM journal WHERE id >= ? ORDER BY id LIMIT 1',
+      from,
     );
     const id = rows?.[0]?.id ?? Infinity;
     if (rows === undefined || id < from) return undefined;
     if (id === Infinity) return id;
-    this.#nextId = id;
-    const [row] = (await this.#ask<WalkedRow>(this.#rowText)) ?? [];
-    this.#nextId = from;
+    const [row] = (await this.#ask<WalkedRow>(this.#rowText, id)) ?? [];
     return row === undefined || isIndexOf(row.runs, id) ? id : undefined;
   }
 
@@ -168,10 +214,10 @@ export class JournalWalk<Row extends WalkedRow> {
     return (await this.#nextKey()) !== undefined;
   }
 
-  /** The answer from the next id on; undefined when SQLite finds a malformed page. */
-  async #ask<Result>(text: string, ...limit: number[]): Promise<Result[] | undefined> {
+  /** The answer; undefined when SQLite finds a malformed page. */
+  async #ask<Result>(text: string, ...values: SqlValue[]): Promise<Result[] | undefined> {
     try {
-      return await this.#connection.all<Result>(text, [this.#nextId, ...limit]);
+      return await this.#connection.all<Result>(text, values);
     } catch (error) {
       if (isMalformed(error)) return undefined;
       throw error;

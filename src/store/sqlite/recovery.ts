@@ -152,7 +152,7 @@ export class JournalRecovery {
   /** Notes that nothing is known of rows. */
   #lose(first: number, last: number, reason: string): void {
     this.#damaged.push({ rowId: first, reason });
-    this.#lostRowId = last;
+    this.#lostRowId = Math.max(this.#lostRowId, last);
   }
 
   #applyRow(stored: IndexRow): void {
