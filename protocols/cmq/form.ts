@@ -5,7 +5,7 @@
  * where each pair lies in them: a signature then covers bytes as they came, and a text is stored
  * by copying it, where both would be encoded anew, character by character.
  */
-import { isAscii } from 'node:buffer';
+import { isAscii, isUtf8 } from 'node:buffer';
 import { ownText } from '../../src/base/own-text.ts';
 
 /** Has a character beyond ASCII. */
@@ -83,10 +83,11 @@ export function parseForm(text: string): Form | undefined {
   return parseInto(new Form(), text);
 }
 
-/** The same of bytes, which the form borrows. */
+/** The same of bytes, which the form borrows. Undefined also when they are no UTF-8. */
 export function parseFormBytes(bytes: Buffer): Form | undefined {
-  if (!isAscii(bytes)) return parseForm(bytes.toString('utf8'));
-  return parseInto(new Form(bytes), bytes.toString('latin1'));
+  if (isAscii(bytes)) return parseInto(new Form(bytes), bytes.toString('latin1'));
+  // Decoding puts U+FFFD for what is no UTF-8: another message than the one that was sent.
+  return isUtf8(bytes) ? parseForm(bytes.toString('utf8')) : undefined;
 }
 
 function parseInto(form: Form, text: string): Form | undefined {

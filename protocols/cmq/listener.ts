@@ -11,6 +11,7 @@
  * 3. Each request is answered once, in the order of its connection; Node keeps pipelined answers.
  * 4. A client that goes before its answer is not waited for: `onGone` of its call runs.
  */
+import { isUtf8 } from 'node:buffer';
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import { isLoopbackAddress } from '../../src/net/loopback.ts';
 import { type Account, actorOf, loggableId, refusalOf } from './access-key-login.ts';
@@ -394,6 +395,7 @@ function formOf({ query, body }: Incoming): Form | undefined {
 }
 
 function parseObject(body: Buffer): object | undefined {
+  if (!isUtf8(body)) return undefined;
   try {
     const value = JSON.parse(body.toString('utf8')) as unknown;
     const isObject = typeof value === 'object' && value !== null && !Array.isArray(value);

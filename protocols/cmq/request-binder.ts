@@ -15,7 +15,7 @@ import type { ParameterSpec } from './spec/parameters.ts';
 export interface ParameterSource {
   /** All texts are known to be ASCII. */
   readonly isAscii: boolean;
-  /** Undefined when it is not there. @throws CmqFailure when it is there as a list */
+  /** Undefined when it is not there. @throws CmqFailure for a list, or what is no Unicode */
   scalar(name: string): unknown;
   /** Items in order. @throws CmqFailure for gaps, or when it is there as no list */
   list(name: string, spec: ParameterSpec): readonly string[] | undefined;
@@ -250,6 +250,9 @@ export class FormSource implements ParameterSource {
   }
 }
 
+/** Half of a pair, which JSON can escape and UTF-8 cannot write: it would be stored as U+FFFD. */
+const LONE_SURROGATE = /\p{Surrogate}/u;
+
 /** Parameters of a JSON object; its own members only. */
 export class ObjectSource implements ParameterSource {
   readonly isAscii = false;
@@ -260,7 +263,9 @@ export class ObjectSource implements ParameterSource {
   }
 
   scalar(name: string): unknown {
-    return Object.hasOwn(this.#object, name) ? this.#object[name] : undefined;
+    const value = Object.hasOwn(this.#object, name) ? this.#object[name] : undefined;
+    if (typeof value === 'string') checkWritable(value, name);
+    return value;
   }
 
   list(name: string): readonly string[] | undefined {
@@ -271,6 +276,7 @@ export class ObjectSource implements ParameterSource {
     if (!items.every((item) => typeof item === 'string')) {
       throw parameterFailure('PARAMETER_TYPE', name);
     }
+    for (const item of items) checkWritable(item, name);
     return items;
   }
 
@@ -281,6 +287,10 @@ export class ObjectSource implements ParameterSource {
     if (!hasBytes(text, spec.min, spec.max)) throw parameterFailure(spec.rangeError, name);
     return text;
   }
+}
+
+function checkWritable(text: string, name: string): void {
+  if (LONE_SURROGATE.test(text)) throw parameterFailure('PARAMETER_FORMAT', name);
 }
 
 function isJson(text: string): boolean {

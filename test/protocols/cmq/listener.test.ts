@@ -86,6 +86,16 @@ describe('API 2.0', () => {
     expect(codeOf(await harness.send('POST', PATH, twice))).toBe('4000/10330');
   });
 
+  test('bytes that are no UTF-8 are refused, not replaced', async () => {
+    const anonymous = { user: 'guest', vhost: '/' };
+    const harness = await start({ settings: { anonymous } });
+    const body = (x: Buffer) =>
+      Buffer.concat([Buffer.from('Action=DeleteQueue&queueName=q&x='), x]);
+    const bytes = Buffer.from([0xc4, 0xe3]);
+    expect(codeOf(await harness.send('POST', PATH, body(bytes)))).toBe('4000/10420');
+    expect(codeOf(await harness.send('POST', PATH, body(Buffer.from('你'))))).toBe('0');
+  });
+
   test('a request has 1 MB and not a byte more', async () => {
     const harness = await start();
     const text = harness.signed({ Action: 'DeleteQueue', queueName });
@@ -597,18 +607,18 @@ describe('API 3.0', () => {
   function ask(
     harness: WireHarness,
     action: string,
-    body: string,
+    body: string | Buffer,
     options: V3Options = {},
   ): Promise<Answer> {
     const { method = 'POST', contentType = 'application/json', secret = KEY.secret } = options;
     const timestamp = options.timestamp ?? Math.floor(harness.clock.wallMs() / 1_000);
     const date = new Date(timestamp * 1_000).toISOString().slice(0, 10);
     const scope = `${date}/tdmq/tc3_request`;
-    const hash = (text: string) => createHash('sha256').update(text).digest('hex');
+    const hash = (data: string | Buffer) => createHash('sha256').update(data).digest('hex');
     const mac = (key: string | Buffer, text: string) =>
       createHmac('sha256', key).update(text).digest();
     const headers = `content-type:${contentType}\nhost:${options.host ?? harness.host}\n`;
-    const query = method === 'GET' ? body : '';
+    const query = method === 'GET' ? body.toString() : '';
     const payload = method === 'GET' ? '' : body;
     const canonical = [method, '/', query, headers, 'content-type;host', hash(payload)].join('\n');
     const text = ['TC3-HMAC-SHA256', timestamp, scope, hash(canonical)].join('\n');
@@ -663,7 +673,7 @@ describe('API 3.0', () => {
 
   test('wrong signatures, times and bodies', async () => {
     const harness = await start();
-    const wrong = (body: string, options?: V3Options) =>
+    const wrong = (body: string | Buffer, options?: V3Options) =>
       ask(harness, 'DeleteCmqQueue', body, options).then(codeOfV3);
     expect(await wrong(QUEUE, { secret: 'other' })).toBe('AuthFailure.SignatureFailure');
     expect(await wrong(QUEUE, { timestamp: 1_000 })).toBe('AuthFailure.SignatureExpire');
@@ -671,6 +681,9 @@ describe('API 3.0', () => {
     expect(await wrong('{"QueueName":""}')).toBe('InvalidParameterValue');
     expect(await wrong('{')).toBe('InvalidParameter');
     expect(await wrong('[]')).toBe('InvalidParameter');
+    expect(await wrong(Buffer.from('{"QueueName":"q","x":"\xc4\xe3"}', 'latin1'))).toBe(
+      'InvalidParameter',
+    );
     expect(await wrong('')).toBe('InvalidParameter');
     const headers = { 'x-tc-action': 'DeleteCmqQueue' };
     expect(codeOfV3(await harness.send('POST', '/', QUEUE, headers))).toBe('MissingParameter');

@@ -495,6 +495,16 @@ describe('API 3.0', () => {
     expect(bind('UnbindCmqDeadLetter', { SourceQueueName: 'q' }).text('sourceQueueName')).toBe('q');
   });
 
+  test('half of a surrogate pair is no text', () => {
+    const send = (text: string) =>
+      outcome(() => bind('SendCmqMsg', { QueueName: 'q', MsgContent: text }));
+    expect(send('a\u{1f600}b')).toBe('ok');
+    expect(send('a\ud83db')).toBe('4000/10310');
+    expect(send('\ude00\ud83d')).toBe('4000/10310');
+    const tagged = { TopicName: 't', MsgContent: 'x', MsgTag: ['a', '\ud83d'] };
+    expect(outcome(() => bind('PublishCmqMsg', tagged))).toBe('4000/10310');
+  });
+
   test('has JSON types, and null for what is not there', () => {
     const created = bind('CreateCmqQueue', {
       QueueName: 'q',
