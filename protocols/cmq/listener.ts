@@ -274,9 +274,10 @@ class Acceptor implements CmqAcceptor {
         this.#connections.remove(socket, ended);
         if (this.#open.delete(ended) && this.#open.size === 0) this.#onIdle?.();
       },
-      onSucceeded: (_, fields) => {
+      onSucceeded: ({ onGone }, fields) => {
         this.#metrics.count(spec.name, 0);
         write(response, format.succeeded(requestId, fields), this.#isClosing);
+        if (onGone !== undefined) this.#connections.addUnsent(socket, response, onGone);
       },
       onFailed: (_, failure) => {
         this.#answerFailure(response, format, requestId, spec.name, failure);

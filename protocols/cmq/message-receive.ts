@@ -54,7 +54,8 @@ function receive(
       }
       traces.as(who, () => traces.received(queue, entries));
       queues.countersOf(queue).receivedMessages += entries.length;
-      call.onGone = () => giveBack(queue, entries);
+      const generations = entries.map(({ generation }) => generation);
+      call.onGone = () => giveBack(queue, entries, generations);
       call.reply(fieldsOf(queue, entries));
     },
   });
@@ -83,6 +84,13 @@ function answerEmpty(call: CmqCall, queue: ClassicQueue): void {
   call.fail('NO_MESSAGE');
 }
 
-function giveBack(queue: ClassicQueue, entries: readonly Entry[]): void {
-  for (const entry of entries) queue.requeue(entry, false);
+/** What is leased in the same way still: a lease may have ended before its client was missed. */
+function giveBack(
+  queue: ClassicQueue,
+  entries: readonly Entry[],
+  generations: readonly number[],
+): void {
+  for (const [at, entry] of entries.entries()) {
+    if (entry.generation === generations[at]) queue.requeue(entry, false);
+  }
 }

@@ -1,3 +1,4 @@
+import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 
 /** Who wants to know that a client has gone. */
@@ -28,6 +29,17 @@ export class RequestConnections {
       });
     }
     guests.add(guest);
+  }
+
+  /**
+   * A reply is written that stands behind those of earlier requests, which are not there yet:
+   * `gone` runs when the connection closes before its turn comes. Nothing of one whose turn it is.
+   */
+  addUnsent(socket: Socket, response: ServerResponse, gone: () => void): void {
+    if (response.socket !== null) return;
+    const guest = { gone };
+    this.add(socket, guest);
+    response.once('finish', () => this.remove(socket, guest));
   }
 
   /** Whether a connection has as many open calls as it may have. */

@@ -470,6 +470,40 @@ describe('calls', () => {
     await expect.poll(() => goneCount).toBe(3);
   });
 
+  test('a client that goes before the turn of a pipelined reply did not get it', async () => {
+    const calls: CmqCall[] = [];
+    const gone: string[] = [];
+    const harness = await start({
+      handlers: {
+        ReceiveMessage: (call) => {
+          const name = call.parameters.text('queueName');
+          calls.push(call);
+          call.onGone = () => gone.push(name);
+        },
+      },
+    });
+    const socket = connect(harness.port, '127.0.0.1');
+    let received = '';
+    socket.on('data', (chunk: Buffer) => {
+      received += chunk.toString();
+    });
+    const requests = ['a', 'b', 'c', 'd'].map((name) => {
+      const form = harness.signed({ Action: 'ReceiveMessage', queueName: name });
+      return `POST ${PATH} HTTP/1.1\r\nHost: ${harness.host}\r\nContent-Length: ${form.length}\r\n\r\n${form}`;
+    });
+    socket.write(requests.join(''));
+    await expect.poll(() => calls.length).toBe(4);
+    // Those of b and d stand behind others; that of b is sent with that of a.
+    calls[1]!.reply({ msgId: '2' });
+    calls[3]!.reply({ msgId: '4' });
+    calls[0]!.reply({ msgId: '1' });
+    await expect.poll(() => [...received.matchAll(/"msgId":"(.)"/g)].length).toBe(2);
+    expect(gone).toEqual([]);
+    socket.destroy();
+    await expect.poll(() => gone.toSorted()).toEqual(['c', 'd']);
+    expect(harness.log).toEqual([]);
+  });
+
   test('a connection has 64 open calls and no more', async () => {
     const calls: CmqCall[] = [];
     const harness = await start({ handlers: { ReceiveMessage: (call) => calls.push(call) } });

@@ -251,6 +251,28 @@ describe('a long poll', () => {
     expect(msgInfoList).toMatchObject([{ msgBody: 'a' }, { msgBody: 'b' }, { msgBody: 'c' }]);
   });
 
+  test('gives back what is leased still when its reply was not sent', async () => {
+    const harness = await withQueue();
+    await harness.send('q', 'x');
+    const first = poll(harness, 0);
+    await harness.settle();
+    expect(first.reply).toMatchObject({ msgBody: 'x', dequeueCount: 1 });
+    first.unsent();
+    await harness.settle();
+    expect(await harness.counts('q')).toEqual([1, 0, 0, 0]);
+    const second = poll(harness, 0);
+    await harness.settle();
+    await harness.pass(31);
+    const third = await harness.receive('q');
+    // The lease is another one's now.
+    second.unsent();
+    await harness.settle();
+    expect(await harness.counts('q')).toEqual([0, 1, 0, 0]);
+    await harness.delete('q', third.receiptHandle);
+    first.unsent();
+    expect(await harness.counts('q')).toEqual([0, 0, 0, 0]);
+  });
+
   test('ends when the queue is deleted', async () => {
     const harness = await withQueue();
     const pending = poll(harness);

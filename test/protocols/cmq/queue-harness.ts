@@ -29,6 +29,8 @@ export interface Pending {
   gone(): void;
   /** The same, and nobody is told: the reply finds nobody. */
   vanish(): void;
+  /** The reply stood behind others of its connection when that closed. */
+  unsent(): void;
 }
 
 export interface HarnessOptions {
@@ -119,6 +121,7 @@ export class QueueHarness {
       vanish: () => {
         isGone = true;
       },
+      unsent: () => call?.onGone?.(),
     };
   }
 
