@@ -45,6 +45,16 @@ export function recordedDeaths(
   return value.filter((death): death is FieldTable => isTable(death as FieldValue));
 }
 
+/**
+ * True when an earlier death gave the message another key: its CC and BCC route no more then, and
+ * no record names them. The newest record has the keys from before that death.
+ */
+export function isRekeyed(message: Message, headers: FieldTable | undefined): boolean {
+  const keys = recordedDeaths(message, headers)[0]?.get('routing-keys');
+  if (!Array.isArray(keys)) return false;
+  return keys[0] !== message.routingKey || keys.length <= carbonCopies(headers).length;
+}
+
 /** True when routing the dead message to `queue` again would only repeat how it died. */
 export function isCycle(
   deaths: readonly FieldTable[],
@@ -122,15 +132,15 @@ function updatedDeaths(
   expiration: string | undefined,
   death: Death,
 ): FieldValue[] {
-  const known = deaths.findIndex(
+  const rows = deaths.map(withLongCount);
+  const known = rows.findIndex(
     (row) => row.get('queue') === death.queue && row.get('reason') === death.reason,
   );
   if (known >= 0) {
-    const again = new Map(deaths[known]);
+    const again = new Map(rows[known]);
     const count = again.get('count');
-    const isCount = typeof count === 'number' || typeof count === 'bigint';
-    again.set('count', isCount ? BigInt(count) + 1n : 1n);
-    return [again, ...deaths.slice(0, known), ...deaths.slice(known + 1)];
+    again.set('count', typeof count === 'bigint' ? count + 1n : 1n);
+    return [again, ...rows.slice(0, known), ...rows.slice(known + 1)];
   }
   const fresh = new Map<string, FieldValue>([
     ['count', 1n],
@@ -138,8 +148,17 @@ function updatedDeaths(
     ['queue', death.queue],
     ['time', { kind: 'timestamp', value: Math.floor(death.atMs / 1000) }],
     ['exchange', message.exchange],
-    ['routing-keys', [message.routingKey, ...carbonCopies(headers)]],
+    [
+      'routing-keys',
+      [message.routingKey, ...(isRekeyed(message, headers) ? [] : carbonCopies(headers))],
+    ],
   ]);
   if (expiration !== undefined) fresh.set('original-expiration', expiration);
-  return [fresh, ...deaths];
+  return [fresh, ...rows];
+}
+
+/** The record with its count as a long, whose width reading it has lost: Java clients cast it. */
+function withLongCount(row: FieldTable): FieldTable {
+  const count = row.get('count');
+  return typeof count === 'number' ? new Map(row).set('count', BigInt(count)) : row;
 }

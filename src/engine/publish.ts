@@ -8,7 +8,14 @@
 import { DEATHS_PER_RUN_MAX } from '../base/limits.ts';
 import { Ring } from '../base/ring.ts';
 import type { Access } from './access/access.ts';
-import { buildDeadLetter, carbonCopies, diedIn, isCycle, recordedDeaths } from './dead-letter.ts';
+import {
+  buildDeadLetter,
+  carbonCopies,
+  diedIn,
+  isCycle,
+  isRekeyed,
+  recordedDeaths,
+} from './dead-letter.ts';
 import { DELAY_HEADER, delayFrom } from './delay-header.ts';
 import type { Destination, Exchange } from './exchange/exchange.ts';
 import { TopicExchange } from './exchange/topic-exchange.ts';
@@ -201,7 +208,7 @@ export class Publisher {
     const dead = buildDeadLetter(message, format, death, exchangeName, override);
     if (exchange.isDelayed && this.#delay(exchange, dead) !== undefined) return;
     const keys = [dead.routingKey];
-    if (override === undefined) {
+    if (override === undefined && !isRekeyed(message, headers)) {
       keys.push(...carbonCopies(headers));
       if (message.isBlind) keys.push(...this.#blindCopies(message));
     }

@@ -80,3 +80,49 @@ test('a client that names the next queue as a grave loses nothing', async () => 
   await e.settle();
   expect(e.get('dead')?.body).toBe('x');
 });
+
+test('counts stay longs in every record: clients cast them', async () => {
+  const e = await pair();
+  publish(e, 'a', new Map());
+  for (const queue of ['a', 'b', 'a']) await reject(e, queue);
+  await e.settle();
+  const { bytes, start, headerBytes } = e.get('b')!.entry.message;
+  const header = bytes.toString('latin1', start, start + headerBytes);
+  // The name of the field, its tag and the value: as RabbitMQ writes them.
+  expect([...header.matchAll(/\x05count(.)/g)].map((found) => found[1])).toEqual(['l', 'l']);
+});
+
+test('CC and BCC route no more once a death has given the message another key', async () => {
+  const e = await EngineFixture.open();
+  e.exchange('x', 'direct');
+  e.queue('work', { 'x-dead-letter-exchange': '', 'x-dead-letter-routing-key': 'wait' });
+  e.queue('wait', { 'x-dead-letter-exchange': 'x' });
+  for (const [queue, key] of [
+    ['dead', 'wait'],
+    ['copies', 'cc'],
+  ] as const) {
+    e.queue(queue);
+    e.bind(queue, 'x', key);
+  }
+  publish(e, 'work', new Map([['CC', ['cc']]]));
+  await reject(e, 'work');
+  await reject(e, 'wait');
+  await e.settle();
+  expect(e.get('copies')).toBeUndefined();
+  const deaths = e.headersOf(e.get('dead')!.entry.message).get('x-death') as FieldTable[];
+  expect(deaths.map((death) => death.get('routing-keys'))).toEqual([['wait'], ['work', 'cc']]);
+});
+
+test('CC routes at every death that leaves the key as it is', async () => {
+  const e = await EngineFixture.open();
+  e.exchange('x', 'direct');
+  for (const queue of ['first', 'second']) e.queue(queue, { 'x-dead-letter-exchange': 'x' });
+  e.bind('second', 'x', 'first');
+  e.queue('copies');
+  e.bind('copies', 'x', 'cc');
+  publish(e, 'first', new Map([['CC', ['cc']]]));
+  await reject(e, 'first');
+  await reject(e, 'second');
+  await e.settle();
+  expect([e.get('copies')?.body, e.get('copies')?.body]).toEqual(['x', 'x']);
+});
