@@ -246,6 +246,11 @@ const OTHERS: readonly Probe[] = [
       "406 channel PRECONDITION_FAILED - invalid expiration '315360000001': " +
       '{value_too_large,315360000001}',
   },
+  {
+    name: 'expiration ten years',
+    script: publishWith({ expiration: '315360000000' }),
+    expected: 'ok',
+  },
   { name: 'expiration +5', script: publishWith({ expiration: '+5000' }), expected: 'ok' },
   {
     name: 'expiration with a space before it',

@@ -133,8 +133,8 @@ export function propertyText(bytes: Buffer, start: number, at: number, end: numb
   return at === end ? '' : readTextLossy(bytes, start + at + 1, start + end);
 }
 
-/** Ms. Largest per-message TTL, as RabbitMQ: what fits its timers. */
-const EXPIRATION_MS_MAX = 0xffff_ffff;
+/** Ms. Largest per-message TTL: ten years, as RabbitMQ and as of `x-message-ttl`. */
+const EXPIRATION_MS_MAX = 315_360_000_000;
 
 /** Optional sign and digits, all that an expiration may be. */
 const INTEGER = /^[+-]?\d+/;
