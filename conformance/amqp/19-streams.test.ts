@@ -62,6 +62,18 @@ specTest(
   },
 );
 
+specTest({ section: 'stream', rule: 'a prefetch of the whole channel will do' }, async (t) => {
+  const [channel, queue] = await stream(t);
+  await fill(channel, queue, 0, 3);
+  const reader = await t.channel();
+  await reader.call('basic.qos', { prefetchCount: 2, global: true });
+  await reader.consume(queue, { arguments: { 'x-stream-offset': 'first' } });
+  const read = await reader.deliveries(2);
+  await reader.expectNothing();
+  reader.ack(2, true);
+  expect([...read, await reader.delivery()].map(({ body }) => body)).toEqual(['0', '1', '2']);
+});
+
 specTest(
   { section: 'stream', rule: 'reading does not remove; offset first and a number' },
   async (t) => {

@@ -35,6 +35,7 @@ export class AmqpConsumer implements Consumer {
   readonly noAck: boolean;
   readonly exclusive: boolean;
   readonly priority: number;
+  /** Its own limit, else the one of its channel at the start; 0 = none. */
   readonly prefetchCount: number;
   readonly arguments: FieldTable;
   readonly actor: Actor;
@@ -56,7 +57,7 @@ export class AmqpConsumer implements Consumer {
     this.noAck = options.noAck;
     this.exclusive = options.exclusive;
     this.priority = options.priority;
-    this.prefetchCount = options.prefetchCount;
+    this.prefetchCount = options.prefetchCount || host.sharedLimit.max;
     this.arguments = options.arguments;
     this.actor = host.actor;
     this.template = new DeliverTemplate(host.id, options.tag);
