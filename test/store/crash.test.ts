@@ -9,7 +9,7 @@ import type { SqliteStore } from '../../src/store/sqlite/sqlite-store.ts';
 import { MemoryDisk } from '../../src/store/memory-disk.ts';
 import { MemoryStore } from '../../src/store/memory-store.ts';
 import { type Scheduler, systemScheduler } from '../../src/store/scheduler.ts';
-import { SeededRandom } from './seeded-random.ts';
+import { SeededRandom } from '../support/seeded-random.ts';
 import { SqliteHarness } from './sqlite-harness.ts';
 import { StoreDriver } from './store-driver.ts';
 

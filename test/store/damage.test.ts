@@ -5,7 +5,7 @@
 import { describe, expect, it } from 'vitest';
 import { checkDataFile } from '../../src/store/sqlite/check.ts';
 import { Connection } from '../../src/store/sqlite/driver.ts';
-import { SeededRandom } from './seeded-random.ts';
+import { SeededRandom } from '../support/seeded-random.ts';
 import { SqliteHarness } from './sqlite-harness.ts';
 import { commit, describeMessage, makeEntry, queueIdOf, readAll } from './support.ts';
 

@@ -4,7 +4,7 @@ import { JournalIndex } from '../../src/store/sqlite/journal-index.ts';
 import { JournalRow, Run } from '../../src/store/sqlite/journal-row.ts';
 import type { StateFields } from '../../src/store/sqlite/row-index.ts';
 import { Scratch } from '../../src/store/sqlite/scratch.ts';
-import { SeededRandom } from './seeded-random.ts';
+import { SeededRandom } from '../support/seeded-random.ts';
 
 /** A row with one run of `count` entries of queue 1. */
 function addRow(index: JournalIndex, first: number, count: number): JournalRow {

@@ -6,7 +6,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import { checkDataFile } from '../../src/store/sqlite/check.ts';
 import type { SqliteStore } from '../../src/store/sqlite/sqlite-store.ts';
-import { SeededRandom } from './seeded-random.ts';
+import { SeededRandom } from '../support/seeded-random.ts';
 import { SqliteHarness } from './sqlite-harness.ts';
 import { commit, describeMessage, makeEntry, queueIdOf, readAll } from './support.ts';
 

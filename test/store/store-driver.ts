@@ -5,7 +5,7 @@
 import { expect } from 'vitest';
 import { Entry, STORE_WRITTEN } from '../../src/engine/message.ts';
 import type { QueueId, Recovery, Store } from '../../src/engine/ports.ts';
-import type { SeededRandom } from './seeded-random.ts';
+import type { SeededRandom } from '../support/seeded-random.ts';
 import { type ModelState, modelEntry, StoreModel, stateText } from './store-model.ts';
 import { commit, describeMessage, makeMessage, read, readAll } from './support.ts';
 

@@ -22,6 +22,14 @@ export class SeededRandom implements RandomSource {
     return Math.floor(this.next() * bound);
   }
 
+  chance(probability: number): boolean {
+    return this.next() < probability;
+  }
+
+  pick<T>(list: readonly T[]): T {
+    return list[this.below(list.length)]!;
+  }
+
   bytes(byteCount: number): Uint8Array {
     const bytes = new Uint8Array(byteCount);
     for (let index = 0; index < byteCount; index += 1) bytes[index] = this.below(256);
