@@ -34,7 +34,6 @@ export const EXCHANGE_DECLARE_OK = methodKey(40, 11);
 export const EXCHANGE_DELETE_OK = methodKey(40, 21);
 export const QUEUE_DECLARE_OK = methodKey(50, 11);
 export const QUEUE_BIND_OK = methodKey(50, 21);
-export const QUEUE_PURGE_OK = methodKey(50, 31);
 export const QUEUE_DELETE_OK = methodKey(50, 41);
 export const BASIC_QOS_OK = methodKey(60, 11);
 export const BASIC_CONSUME_OK = methodKey(60, 21);
@@ -213,10 +212,6 @@ export function queueBind(channel: number, queue: string, exchange: string, key:
     Buffer.from([0]),
     table({}),
   );
-}
-
-export function queuePurge(channel: number, name: string): Buffer {
-  return method(channel, 50, 30, u16(0), shortString(name), Buffer.from([0]));
 }
 
 export function queueDelete(channel: number, name: string): Buffer {

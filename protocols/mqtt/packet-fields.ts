@@ -4,7 +4,6 @@
  * plane; PUBLISH is read by plain offsets (`publish-packet.ts`).
  */
 import { readU16, readU32 } from '../../src/base/byte-reader.ts';
-import { putU16, textByteLength } from '../../src/base/byte-writer.ts';
 import { malformed } from './mqtt-errors.ts';
 import { readMqttText } from './utf8.ts';
 
@@ -59,14 +58,6 @@ export function varintEnd(buf: Buffer, pos: number): number {
   let at = pos;
   while (buf[at]! >= 0x80) at += 1;
   return at + 1;
-}
-
-/** Writes a length and `text`; returns the offset behind it. At most FIELD_BYTES_MAX bytes. */
-export function putField(buf: Buffer, pos: number, text: string): number {
-  const byteLength = textByteLength(text);
-  putU16(buf, pos, byteLength);
-  buf.write(text, pos + 2, byteLength, 'utf8');
-  return pos + 2 + byteLength;
 }
 
 /** Walks the fields in [pos, end) of a packet; every method moves `pos` behind what it read. */

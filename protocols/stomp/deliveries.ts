@@ -26,10 +26,6 @@ export class Deliveries {
     this.#lastNumber = 0;
   }
 
-  get unsettledCount(): number {
-    return this.#unsettled.size;
-  }
-
   /** Numbers a delivery and returns its id; one that is to be acknowledged is kept. */
   add(subscription: Subscription, queue: Queue, entry: Entry): string {
     this.#lastNumber += 1;

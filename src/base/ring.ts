@@ -45,11 +45,6 @@ export class Ring<T> {
     return this.#slots[this.#head];
   }
 
-  /** Newest item, or undefined when empty. */
-  peekLast(): T | undefined {
-    return this.#slots[(this.#head + this.#length - 1) & this.#mask];
-  }
-
   /** Item `index` places from the head, or undefined when out of range. */
   at(index: number): T | undefined {
     if (index < 0 || index >= this.#length) return undefined;

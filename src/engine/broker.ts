@@ -273,10 +273,6 @@ export class Broker {
     this.#pressureListeners.add(listener);
   }
 
-  removePressureListener(listener: PressureListener): void {
-    this.#pressureListeners.delete(listener);
-  }
-
   /** Body bytes of queued messages in memory. */
   get residentBytes(): number {
     return this.#residentBytes;

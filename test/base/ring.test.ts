@@ -4,9 +4,8 @@ import { Ring } from '../../src/base/ring.ts';
 describe('Ring', () => {
   it('is empty without slots, and after the last item left', () => {
     const ring = new Ring<number>();
-    expect([ring.length, ring.peek(), ring.peekLast(), ring.shift(), ring.at(0)]).toEqual([
+    expect([ring.length, ring.peek(), ring.shift(), ring.at(0)]).toEqual([
       0,
-      undefined,
       undefined,
       undefined,
       undefined,
@@ -24,7 +23,7 @@ describe('Ring', () => {
       for (let i = 0; i < 5; i += 1) seen.push(ring.shift()!);
     }
     expect(ring.at(0)).toBe(seen.length);
-    expect(ring.peekLast()).toBe(next - 1);
+    expect(ring.at(ring.length - 1)).toBe(next - 1);
     while (ring.length > 0) seen.push(ring.shift()!);
     expect(seen).toEqual(Array.from({ length: next }, (_, i) => i));
   });

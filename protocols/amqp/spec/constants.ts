@@ -15,15 +15,10 @@ export const FRAME_HEAD_BYTES = 7;
 /** Bytes of a frame that are not payload: its head and the end octet. */
 export const FRAME_OVERHEAD_BYTES = FRAME_HEAD_BYTES + 1;
 
-/** Class ids. */
+/** Class ids that code names. */
 export const CLASS_CONNECTION = 10;
 export const CLASS_CHANNEL = 20;
-export const CLASS_ACCESS = 30;
-export const CLASS_EXCHANGE = 40;
-export const CLASS_QUEUE = 50;
 export const CLASS_BASIC = 60;
-export const CLASS_CONFIRM = 85;
-export const CLASS_TX = 90;
 
 /** A method as one number, `class * 65536 + method`: the first four payload bytes as a u32. */
 export const METHOD_BASIC_PUBLISH = CLASS_BASIC * 65_536 + 40;

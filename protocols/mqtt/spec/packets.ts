@@ -34,8 +34,6 @@ export const WILL = 0;
 
 /** Flags of PUBLISH in the fixed header (3.3.1). */
 export const FLAG_RETAIN = 0x01;
-export const FLAG_QOS_1 = 0x02;
-export const FLAG_QOS_2 = 0x04;
 export const FLAGS_QOS = 0x06;
 export const FLAG_DUP = 0x08;
 

@@ -25,33 +25,16 @@ export type PropertyType = 'byte' | 'u16' | 'u32' | 'varint' | 'text' | 'binary'
 /** What a value may be, beyond its type: 0 or 1; not 0. Anything else is a protocol error. */
 export type PropertyRange = 'any' | 'bit' | 'non-zero';
 
+/** Identifiers that code names; all of them are in `PROPERTIES`. */
 export const PROPERTY_PAYLOAD_FORMAT = 0x01;
 export const PROPERTY_MESSAGE_EXPIRY = 0x02;
 export const PROPERTY_CONTENT_TYPE = 0x03;
 export const PROPERTY_RESPONSE_TOPIC = 0x08;
 export const PROPERTY_CORRELATION_DATA = 0x09;
 export const PROPERTY_SUBSCRIPTION_ID = 0x0b;
-export const PROPERTY_SESSION_EXPIRY = 0x11;
-export const PROPERTY_ASSIGNED_CLIENT_ID = 0x12;
-export const PROPERTY_SERVER_KEEP_ALIVE = 0x13;
-export const PROPERTY_AUTH_METHOD = 0x15;
-export const PROPERTY_AUTH_DATA = 0x16;
-export const PROPERTY_REQUEST_PROBLEM_INFO = 0x17;
 export const PROPERTY_WILL_DELAY = 0x18;
-export const PROPERTY_REQUEST_RESPONSE_INFO = 0x19;
-export const PROPERTY_RESPONSE_INFO = 0x1a;
-export const PROPERTY_SERVER_REFERENCE = 0x1c;
-export const PROPERTY_REASON_STRING = 0x1f;
-export const PROPERTY_RECEIVE_MAXIMUM = 0x21;
-export const PROPERTY_TOPIC_ALIAS_MAXIMUM = 0x22;
 export const PROPERTY_TOPIC_ALIAS = 0x23;
-export const PROPERTY_MAXIMUM_QOS = 0x24;
-export const PROPERTY_RETAIN_AVAILABLE = 0x25;
 export const PROPERTY_USER = 0x26;
-export const PROPERTY_MAXIMUM_PACKET_SIZE = 0x27;
-export const PROPERTY_WILDCARD_AVAILABLE = 0x28;
-export const PROPERTY_SUBSCRIPTION_IDS_AVAILABLE = 0x29;
-export const PROPERTY_SHARED_AVAILABLE = 0x2a;
 
 /** A name and a value, both text; their order and repetitions are kept (2.2.2.2). */
 export type UserProperty = readonly [name: string, value: string];

@@ -28,10 +28,8 @@ export const CONNACK_3_NONE = -1;
 /** The only failure a SUBACK of 3.1.1 knows. */
 export const SUBACK_3_FAILURE = 0x80;
 
+/** Codes that code names; all of them are in `REASONS`. */
 export const REASON_SUCCESS = 0x00;
-export const REASON_GRANTED_QOS_1 = 0x01;
-export const REASON_GRANTED_QOS_2 = 0x02;
-export const REASON_DISCONNECT_WITH_WILL = 0x04;
 export const REASON_NO_MATCHING_SUBSCRIBERS = 0x10;
 export const REASON_NO_SUBSCRIPTION_EXISTED = 0x11;
 export const REASON_CONTINUE_AUTHENTICATION = 0x18;
@@ -55,24 +53,17 @@ export const REASON_KEEP_ALIVE_TIMEOUT = 0x8d;
 export const REASON_SESSION_TAKEN_OVER = 0x8e;
 export const REASON_TOPIC_FILTER_INVALID = 0x8f;
 export const REASON_TOPIC_NAME_INVALID = 0x90;
-export const REASON_PACKET_ID_IN_USE = 0x91;
 export const REASON_PACKET_ID_NOT_FOUND = 0x92;
 export const REASON_RECEIVE_MAXIMUM_EXCEEDED = 0x93;
 export const REASON_TOPIC_ALIAS_INVALID = 0x94;
 export const REASON_PACKET_TOO_LARGE = 0x95;
-export const REASON_MESSAGE_RATE_TOO_HIGH = 0x96;
 export const REASON_QUOTA_EXCEEDED = 0x97;
 export const REASON_ADMINISTRATIVE_ACTION = 0x98;
 export const REASON_PAYLOAD_FORMAT_INVALID = 0x99;
-export const REASON_RETAIN_NOT_SUPPORTED = 0x9a;
-export const REASON_QOS_NOT_SUPPORTED = 0x9b;
 export const REASON_USE_ANOTHER_SERVER = 0x9c;
 export const REASON_SERVER_MOVED = 0x9d;
-export const REASON_SHARED_NOT_SUPPORTED = 0x9e;
 export const REASON_CONNECTION_RATE_EXCEEDED = 0x9f;
 export const REASON_MAXIMUM_CONNECT_TIME = 0xa0;
-export const REASON_SUBSCRIPTION_IDS_NOT_SUPPORTED = 0xa1;
-export const REASON_WILDCARDS_NOT_SUPPORTED = 0xa2;
 
 /**
  * How a server answers a request it refuses with a code: `ack`, in the acknowledgement of the

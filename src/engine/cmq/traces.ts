@@ -52,10 +52,6 @@ export class Traces {
     }
   }
 
-  isTraced(queue: Queue): boolean {
-    return this.#logs.has(queue);
-  }
-
   /** Who causes what happens in this run, as far as is known. */
   get by(): string | undefined {
     return this.#by;

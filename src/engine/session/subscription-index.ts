@@ -81,14 +81,6 @@ export class SubscriptionIndex {
     this.#levelCount -= levelsOf(topicFilter);
   }
 
-  /** Removes every filter of a destination that goes away. */
-  removeDestination(destination: Destination): void {
-    const known = this.#targets.get(destination);
-    if (known === undefined) return;
-    const targets = known instanceof Map ? [...known.values()] : [known];
-    for (const { topicFilter } of targets) this.remove(topicFilter, destination);
-  }
-
   /** Runs `route` for a publish that came with a topic: `match` then goes by it, not by the key. */
   withTopic<T>(topic: string, route: () => T): T {
     this.#topic = topic;
