@@ -113,6 +113,7 @@ async function start(config: Config, dataDirectory: string, log: ProcessLog): Pr
     logger: log,
     store,
     storeMetrics: () => store.metrics(),
+    backup: (directory) => store.backup(directory),
     onFatal: (error) => exitWith(log, error, 'storage failed, nothing more is confirmed'),
   });
   return started.server;

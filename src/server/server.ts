@@ -69,6 +69,8 @@ export interface ServerDeps {
   readonly store: Store;
   /** Figures of the store's files, for metrics. */
   readonly storeMetrics?: () => StoreMetrics;
+  /** Makes a data directory of what is in the store; for `tributary backup`. */
+  readonly backup?: (directory: string) => Promise<void>;
   /** Called once when the process must not go on: what is on disk is no longer known. */
   readonly onFatal: (error: Error) => void;
 }
@@ -102,6 +104,7 @@ export class Server {
   readonly #monitor: ResourceMonitor;
   readonly #listeners: OpenListener[];
   readonly #storeMetrics: (() => StoreMetrics) | undefined;
+  readonly #backup: (directory: string) => Promise<void>;
   #metrics: Metrics | undefined;
   #metricsListeners: readonly OpenListener[];
   #control: ControlSocket | undefined;
@@ -136,6 +139,7 @@ export class Server {
     this.#monitor = new ResourceMonitor(limits, setAlarm, logger);
     this.#listeners = [];
     this.#storeMetrics = deps.storeMetrics;
+    this.#backup = deps.backup ?? (() => Promise.reject(new Error('the store has no files')));
     this.#metrics = undefined;
     this.#metricsListeners = [];
     this.#control = undefined;
@@ -331,7 +335,7 @@ export class Server {
   /** Commands of the operator reach the broker while it serves. */
   async #takeOrders(): Promise<void> {
     const config = this.#config;
-    const facts = { config, version: readProductVersion() };
+    const facts = { config, version: readProductVersion(), backup: this.#backup };
     this.#control = await ControlSocket.listen(
       resolve(config.dataDir),
       (order) => carryOutLive(this.broker, order, facts),

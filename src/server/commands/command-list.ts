@@ -1,4 +1,5 @@
 import type { AdminCommand, BrokerCommand, FileCommand } from './command.ts';
+import { BACKUP } from './backup-command.ts';
 import { CHECK, DUMP } from './data-commands.ts';
 import { EXPORT_DEFINITIONS } from './definitions-commands.ts';
 import { KEY } from './key-commands.ts';
@@ -21,6 +22,7 @@ export const BROKER_COMMANDS: readonly BrokerCommand[] = [
   SET_PERMISSIONS,
   KEY,
   EXPORT_DEFINITIONS,
+  BACKUP,
 ];
 
 /** Commands for the files of a stopped one. */

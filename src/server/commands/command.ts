@@ -51,6 +51,8 @@ export interface Order {
 export interface WorkFacts {
   readonly config: Config;
   readonly version: string;
+  /** Makes a data directory of what is in the store. @throws Error; nothing is left of it then */
+  readonly backup: (directory: string) => Promise<void>;
 }
 
 /** What the work has to say. */
@@ -63,6 +65,10 @@ export interface Outcome {
 
 /** A command that works on a broker. */
 export interface BrokerCommand extends CommandShape {
+  /** It may take as long as it takes; others are answered within a minute, or not at all. */
+  readonly isLong?: true;
+  /** The words as they are to travel: a path means what it means where it was typed. */
+  readonly placeWords?: (words: readonly string[]) => readonly string[];
   /** Reads the secret that the work needs. @throws CommandError */
   readonly readSecret?: (context: CommandContext) => Promise<string | undefined>;
   /**

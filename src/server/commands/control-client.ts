@@ -16,9 +16,14 @@ interface Answer extends Partial<Outcome> {
 /**
  * Has the process that serves `directory` carry out an order; undefined when there is none.
  *
+ * @param isLong whether it is waited for until it is done
  * @throws CommandError what the server says is wrong, or that it does not answer
  */
-export function sendOrder(directory: string, order: Order): Promise<Outcome | undefined> {
+export function sendOrder(
+  directory: string,
+  order: Order,
+  isLong: boolean,
+): Promise<Outcome | undefined> {
   const path = controlPath(directory);
   if (path === undefined) return Promise.resolve(undefined);
   return new Promise((resolve, reject) => {
@@ -28,7 +33,7 @@ export function sendOrder(directory: string, order: Order): Promise<Outcome | un
       socket.destroy();
       reject(new CommandError(text));
     };
-    socket.setTimeout(ANSWER_MS_MAX, () =>
+    socket.setTimeout(isLong ? 0 : ANSWER_MS_MAX, () =>
       fail('the server does not answer (is its disk full?); it may still do what it was asked'),
     );
     socket.on('connect', () => socket.end(`${JSON.stringify(order)}\n`));

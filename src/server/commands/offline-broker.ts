@@ -52,7 +52,7 @@ const TAKES_NO_ORDERS =
  */
 export async function withOfflineBroker<T>(
   config: Config,
-  use: (broker: Broker) => T | Promise<T>,
+  use: (broker: Broker, store: SqliteStore) => T | Promise<T>,
 ): Promise<T> {
   const directory = existingDataDirectory(config);
   const { durability } = config;
@@ -72,7 +72,7 @@ export async function withOfflineBroker<T>(
   };
   const { broker } = await recoverBroker(deps, 'empty');
   try {
-    return await use(broker);
+    return await use(broker, store);
   } finally {
     await store.close();
     if (failure !== undefined) failWith(failure);

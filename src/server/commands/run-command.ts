@@ -74,7 +74,13 @@ async function run(
   };
   if ('run' in command) return command.run(context);
   const secret = await command.readSecret?.(context);
-  const order = { command: command.name, words, options: Object.fromEntries(options), secret };
+  const placed = command.placeWords?.(words) ?? words;
+  const order = {
+    command: command.name,
+    words: placed,
+    options: Object.fromEntries(options),
+    secret,
+  };
   const { output, note } = await carryOut(command, order, context);
   if (command.deliver === undefined) await context.write(output);
   else await command.deliver(context, output);
@@ -88,9 +94,12 @@ async function carryOut(
   order: Order,
   { config, version }: CommandContext,
 ): Promise<Outcome> {
-  const outcome = await sendOrder(resolve(config.dataDir), order);
+  const outcome = await sendOrder(resolve(config.dataDir), order, command.isLong === true);
   if (outcome !== undefined) return outcome;
-  return withOfflineBroker(config, (broker) => command.work(broker, order, { config, version }));
+  return withOfflineBroker(config, (broker, store) => {
+    const backup = (directory: string): Promise<void> => store.backup(directory);
+    return command.work(broker, order, { config, version, backup });
+  });
 }
 
 /**

@@ -31,6 +31,18 @@ export function isMalformed(error: unknown): boolean {
   return (error as SqliteError).code === 'SQLITE_CORRUPT';
 }
 
+/** What the types of the driver do not say. */
+interface CopySource {
+  backup(path: string, done: (error: Error | null) => void): NativeCopy;
+}
+
+interface NativeCopy {
+  /** It can go on no more. */
+  readonly failed: boolean;
+  step(pages: number, done: (error: Error | null, isDone?: boolean) => void): void;
+  finish(done: () => void): void;
+}
+
 /** One connection. */
 export class Connection {
   readonly #database: sqlite3.Database;
@@ -84,6 +96,16 @@ export class Connection {
     });
   }
 
+  /** Begins a copy of the whole database into the empty file `path`. */
+  copyTo(path: string): Promise<FileCopy> {
+    return new Promise((resolve, reject) => {
+      const copy = (this.#database as unknown as CopySource).backup(path, (error) => {
+        if (error === null) resolve(new FileCopy(copy));
+        else reject(error);
+      });
+    });
+  }
+
   close(): Promise<void> {
     return new Promise((resolve, reject) => {
       this.#database.close((error) => settle(error, resolve, reject));
@@ -118,6 +140,31 @@ export class Statement {
 
   finalize(): Promise<void> {
     return new Promise((resolve) => this.#statement.finalize(() => resolve()));
+  }
+}
+
+/** A copy of a database that is being made. */
+export class FileCopy {
+  readonly #copy: NativeCopy;
+
+  constructor(copy: NativeCopy) {
+    this.#copy = copy;
+  }
+
+  /** Copies some pages; true when it is whole. Outside a transaction of the connection. */
+  step(pages: number): Promise<boolean> {
+    return new Promise((resolve, reject) => {
+      this.#copy.step(pages, (error, isDone = false) => {
+        if (error !== null && !isBusy(error)) reject(error);
+        else if (this.#copy.failed) reject(new Error('the copy could not be begun'));
+        else resolve(isDone);
+      });
+    });
+  }
+
+  /** Ends it, whole or not. Must be called before the connection is closed. */
+  finish(): Promise<void> {
+    return new Promise((resolve) => this.#copy.finish(resolve));
   }
 }
 

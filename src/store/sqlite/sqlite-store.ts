@@ -26,6 +26,7 @@ import { type Entry, STORE_CANCELLED, STORE_PENDING, STORE_WRITTEN } from '../..
 import type { QueueId, Recovery, Store, Ticket } from '../../engine/ports.ts';
 import { CommitLoop, type CommitSink } from '../commit-loop.ts';
 import { systemScheduler } from '../scheduler.ts';
+import { Backups } from './backup.ts';
 import { deleteRows } from './checkpoint.ts';
 import { Cleaner, CLEANER_LIMITS } from './cleaner.ts';
 import { DataFile } from './data-file.ts';
@@ -59,6 +60,7 @@ export class SqliteStore implements Store, CommitSink, PagerHost {
   readonly #pager: Pager;
   readonly #cleaner: Cleaner;
   readonly #housekeeper: Housekeeper;
+  readonly #backups: Backups;
   readonly #latency: LatencyRing;
   #builders: RowBuilder[];
   #lastQueue: QueueIndex | undefined;
@@ -96,6 +98,7 @@ export class SqliteStore implements Store, CommitSink, PagerHost {
       committedRowId: () => this.#committedRowId,
       onError: (error) => this.onError(error),
     });
+    this.#backups = new Backups(file, this.#loop, this.#writer);
     this.#latency = new LatencyRing();
     this.#builders = [];
     this.#lastQueue = undefined;
@@ -264,6 +267,7 @@ export class SqliteStore implements Store, CommitSink, PagerHost {
   async close(): Promise<void> {
     if (this.#isClosed) return;
     this.#isClosed = true;
+    await this.#backups.end();
     this.#housekeeper.stop();
     this.#writer.hurry();
     this.#loop.commit(false);
@@ -312,6 +316,16 @@ export class SqliteStore implements Store, CommitSink, PagerHost {
   /** The file's settings, as SQLite reports them. */
   settings(): Promise<FileSettings> {
     return readSettings(this.#file.connection);
+  }
+
+  /**
+   * Makes `directory`, a data directory as of a moment between the call and its end: all that was
+   * committed before the call is in it.
+   *
+   * @throws BackupError; `directory` is as it was before then
+   */
+  backup(directory: string): Promise<void> {
+    return this.#backups.make(directory);
   }
 
   /** Moves the write-ahead log into the file when the disk is free; resolves when done. */
@@ -368,7 +382,7 @@ export class SqliteStore implements Store, CommitSink, PagerHost {
 
   /** For the commit loop: background work that needs the connection to itself. */
   afterCommit(): Promise<void> | undefined {
-    return this.#housekeeper.chore();
+    return this.#housekeeper.chore() ?? this.#backups.turn();
   }
 
   // --- PagerHost --------------------------------------------------------------------------------
