@@ -182,9 +182,7 @@ export class ClientSession implements SubscribingHost {
   consumerCancelled(consumer: SessionConsumer): void {
     const { subscription } = consumer;
     if (subscription === undefined) this.#host.lost('the session was deleted');
-    else if (subscription.queue !== undefined) {
-      this.#host.lost(`the queue ${subscription.queue} was deleted`);
-    }
+    else this.#host.lost(`the queue of ${subscription.filter} was deleted`);
   }
 
   /** Something of the subscriptions is on disk. */

@@ -31,7 +31,7 @@ export class SessionRecords {
     if (!session.isPersistent) return;
     const { clientId, subscriptions, received, released } = session;
     this.#store.undefine('session', this.#key(clientId));
-    for (const filter of subscriptions.keys()) this.forgetSubscription(clientId, filter);
+    for (const filter of subscriptions.keys()) this.forgetSubscription(session, filter);
     for (const packetId of received) this.forgetReceived(session, packetId);
     for (const packetId of released) this.forgetReleased(session, packetId);
   }
@@ -43,7 +43,12 @@ export class SessionRecords {
     this.#store.define('mqtt_subscription', key, () => JSON.stringify(subscription));
   }
 
-  forgetSubscription(clientId: string, filter: string): void {
+  forgetSubscription({ isPersistent, clientId }: Session, filter: string): void {
+    if (isPersistent) this.forgetStray(clientId, filter);
+  }
+
+  /** Forgets a subscription that no session has. */
+  forgetStray(clientId: string, filter: string): void {
     this.#store.undefine('mqtt_subscription', this.#key(clientId, filter));
   }
 

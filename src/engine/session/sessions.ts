@@ -12,7 +12,7 @@
  * 2. Any other session has an exclusive queue of its connection, from its first subscription on,
  *    and goes with it.
  * 3. A shared subscription is a queue `mqtt-share-GROUP/FILTER` of which every member is a
- *    consumer; it goes with its last member.
+ *    consumer; it goes with its last member, and with its queue, whoever deletes that.
  * 4. A subscription may name a queue instead: it is consumed beside whoever else does, and nothing
  *    is made or deleted. It is resumed with the session while there is such a queue.
  * 5. Rights are those of the public operations used: configure, write and read on the session's
@@ -34,7 +34,7 @@ import { expectShareable } from './named-queue.ts';
 import { topicToKey } from './routing-key.ts';
 import { Session } from './session.ts';
 import { SessionRecords } from './session-records.ts';
-import { declareShareQueue, isShareQueue, shareQueueName } from './share-queue.ts';
+import { declareShareQueue, isShareQueue, shareFilterOf, shareQueueName } from './share-queue.ts';
 import type { SubscriptionIndex } from './subscription-index.ts';
 import { isSame, levelsOf, type Subscription } from './subscription.ts';
 
@@ -252,7 +252,7 @@ export class Sessions {
     if (subscription === undefined) return false;
     this.#drop(session, subscription);
     this.#vhost.topology.touch();
-    if (session.isPersistent) this.#records.forgetSubscription(session.clientId, filter);
+    this.#records.forgetSubscription(session, filter);
     return true;
   }
 
@@ -300,11 +300,27 @@ export class Sessions {
   /** A queue was deleted, by whomever: the session or group it carried goes with it. */
   queueRemoved(queue: Queue): void {
     const session = this.#byQueue.get(queue);
-    if (session === undefined) return;
+    if (session === undefined) {
+      this.#shareRemoved(queue);
+      return;
+    }
     this.#byQueue.delete(queue);
     this.#byClient.delete(session.clientId);
     for (const subscription of session.subscriptions.values()) this.#drop(session, subscription);
     this.#records.forget(session);
+  }
+
+  /** Nobody is subscribed any more: what is published reaches no queue, and is answered so. */
+  #shareRemoved(queue: Queue): void {
+    const filter = shareFilterOf(queue.name);
+    const share = this.#shares.get(filter);
+    if (share?.queue !== queue) return;
+    this.#shares.delete(filter);
+    this.#index()?.remove(share.topicFilter, queue);
+    for (const session of share.members) {
+      session.remove(filter);
+      this.#records.forgetSubscription(session, filter);
+    }
   }
 
   /** Puts a persisted session back; its queue exists. Its subscriptions follow. */
@@ -332,7 +348,7 @@ export class Sessions {
   /** Puts a persisted subscription back; its session is there. */
   restoreSubscription(clientId: string, filter: string, value: Json): void {
     const session = this.#byClient.get(clientId);
-    if (session === undefined) this.#records.forgetSubscription(clientId, filter);
+    if (session === undefined) this.#records.forgetStray(clientId, filter);
     else this.#restoreSubscription(session, value as unknown as Subscription);
   }
 
@@ -419,14 +435,10 @@ export class Sessions {
   }
 
   #join(actor: Actor, session: Session, subscription: Subscription, group: string): void {
-    const share = this.#shares.get(subscription.filter);
-    if (share !== undefined) {
-      share.members.add(session);
-      return;
-    }
-    const name = shareQueueName(group, subscription.topicFilter);
-    declareShareQueue(this.#vhost, actor, name);
-    this.#addShare(session, subscription, name);
+    const { filter, topicFilter } = subscription;
+    const name = shareQueueName(group, topicFilter);
+    if (!this.#shares.has(filter)) declareShareQueue(this.#vhost, actor, name);
+    this.#rejoin(session, subscription, group);
   }
 
   #rejoin(session: Session, subscription: Subscription, group: string): void {

@@ -17,6 +17,11 @@ export function shareQueueName(group: string, topicFilter: string): string {
   return `${PREFIX}${group}/${topicFilter}`;
 }
 
+/** The reverse: the filter that members of the group wrote, if the queue is one of a group. */
+export function shareFilterOf(queueName: string): string {
+  return `$share/${queueName.slice(PREFIX.length)}`;
+}
+
 /**
  * One of a version that named no argument stays as it is.
  *

@@ -194,7 +194,8 @@ function act(e: EngineFixture, random: SeededRandom): void {
   } else if (what === 17) {
     sessions.end(session);
   } else if (what === 18) {
-    sessions.disconnected(session);
+    const shares = [...topology.queues.keys()].filter((name) => name.startsWith('mqtt-share-'));
+    if (shares.length > 0) e.vhost.deleteQueue(e.actor, shares[0]!, false, false);
   } else if (session.hasQueue && topology.queues.has(session.queue.name)) {
     e.vhost.deleteQueue(e.actor, session.queue.name, false, false);
   }

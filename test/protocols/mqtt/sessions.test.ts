@@ -230,6 +230,57 @@ describe('a session', () => {
   });
 });
 
+describe('a shared subscription whose queue is deleted', () => {
+  const NAME = 'mqtt-share-g/x';
+
+  function deleteQueue({ fixture }: Harness): void {
+    fixture.vhost.deleteQueue(fixture.actor, NAME, false, false);
+  }
+
+  test.each([4, 5])(
+    'ends the connections of its members, as a queue by name: %i',
+    async (version) => {
+      const harness = await Harness.open();
+      const members = [
+        await harness.connect('a', { version }),
+        await harness.connect('b', { version, clean: false }),
+      ];
+      for (const member of members) await member.subscribe('$share/g/x', { qos: 1 });
+      deleteQueue(harness);
+      for (const member of members) {
+        const told = await member.all();
+        expect(told.map(({ reasonCode }) => reasonCode)).toEqual(version === 5 ? [0x98] : []);
+        expect(member.isClosed).toBe(true);
+      }
+      const publisher = await harness.connect('p');
+      publisher.publish('x', 'nobody is there', { qos: 1 });
+      expect((await publisher.next('puback')).reasonCode).toBe(0x10);
+      const again = await harness.connect('a', { version });
+      expect(await again.subscribe('$share/g/x', { qos: 1 })).toEqual([1]);
+      publisher.publish('x', 'm', { qos: 1 });
+      expect(await again.messages()).toEqual(['m']);
+    },
+  );
+
+  test('is gone from sessions without a connection, after a restart too', async () => {
+    const disk = new MemoryDisk();
+    const before = await Harness.open({}, { disk });
+    const client = await before.resume('s');
+    await client.subscribe('$share/g/x', { qos: 1 });
+    await client.subscribe('y', { qos: 1 });
+    await client.lose();
+    deleteQueue(before);
+    await before.settle();
+    for (const harness of [before, await Harness.open({}, { disk })]) {
+      const publisher = await harness.connect('p');
+      publisher.publish('x', 'nobody is there', { qos: 1 });
+      expect((await publisher.next('puback')).reasonCode).toBe(0x10);
+      const { subscriptions } = harness.fixture.vhost.sessions.find('s')!;
+      expect([...subscriptions.keys()]).toEqual(['y']);
+    }
+  });
+});
+
 describe('what an answer says is on disk before it', () => {
   const connect = (clientId: string, fields: object = {}) => ({
     cmd: 'connect',
