@@ -6,6 +6,7 @@ export interface BannerFacts {
   readonly listeners: readonly ListenerInfo[];
   readonly dataDirectory: string;
   readonly durability: 'full' | 'relaxed';
+  /** In whole ms. */
   readonly startMs: number;
 }
 
@@ -16,7 +17,7 @@ export function formatBanner(facts: BannerFacts): string {
       ? 'full: a confirmed message survives power loss'
       : 'relaxed: a confirmed message survives the end of the process, not power loss';
   const lines = [
-    `Tributary ${facts.version} is ready after ${Math.round(facts.startMs)} ms`,
+    `Tributary ${facts.version} is ready after ${facts.startMs} ms`,
     ...facts.listeners.map(({ protocol, host, port }) => {
       const address = host.includes(':') ? `[${host}]` : host;
       return `  ${protocol.padEnd(11)} ${address}:${port}`;

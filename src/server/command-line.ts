@@ -16,7 +16,8 @@ export interface CommandLine {
 
 const COMMANDS = ['serve', 'check-config'] as const;
 const ADMIN_NAMES: readonly string[] = ADMIN_COMMANDS.map(({ name }) => name);
-const DESCRIPTION = `Message broker: AMQP 0-9-1, MQTT and STOMP clients, durable queues on SQLite.
+const DESCRIPTION = `Message broker: AMQP 0-9-1, MQTT and STOMP clients, CMQ over HTTP, durable
+queues and topics on SQLite.
 
 Commands:
   serve         serve clients until SIGTERM (the default)

@@ -1,5 +1,6 @@
-import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
+import type { IncomingMessage, RequestListener } from 'node:http';
 import { type ExamplePages, EXAMPLES_START, isExamplePath } from './example-pages.ts';
+import { answerHealth, answerText } from './plain-answers.ts';
 
 /** What the plain pages of the HTTP port show. */
 export interface HttpPagesDeps {
@@ -45,12 +46,9 @@ export function createHttpPages(deps: HttpPagesDeps): RequestListener {
       case '/':
         answerText(response, 200, indexText(deps));
         return;
-      case '/health': {
-        const troubles = deps.troubles();
-        const text = troubles.length === 0 ? 'ok\n' : `${troubles.join('\n')}\n`;
-        answerText(response, troubles.length === 0 ? 200 : 503, text);
+      case '/health':
+        answerHealth(response, deps.troubles());
         return;
-      }
       default:
         answerText(response, 404, 'not found\n');
     }
@@ -66,15 +64,4 @@ function indexText({ paths, cmq, examples }: HttpPagesDeps): string {
     'Health: /health\n',
     ...(examples === undefined ? [] : [`Examples: ${EXAMPLES_START}\n`]),
   ].join('');
-}
-
-/** A short plain answer that nobody caches or guesses another type for. */
-export function answerText(response: ServerResponse, status: number, text: string): void {
-  response.writeHead(status, {
-    'content-type': 'text/plain; charset=utf-8',
-    'content-length': Buffer.byteLength(text),
-    'cache-control': 'no-store',
-    'x-content-type-options': 'nosniff',
-  });
-  response.end(text);
 }

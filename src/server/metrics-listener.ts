@@ -1,5 +1,6 @@
-import { createServer, type Server, type ServerResponse } from 'node:http';
+import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { answerHealth, answerText } from './plain-answers.ts';
 
 /** What the two pages show. */
 export interface MetricsPages {
@@ -11,6 +12,9 @@ export interface MetricsPages {
 
 /** A scraper sends a few hundred bytes, at once. */
 const LIMITS = { maxHeaderSize: 8 * 1024, headersTimeout: 5_000, requestTimeout: 5_000 };
+
+/** Prometheus' text format. */
+const METRICS_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
 
 /** Serves /metrics and /healthz, and nothing else. */
 export class MetricsListener {
@@ -31,20 +35,18 @@ export class MetricsListener {
       // The body of a request nobody should send is discarded, not collected.
       request.resume();
       if (request.method !== 'GET' && request.method !== 'HEAD') {
-        answer(response, 405, 'method not allowed\n');
+        answerText(response, 405, 'method not allowed\n');
         return;
       }
       switch (request.url?.split('?', 1)[0]) {
         case '/metrics':
-          answer(response, 200, pages.metrics());
+          answerText(response, 200, pages.metrics(), METRICS_TYPE);
           return;
-        case '/healthz': {
-          const troubles = pages.troubles();
-          answer(response, troubles.length === 0 ? 200 : 503, healthText(troubles));
+        case '/healthz':
+          answerHealth(response, pages.troubles());
           return;
-        }
         default:
-          answer(response, 404, 'not found\n');
+          answerText(response, 404, 'not found\n');
       }
     });
     await new Promise<void>((resolve, reject) => {
@@ -69,16 +71,4 @@ export class MetricsListener {
     this.#server.closeAllConnections();
     await closed;
   }
-}
-
-function healthText(troubles: readonly string[]): string {
-  return troubles.length === 0 ? 'ok\n' : `${troubles.join('\n')}\n`;
-}
-
-function answer(response: ServerResponse, status: number, text: string): void {
-  response.writeHead(status, {
-    'content-type': 'text/plain; version=0.0.4; charset=utf-8',
-    'cache-control': 'no-store',
-  });
-  response.end(text);
 }

@@ -88,7 +88,7 @@ async function serve(config: Config, version: string): Promise<void> {
   }
   if (isStopping()) return;
   const { listeners } = server;
-  const startMs = performance.now() - startedAtMs;
+  const startMs = Math.round(performance.now() - startedAtMs);
   const { durability } = config;
   log.ready({ listeners, version, dataDirectory, durability, startMs, pid: process.pid });
   if (stderr.isTTY) {

@@ -68,9 +68,13 @@ function parse(text: string): ReadonlyMap<string, Family> {
   return families;
 }
 
-async function scrape(): Promise<ReadonlyMap<string, Family>> {
+function request(path: string): Promise<Response> {
   const { port } = server.listeners.find(({ protocol }) => protocol === METRICS_PROTOCOL)!;
-  const answer = await fetch(`http://127.0.0.1:${port}/metrics`);
+  return fetch(`http://127.0.0.1:${port}${path}`);
+}
+
+async function scrape(): Promise<ReadonlyMap<string, Family>> {
+  const answer = await request('/metrics');
   expect(answer.headers.get('content-type')).toBe('text/plain; version=0.0.4; charset=utf-8');
   return parse(await answer.text());
 }
@@ -89,6 +93,17 @@ test('is what a scraper understands, whatever queues are called', async () => {
   ]);
   for (const [name, { type }] of families) {
     expect(type, name).toBe(name.endsWith('_total') ? 'counter' : 'gauge');
+  }
+});
+
+test('only metrics are in the format of metrics', async () => {
+  for (const [path, status] of [
+    ['/healthz', 200],
+    ['/other', 404],
+  ] as const) {
+    const answer = await request(path);
+    expect(answer.status).toBe(status);
+    expect(answer.headers.get('content-type')).toBe('text/plain; charset=utf-8');
   }
 });
 
