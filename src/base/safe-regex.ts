@@ -61,7 +61,8 @@ function compile(pattern: string): RegExp {
   try {
     return new RegExp(pattern);
   } catch (error) {
-    return refuse(error instanceof Error ? error.message : String(error));
+    // V8 begins with the words that `refuse` begins with.
+    return refuse((error as Error).message.replace(/^Invalid regular expression: /, ''));
   }
 }
 

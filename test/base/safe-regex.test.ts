@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { BrokerError } from '../../src/base/errors.ts';
 import {
   REGEX_PATTERN_MAX,
   compileSafeRegex,
@@ -65,6 +66,11 @@ describe('compileSafeRegex', () => {
   it.each(REFUSED)('refuses %j', (pattern) => {
     expect(findRegexProblem(pattern)).toBeDefined();
     expect(() => compileSafeRegex(pattern)).toThrow('invalid regular expression: ');
+  });
+
+  it('says once that a pattern is invalid, and why', () => {
+    const sentence = 'invalid regular expression: /(/: Unterminated group';
+    expect(() => compileSafeRegex('(')).toThrow(new BrokerError('PRECONDITION_FAILED', sentence));
   });
 
   it('refuses long patterns', () => {

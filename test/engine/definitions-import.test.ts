@@ -311,7 +311,7 @@ describe('importDefinitions', () => {
       "permission of user 'nobody' in vhost 'nowhere': there is no such vhost",
       "permission of user 'nobody' in vhost 'nowhere': there is no such user",
       "permission of user 'nobody' in vhost 'nowhere': invalid regular expression: " +
-        'Invalid regular expression: /(/: Unterminated group',
+        '/(/: Unterminated group',
       'policy \'p\' in vhost \'/\': [{<<"ha-mode">>,<<"all">>}] are not recognised policy settings',
       "queue 'q' in vhost '/': is there twice",
       "queue 'q' in vhost '/': invalid arg 'x-message-ttl' for queue 'q' in vhost '/': " +

@@ -140,7 +140,7 @@ describe('on a serving broker', () => {
     await start();
     for (const [argv, expected] of [
       ['key disable AKIDnone', "there is no access key 'AKIDnone'"],
-      ['key add bob', "no user 'bob'"],
+      ['key add bob', "there is no user 'bob'"],
       ['add-user guest', "user 'guest' exists"],
       ['set-permissions guest ( .* .*', 'invalid regular expression'],
       ['check', 'which must be stopped first'],

@@ -29,7 +29,7 @@ export const EXPORT_DEFINITIONS: BrokerCommand = {
       // Password hashes are for the owner's eyes.
       writeFileSync(fileName, output, { mode: 0o600 });
     } catch (error) {
-      throw new CommandError((error as Error).message);
+      throw new CommandError(`${fileName}: cannot be written: ${(error as Error).message}`);
     }
   },
 };

@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { BrokerError } from '../../base/errors.ts';
 import { type AccessKey, type AccessKeys, newKeyPair } from '../../engine/access/access-key.ts';
 import type { Broker } from '../../engine/broker.ts';
@@ -6,15 +5,15 @@ import type { Config } from '../config.ts';
 import { systemRandom } from '../system-random.ts';
 import {
   type BrokerCommand,
-  type CommandContext,
   CommandError,
   DONE,
   type Order,
   type Outcome,
+  usageText,
   valueOf,
 } from './command.ts';
-
-const DEFAULT_VHOST = '/';
+import { requireUser, requireVHost, vhostOf } from './order-names.ts';
+import { readSecretFile } from './secret-file.ts';
 
 type Job = (broker: Broker, order: Order, config: Config) => Outcome;
 
@@ -45,13 +44,13 @@ export const KEY: BrokerCommand = {
   summary: 'make, print, delete, disable or enable access keys (CMQ)',
   words: [1, 2],
   options: { vhost: 1, 'secret-id': 1, 'secret-key-file': 1 },
-  readSecret: readSecretFile,
+  readSecret: (context) => Promise.resolve(readSecretFile(context, 'secret-key-file')),
   work: (broker, order, { config }) => {
     const name = order.words[0]!;
     const job = Object.hasOwn(JOBS, name) ? JOBS[name] : undefined;
     const isListing = name === 'list';
     if (job === undefined || order.words.length !== (isListing ? 1 : 2)) {
-      throw new CommandError(`usage: tributary key ${KEY.usage}`);
+      throw new CommandError(usageText(KEY));
     }
     return job(broker, order, config);
   },
@@ -60,11 +59,12 @@ export const KEY: BrokerCommand = {
 /** Prints id and secret, a tab between: the secret is shown this once. */
 function addKey(broker: Broker, order: Order): Outcome {
   const user = order.words[1]!;
-  const vhost = valueOf(order, 'vhost') ?? DEFAULT_VHOST;
+  const vhost = vhostOf(order);
   const made = newKeyPair(systemRandom);
   const id = valueOf(order, 'secret-id') ?? made.id;
   const secret = order.secret ?? made.secret;
-  if (broker.vhost(vhost) === undefined) throw new CommandError(`there is no vhost '${vhost}'`);
+  requireUser(broker, user);
+  requireVHost(broker, vhost);
   if (broker.access.keys.find(id) !== undefined) {
     throw new CommandError(`access key '${id}' exists`);
   }
@@ -102,16 +102,5 @@ function putKey(broker: Broker, key: AccessKey): void {
   } catch (error) {
     if (error instanceof BrokerError) throw new CommandError(error.message);
     throw error;
-  }
-}
-
-/** A line end after it is ignored. */
-function readSecretFile(context: CommandContext): Promise<string | undefined> {
-  const fileName = context.option('secret-key-file')?.[0];
-  if (fileName === undefined) return Promise.resolve(undefined);
-  try {
-    return Promise.resolve(readFileSync(fileName, 'utf8').replace(/\r?\n$/, ''));
-  } catch (error) {
-    throw new CommandError(`--secret-key-file: ${(error as Error).message}`);
   }
 }

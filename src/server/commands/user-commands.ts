@@ -1,9 +1,7 @@
-import { readFileSync } from 'node:fs';
 import type { PasswordHash } from '../../engine/access/password.ts';
 import { Permission, type PermissionPatterns } from '../../engine/access/permission.ts';
 import type { Broker } from '../../engine/broker.ts';
 import { BrokerError } from '../../base/errors.ts';
-import { NAME_BYTES_MAX } from '../../base/limits.ts';
 import type { Config } from '../config.ts';
 import {
   type BrokerCommand,
@@ -13,8 +11,8 @@ import {
   type Order,
   valueOf,
 } from './command.ts';
-
-const DEFAULT_VHOST = '/';
+import { checkName, requireUser, requireVHost, vhostOf } from './order-names.ts';
+import { readSecretFile, withoutLineEnd } from './secret-file.ts';
 
 /** Makes a user, with permissions in one vhost when asked to. */
 export const ADD_USER: BrokerCommand = {
@@ -39,7 +37,7 @@ export const ADD_USER: BrokerCommand = {
     const name = checkName(order.words[0]!);
     const given = order.options['permissions'];
     const patterns = given === undefined ? undefined : checkPatterns(given);
-    const vhost = valueOf(order, 'vhost') ?? DEFAULT_VHOST;
+    const vhost = vhostOf(order);
     const password = await hashPassword(broker, order);
     // Nothing is awaited from here on: what was checked is what is changed.
     if (broker.access.user(name) !== undefined) {
@@ -107,28 +105,13 @@ export const SET_PERMISSIONS: BrokerCommand = {
   work: (broker, order) => {
     const [user = '', ...given] = order.words;
     const patterns = checkPatterns(given);
-    const vhost = valueOf(order, 'vhost') ?? DEFAULT_VHOST;
+    const vhost = vhostOf(order);
     requireUser(broker, user);
     requireVHost(broker, vhost);
     broker.access.setPermission(user, vhost, patterns);
     return DONE;
   },
 };
-
-/** @throws CommandError for a name that no client could send */
-export function checkName(name: string): string {
-  const byteCount = Buffer.byteLength(name);
-  if (byteCount > 0 && byteCount <= NAME_BYTES_MAX) return name;
-  throw new CommandError(`a name has 1 to ${NAME_BYTES_MAX} bytes`);
-}
-
-function requireUser(broker: Broker, name: string): void {
-  if (broker.access.user(name) === undefined) throw new CommandError(`there is no user '${name}'`);
-}
-
-function requireVHost(broker: Broker, name: string): void {
-  if (broker.vhost(name) === undefined) throw new CommandError(`there is no vhost '${name}'`);
-}
 
 function checkPatterns(given: readonly string[]): PermissionPatterns {
   const [configure = '', write = '', read = ''] = given;
@@ -146,16 +129,10 @@ function splitTags(text = ''): readonly string[] {
   return words.filter((word) => word !== '');
 }
 
-/** From the file, or standard input; a line end after it is ignored. */
+/** From the file, or standard input. */
 async function readPassword(context: CommandContext): Promise<string> {
-  const fileName = context.option('password-file')?.[0];
-  let text: string;
-  try {
-    text = fileName === undefined ? await context.readInput() : readFileSync(fileName, 'utf8');
-  } catch (error) {
-    throw new CommandError(`--password-file: ${(error as Error).message}`);
-  }
-  const password = text.replace(/\r?\n$/, '');
+  const inFile = readSecretFile(context, 'password-file');
+  const password = inFile ?? withoutLineEnd(await context.readInput());
   if (password === '') throw new CommandError('the password is empty');
   return password;
 }

@@ -1,5 +1,5 @@
 import { type BrokerCommand, CommandError, DONE } from './command.ts';
-import { checkName } from './user-commands.ts';
+import { checkName } from './order-names.ts';
 
 /** Makes a vhost. */
 export const ADD_VHOST: BrokerCommand = {
