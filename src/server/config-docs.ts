@@ -7,9 +7,12 @@ export function renderOptionDocs(): string {
   return OPTION_GROUPS.map(renderGroup).join('\n');
 }
 
-/** The keys of rabbitmq.conf that are understood, in Markdown. */
+/** The keys of rabbitmq.conf that are understood and the options they set, in Markdown. */
 export function renderRabbitmqDocs(): string {
-  return `${RABBITMQ_KEYS.map((key) => `- \`${key}\``).join('\n')}\n`;
+  const rows = [...RABBITMQ_KEYS].map(([key, options]) => {
+    return `| \`${key}\` | ${options.map((option) => `\`${option}\``).join(', ')} |`;
+  });
+  return `| key | option |\n|---|---|\n${rows.join('\n')}\n`;
 }
 
 function renderGroup(group: OptionGroup): string {

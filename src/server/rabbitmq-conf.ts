@@ -39,27 +39,30 @@ const SAME_MEANING: Readonly<Record<string, OptionKey>> = {
   'definitions.local.path': 'load-definitions',
 };
 
-/** Keys with their own rule below; `*` stands for a name or number. */
-const SPECIAL = [
-  'listeners.tcp',
-  'listeners.tcp.*',
-  'listeners.ssl',
-  'listeners.ssl.*',
-  'ssl_options.verify',
-  'ssl_options.fail_if_no_peer_cert',
-  'ssl_options.versions.*',
-  'vm_memory_high_watermark.relative',
-  'handshake_timeout',
-  'consumer_timeout',
-  'loopback_users',
-  'loopback_users.*',
-  'auth_mechanisms.*',
-  'log.level',
-  'log.console.level',
-];
+/** Keys with their own rule below, and the options they set; `*` stands for a name or number. */
+const SPECIAL: Readonly<Record<string, readonly OptionKey[]>> = {
+  'listeners.tcp': ['amqp-port'],
+  'listeners.tcp.*': ['amqp-port', 'host'],
+  'listeners.ssl': ['amqps-port'],
+  'listeners.ssl.*': ['amqps-port', 'host'],
+  'ssl_options.verify': ['tls-client-certificate'],
+  'ssl_options.fail_if_no_peer_cert': ['tls-client-certificate'],
+  'ssl_options.versions.*': ['tls-min-version'],
+  'vm_memory_high_watermark.relative': ['memory-limit'],
+  handshake_timeout: ['handshake-timeout'],
+  consumer_timeout: ['consumer-timeout'],
+  loopback_users: ['loopback-users'],
+  'loopback_users.*': ['loopback-users'],
+  'auth_mechanisms.*': ['auth-mechanisms'],
+  'log.level': ['log-level'],
+  'log.console.level': ['log-level'],
+};
 
-/** rabbitmq.conf keys that are understood, for the documentation. */
-export const RABBITMQ_KEYS: readonly string[] = [...Object.keys(SAME_MEANING), ...SPECIAL];
+/** rabbitmq.conf keys that are understood and the options they set, for the documentation. */
+export const RABBITMQ_KEYS: ReadonlyMap<string, readonly OptionKey[]> = new Map([
+  ...Object.entries(SAME_MEANING).map(([key, option]) => [key, [option]] as const),
+  ...Object.entries(SPECIAL),
+]);
 
 const LOG_LEVELS: Readonly<Record<string, string>> = {
   debug: 'debug',
@@ -212,7 +215,7 @@ class Reader {
   }
 
   #reportUnknown(key: string, where: string): void {
-    const nearest = nearestOf(key, RABBITMQ_KEYS);
+    const nearest = nearestOf(key, [...RABBITMQ_KEYS.keys()]);
     const hint = nearest === undefined ? '' : `; did you mean \`${nearest}\`?`;
     this.problems.push(`${where}: \`${key}\` is not a rabbitmq.conf key known here${hint}`);
   }
