@@ -73,6 +73,10 @@ const LOG_LEVELS: Readonly<Record<string, string>> = {
   none: 'silent',
 };
 
+const BOOLEANS = ['true', 'false'];
+/** The older ones may be listed: nothing below 1.2 is served. */
+const TLS_VERSIONS = ['tlsv1.3', 'tlsv1.2', 'tlsv1.1', 'tlsv1'];
+
 /** Reads the text of a rabbitmq.conf. */
 export function parseRabbitmqConf(text: string): FileSettings {
   const reader = new Reader();
@@ -147,10 +151,11 @@ class Reader {
     const [first, second] = key.split('.');
     switch (key) {
       case 'ssl_options.verify':
-        this.#verifiesPeer = value === 'verify_peer';
+        this.#verifiesPeer =
+          this.#takeWord(['verify_peer', 'verify_none'], key, value, where) === 'verify_peer';
         return true;
       case 'ssl_options.fail_if_no_peer_cert':
-        this.#requiresCertificate = value === 'true';
+        this.#requiresCertificate = this.#takeWord(BOOLEANS, key, value, where) === 'true';
         return true;
       case 'vm_memory_high_watermark.relative':
         if (Number(value) > 0) this.values.set('memory-limit', `${Number(value) * 100}%`);
@@ -167,6 +172,7 @@ class Reader {
         this.values.set('log-level', LOG_LEVELS[value] ?? value);
         return true;
       case 'loopback_users':
+        this.#takeWord(['none'], key, value, where);
         this.#loopbackUsers.clear();
         return true;
       default:
@@ -174,15 +180,25 @@ class Reader {
     if (first === 'listeners' && (second === 'tcp' || second === 'ssl')) {
       this.#takeListener(second, value, where);
     } else if (first === 'loopback_users' && second !== undefined) {
+      // `loopback_users.1 = name` names the user on the right.
+      if (!/^\d+$/.test(second)) this.#takeWord(BOOLEANS, key, value, where);
       this.#takeLoopbackUser(second, value);
     } else if (first === 'auth_mechanisms' && second !== undefined) {
       this.#mechanisms.push(value);
     } else if (key.startsWith('ssl_options.versions.')) {
-      this.#tlsVersions.push(value);
+      this.#tlsVersions.push(this.#takeWord(TLS_VERSIONS, key, value, where));
     } else {
       return false;
     }
     return true;
+  }
+
+  /** Anything else is a mistake: what is misspelt must not become the laxer of two settings. */
+  #takeWord(words: readonly string[], key: string, value: string, where: string): string {
+    if (!words.includes(value)) {
+      this.problems.push(`${where}: \`${key}\`: expected ${words.join(' or ')}, not "${value}"`);
+    }
+    return value;
   }
 
   #takeMs(ours: OptionKey, key: string, value: string, where: string): void {

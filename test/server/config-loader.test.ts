@@ -245,6 +245,23 @@ loopback_users = none
     ]);
   });
 
+  test('a misspelt word never becomes the laxer setting', () => {
+    const path = file(
+      'misspelt.conf',
+      'ssl_options.verify = verify-peer\nssl_options.fail_if_no_peer_cert = yes\n' +
+        'ssl_options.versions.1 = 1.3\nloopback_users = guest\nloopback_users.ann = ture\n',
+    );
+    expect(problemsOf({ file: path })).toEqual([
+      `${path}: line 1: \`ssl_options.verify\`: expected verify_peer or verify_none, ` +
+        'not "verify-peer"',
+      `${path}: line 2: \`ssl_options.fail_if_no_peer_cert\`: expected true or false, not "yes"`,
+      `${path}: line 3: \`ssl_options.versions.1\`: expected tlsv1.3 or tlsv1.2 or tlsv1.1 or ` +
+        'tlsv1, not "1.3"',
+      `${path}: line 4: \`loopback_users\`: expected none, not "guest"`,
+      `${path}: line 5: \`loopback_users.ann\`: expected true or false, not "ture"`,
+    ]);
+  });
+
   test('a quoted value may have a # in it', () => {
     const path = file('quoted.conf', "default_pass = 'a #b' # comment\n");
     expect(load({ file: path }).config.defaultPassword).toBe('a #b');
