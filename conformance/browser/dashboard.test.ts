@@ -85,6 +85,10 @@ test.skipIf(!isPresent)('what one wire sends, all three show', async () => {
       await expect.poll(async () => Number(await count.textContent())).toBeGreaterThanOrEqual(3);
     }
   }
+  // Readings are counted and drawn; what was said stays in sight.
+  await expect(
+    page.locator('.panel[data-wire=amqp] .messages li').allTextContents(),
+  ).resolves.toHaveLength(3);
   const path = process.env['SCREENSHOT'];
   if (path !== undefined) await page.screenshot({ path });
   expect(troubles).toEqual([]);

@@ -86,6 +86,8 @@ function makePanel(wire) {
       values.push(Number(reading[1]));
       if (values.length > READINGS_SHOWN) values.shift();
       draw(find('.graph'), readings);
+      // Three a second in the list would push what was said out of sight.
+      return;
     }
     const list = find('.messages');
     list.prepend(makeItem(origin, text));
