@@ -1,7 +1,7 @@
 /**
- * Whether a second declare asks for what is there (amqp.md 1.3): exchanges compare type, flags and
- * the alternate exchange; queues compare exclusivity, flags and the arguments their type knows.
- * Reply texts are RabbitMQ 4.3's.
+ * Whether a second declare asks for what is there: exchanges compare type, flags and the alternate
+ * exchange; queues compare exclusivity, flags and the arguments their type knows. Reply texts are
+ * RabbitMQ 4.3's.
  */
 import { BrokerError } from '../base/errors.ts';
 import type { FieldTable, FieldValue } from '../base/field-value.ts';

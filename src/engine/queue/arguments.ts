@@ -1,7 +1,7 @@
 /**
  * The queue arguments: one row per `x-` argument with the queue types that know it, its check, the
- * setting it becomes, and the policy key that can set the same (amqp.md 1.5). Codes and texts are
- * RabbitMQ 4.3.6's.
+ * setting it becomes, and the policy key that can set the same. Codes and texts are RabbitMQ
+ * 4.3.6's.
  *
  * 1. Rows stand in the order in which RabbitMQ checks them.
  * 2. An argument no queue type knows is ignored; one that only other types know is refused, except
