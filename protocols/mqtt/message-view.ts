@@ -8,6 +8,7 @@
 import { readU16 } from '../../src/base/byte-reader.ts';
 import { textByteLength } from '../../src/base/byte-writer.ts';
 import { isTagged, type FieldTable, type FieldValue } from '../../src/base/field-value.ts';
+import { MESSAGE_TAGS, tagsOf } from '../../src/engine/exchange/tags-exchange.ts';
 import type { Message } from '../../src/engine/message.ts';
 import type { CommonProperties, MessageFormat } from '../../src/engine/ports.ts';
 import {
@@ -197,7 +198,9 @@ function userPropertiesOf(headers: FieldTable): UserProperty[] {
     return pairs;
   }
   for (const [name, value] of headers) {
-    const text = isOwnHeader(name) ? undefined : scalarText(value);
+    const tags = name === MESSAGE_TAGS ? tagsOf(headers).join(',') : '';
+    // As a device itself names them.
+    const text = isOwnHeader(name) ? undefined : tags || scalarText(value);
     if (text !== undefined && isFieldText(name) && isFieldText(text)) pairs.push([name, text]);
   }
   return pairs;

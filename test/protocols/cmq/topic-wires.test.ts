@@ -102,6 +102,31 @@ describe('MQTT', () => {
     expect(fixture.get('q')!.body).toBe('body');
   });
 
+  it('is told the tags of a message, from the topic and from a queue', async () => {
+    const harness = await MqttHarness.open();
+    const { fixture } = harness;
+    subscribe(fixture, makeTopic(fixture, 1), { filterTags: ['red'] });
+    const client = await harness.connect('device');
+    await client.subscribe('T/#', { qos: 1 });
+    await client.subscribe('$share/g/$queue/q', { qos: 1 });
+    const tagged = (tags: string[]) => ({
+      persistent: true,
+      headers: new Map([['x-msg-tag', tags]]),
+    });
+    fixture.publish('T', '', 'x', tagged(['red', 'big', '红']));
+    fixture.publish('T', '', 'y', tagged([]));
+    const got = await client.publishes();
+    const tags = got.map(({ payload, properties: { userProperties } }) => [
+      payload.toString(),
+      userProperties['x-msg-tag'],
+    ]);
+    expect(tags.toSorted()).toEqual([
+      ['x', 'red,big,红'],
+      ['x', 'red,big,红'],
+      ['y', undefined],
+    ]);
+  });
+
   it('hears what is published to a topic, below its name, once', async () => {
     const harness = await MqttHarness.open();
     const { fixture } = harness;
