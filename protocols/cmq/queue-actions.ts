@@ -20,6 +20,7 @@ import { queueFailuresOf } from './queue-failures.ts';
 import { redriveHandlers } from './redrive-actions.ts';
 import type { Parameters } from './request-parameters.ts';
 import { resourceFilter, resourceTagsOf } from './resource-tags.ts';
+import type { CmqSettings } from './settings.ts';
 
 /** Times from here on are in ms: an example of API 3.0 has them so. In seconds it is year 5138. */
 const MS_FROM = 100_000_000_000;
@@ -105,7 +106,7 @@ function deadLetterOf(parameters: Parameters): DeadLetterRequest | undefined {
 
 function getAttributes(call: CmqCall, { settings }: CmqDeps): void {
   const queue = call.vhost.cmq.queues.find(call.actor, call.parameters.text('queueName'), 'any');
-  describeQueue(call, queue, settings.delaySecondsMax, (fields) => call.reply(fields));
+  describeQueue(call, queue, settings, (fields) => call.reply(fields));
 }
 
 /** API 3.0 gets every attribute of each queue. */
@@ -122,15 +123,13 @@ function list(call: CmqCall, { settings }: CmqDeps): void {
     call.reply({ totalCount, queueList: page.map(queueEntry) });
     return;
   }
-  describeAll(call, page, settings.delaySecondsMax, (queueList) =>
-    call.reply({ totalCount, queueList }),
-  );
+  describeAll(call, page, settings, (queueList) => call.reply({ totalCount, queueList }));
 }
 
 function describeAll(
   call: CmqCall,
   queues: readonly ClassicQueue[],
-  delaySecondsMax: number,
+  settings: CmqSettings,
   done: (rows: readonly Record<string, unknown>[]) => void,
 ): void {
   const rows: Record<string, unknown>[] = [];
@@ -138,7 +137,7 @@ function describeAll(
     const queue = queues[rows.length];
     if (queue === undefined) done(rows);
     else {
-      describeQueue(call, queue, delaySecondsMax, (fields) => {
+      describeQueue(call, queue, settings, (fields) => {
         rows.push(fields);
         next();
       });

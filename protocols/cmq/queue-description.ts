@@ -11,6 +11,7 @@ import type { Queue } from '../../src/engine/queue/queue.ts';
 import type { CmqCall } from './dispatcher.ts';
 import type { Parameters } from './request-parameters.ts';
 import { resourceTagFields } from './resource-tags.ts';
+import type { CmqSettings } from './settings.ts';
 
 type Fields = Record<string, unknown>;
 
@@ -42,7 +43,7 @@ export function queueEntry(queue: Queue): Fields {
 export function describeQueue(
   call: CmqCall,
   queue: ClassicQueue,
-  delaySecondsMax: number,
+  settings: CmqSettings,
   done: (fields: Fields) => void,
 ): void {
   const { queues } = call.vhost.cmq;
@@ -54,7 +55,8 @@ export function describeQueue(
       ...countFields(queue),
       minMsgTime: toSeconds(publishedAtMs ?? 0),
       deadLetterSource: queues.sourcesOf(queue).map(queueEntry),
-      maxDelaySeconds: delaySecondsMax,
+      maxDelaySeconds: settings.delaySecondsMax,
+      ...(call.api === 3 && limitFields(settings)),
       ...counterFields(queues, queue),
     }),
   );
@@ -84,6 +86,21 @@ function fixedFields(queues: CmqQueues, queue: ClassicQueue): Fields {
     transaction: 0,
     createTime: toSeconds(createdAtMs),
     lastModifyTime: toSeconds(modifiedAtMs),
+  };
+}
+
+/**
+ * What API 3.0 tells besides. There is no limit of bytes, neither per second nor in a queue, and
+ * nobody is noted as a queue's creator; transactions are not served.
+ */
+function limitFields({ queueRequestsPerSecond, inactiveMax }: CmqSettings): Fields {
+  return {
+    qps: queueRequestsPerSecond,
+    bps: 0,
+    maxUnackedMsgNum: inactiveMax,
+    maxMsgBacklogSize: 0,
+    createUin: 0,
+    transactionPolicy: { firstQueryInterval: 0, maxQueryCount: 0 },
   };
 }
 

@@ -262,11 +262,17 @@ describe('ListQueue', () => {
   });
 
   test('gives API 3.0 every attribute', async () => {
-    const harness = await QueueHarness.open();
+    const settings = { queueRequestsPerSecond: 50, inactiveMax: 7 };
+    const harness = await QueueHarness.open({ settings });
     await harness.create('q', { visibilityTimeout: 9 });
     const reply = await harness.callV3('DescribeCmqQueues');
     expect(reply['TotalCount']).toBe(1);
     expect(reply['QueueList']).toMatchObject([{ QueueName: 'q', VisibilityTimeout: 9 }]);
+    const detail = await harness.callV3('DescribeCmqQueueDetail', { queueName: 'q' });
+    const own = { Qps: 50, Bps: 0, MaxUnackedMsgNum: 7, MaxMsgBacklogSize: 0, CreateUin: 0 };
+    const TransactionPolicy = { FirstQueryInterval: 0, MaxQueryCount: 0 };
+    expect(detail['QueueDescribe']).toMatchObject({ ...own, Transaction: 0, TransactionPolicy });
+    expect(await harness.ok('GetQueueAttributes', { queueName: 'q' })).not.toHaveProperty('bps');
   });
 });
 
