@@ -301,6 +301,29 @@ specTest(
 );
 
 specTest(
+  { section: DELAYED, rule: 'CC and BCC route with the key', oursOnly: DELAYED_PLUGIN },
+  async (t) => {
+    const channel = await t.channel();
+    const exchange = await channel.exchange(t.name('x'), DELAYED, {
+      autoDelete: true,
+      arguments: { 'x-delayed-type': 'direct' },
+    });
+    const headers = { 'x-delay': 50, CC: ['cc'], BCC: ['bcc'] };
+    const queues: string[] = [];
+    for (const key of ['k', 'cc', 'bcc']) {
+      const queue = await channel.queue('', { exclusive: true });
+      await channel.bind(queue, exchange, key);
+      queues.push(queue);
+    }
+    channel.publish(exchange, 'k', 'x', { headers });
+    for (const queue of queues) {
+      const message = await channel.getSoon(queue);
+      expect(message.headers).toEqual({ 'x-delay': -50, CC: ['cc'] });
+    }
+  },
+);
+
+specTest(
   { section: DELAYED, rule: 'x-delayed-type is required', oursOnly: DELAYED_PLUGIN },
   async (t) => {
     const channel = await t.channel();

@@ -6,6 +6,7 @@
  * and is valid while `Publisher.isCurrent`; topology and access changes void every route at once.
  */
 import { DEATHS_PER_RUN_MAX } from '../base/limits.ts';
+import type { FieldTable } from '../base/field-value.ts';
 import { Ring } from '../base/ring.ts';
 import type { Access } from './access/access.ts';
 import {
@@ -207,11 +208,7 @@ export class Publisher {
     const death = { queue: queue.name, reason, atMs: this.host.nowMs() };
     const dead = buildDeadLetter(message, format, death, exchangeName, override);
     if (exchange.isDelayed && this.#delay(exchange, dead) !== undefined) return;
-    const keys = [dead.routingKey];
-    if (override === undefined && !isRekeyed(message, headers)) {
-      keys.push(...carbonCopies(headers));
-      if (message.isBlind) keys.push(...this.#blindCopies(message));
-    }
+    const keys = override === undefined ? this.#keysOf(message, headers) : [override];
     const deaths = recordedDeaths(message, headers);
     const targets = this.#match(exchange, keys, dead).filter(
       (target) => !isCycle(deaths, reason, target.name, queue.name),
@@ -225,12 +222,17 @@ export class Publisher {
     const delayMs = this.#delayOf(message);
     const header = format.edit(message, { set: new Map([[DELAY_HEADER, -delayMs]]) });
     const due = withHeader(message, header, this.host.nowMs());
-    enqueue(this.#match(exchange, [message.routingKey], due), due);
+    enqueue(this.#match(exchange, this.#keysOf(message, format.headers(message)), due), due);
   }
 
-  #blindCopies(message: Message): string[] {
+  /** The keys a message is routed by when nobody publishes it: its own, those of CC and of BCC. */
+  #keysOf(message: Message, headers: FieldTable | undefined): string[] {
+    const keys = [message.routingKey];
+    if (isRekeyed(message, headers)) return keys;
+    keys.push(...carbonCopies(headers));
+    if (!message.isBlind) return keys;
     const open = this.host.formats[message.format & ~FORMAT_BLIND]!;
-    return carbonCopies(open.headers(message), 'BCC');
+    return keys.concat(carbonCopies(open.headers(message), 'BCC'));
   }
 
   #keyedQueues(exchange: Exchange, routingKey: string): Queue[] | undefined {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import type { FieldValue } from '../../src/base/field-value.ts';
 import { BrokerError } from '../../src/base/errors.ts';
 import { EMPTY_TABLE } from '../../src/base/field-value.ts';
 import { PUBLISH_ROUTED } from '../../src/engine/publish.ts';
@@ -169,6 +170,24 @@ describe('exchanges', () => {
     const got = e.get('q')!;
     expect(got.body).toBe('m');
     expect(e.headersOf(got.entry.message).get('x-delay')).toBe(-1_000);
+  });
+
+  it('routes a message that was delayed by the keys of its CC, too', async () => {
+    const e = await EngineFixture.open();
+    e.exchange('later', 'x-delayed-message', { 'x-delayed-type': 'direct' });
+    for (const name of ['q', 'copies']) {
+      e.queue(name);
+      e.bind(name, 'later', name);
+    }
+    const headers = new Map<string, FieldValue>([
+      ['x-delay', 1_000],
+      ['CC', ['copies']],
+    ]);
+    e.publish('later', 'q', 'm', { headers, persistent: true });
+    await e.settle();
+    e.clock.advance(1_000);
+    await e.settle();
+    expect([e.get('q')?.body, e.get('copies')?.body]).toEqual(['m', 'm']);
   });
 });
 
