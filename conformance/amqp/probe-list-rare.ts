@@ -251,6 +251,21 @@ const OTHERS: readonly Probe[] = [
     script: publishWith({ expiration: '315360000000' }),
     expected: 'ok',
   },
+  {
+    name: 'a text that is too long',
+    script: (p) => p.channel.counts('q'.repeat(255)),
+    expected: `404 channel NOT_FOUND - no queue '${'q'.repeat(230)}...`,
+  },
+  {
+    name: 'headers binding with an empty x-match',
+    script: async (p) => {
+      await p.channel.queue(p.q, { exclusive: true });
+      await p.channel.bind(p.q, 'amq.headers', '', { 'x-match': '' });
+    },
+    expected:
+      '406 channel PRECONDITION_FAILED - Invalid x-match field value <<>>; ' +
+      'expected all, any, all-with-x, or any-with-x',
+  },
   { name: 'expiration +5', script: publishWith({ expiration: '+5000' }), expected: 'ok' },
   {
     name: 'expiration with a space before it',

@@ -81,9 +81,12 @@ export function shortStringBytes(text: string): number {
   return byteLength;
 }
 
-/** `text` fit for a short string: cut to 255 bytes of UTF-8. For reply texts and reasons. */
+const CUT_MARK = '...';
+
+/** `text` fit for a short string: at most 255 bytes of UTF-8, with dots where it was cut (RabbitMQ). */
 export function fitShortString(text: string): string {
-  return truncateText(text, NAME_BYTES_MAX);
+  if (textByteLength(text) <= NAME_BYTES_MAX) return text;
+  return `${truncateText(text, NAME_BYTES_MAX - CUT_MARK.length)}${CUT_MARK}`;
 }
 
 /** The only frame of its type: empty, on channel 0 (4.2.7). */

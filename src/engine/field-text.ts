@@ -28,7 +28,7 @@ export function typeName(value: FieldValue): string {
 
 /** The value as RabbitMQ prints a term: strings as <<"text">>. */
 export function valueText(value: FieldValue): string {
-  if (typeof value === 'string') return `<<"${value}">>`;
+  if (typeof value === 'string') return value === '' ? '<<>>' : `<<"${value}">>`;
   if (value === null) return 'undefined';
   if (value instanceof Uint8Array) return `<<${value.join(',')}>>`;
   if (typeof value === 'object') {

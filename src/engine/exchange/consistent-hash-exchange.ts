@@ -13,6 +13,7 @@
  */
 import { BrokerError } from '../../base/errors.ts';
 import type { FieldValue } from '../../base/field-value.ts';
+import { valueText } from '../field-text.ts';
 import type { CommonProperties } from '../ports.ts';
 import { canonicalValue } from './argument-identity.ts';
 import {
@@ -81,7 +82,7 @@ export class ConsistentHashExchange extends Exchange {
   protected override validateBinding(_destination: Destination, key: string): void {
     const weight = /^[+-]?\d+$/.test(key) ? Number(key) : undefined;
     if (weight === undefined) {
-      refuse(`The binding key must be an integer: <<"${key}">>`);
+      refuse(`The binding key must be an integer: ${valueText(key)}`);
     } else if (weight < 1) {
       refuse('The binding key must be greater than 0');
     } else if (weight > HASH_WEIGHT_MAX) {

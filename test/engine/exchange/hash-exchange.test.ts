@@ -68,7 +68,7 @@ describe('x-consistent-hash', () => {
     const x = exchange('x-consistent-hash');
     const text = (key: string): string => errorText(() => bind(x, queue('q'), key));
     expect(text('heavy')).toBe('The binding key must be an integer: <<"heavy">>');
-    expect(text('')).toBe('The binding key must be an integer: <<"">>');
+    expect(text('')).toBe('The binding key must be an integer: <<>>');
     expect(text('0')).toBe('The binding key must be greater than 0');
     expect(text('-3')).toBe('The binding key must be greater than 0');
     expect(text('10001')).toBe('The binding key must not exceed 10000');

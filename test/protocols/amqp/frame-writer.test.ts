@@ -49,8 +49,9 @@ describe('short strings', () => {
 
   test('reply texts are cut between characters', () => {
     expect(fitShortString('short')).toBe('short');
-    expect(fitShortString('a'.repeat(300))).toBe('a'.repeat(255));
-    expect(fitShortString('ä'.repeat(200))).toBe('ä'.repeat(127));
-    expect(fitShortString(`${'a'.repeat(253)}😀`)).toBe('a'.repeat(253));
+    expect(fitShortString('a'.repeat(255))).toBe('a'.repeat(255));
+    expect(fitShortString('a'.repeat(256))).toBe(`${'a'.repeat(252)}...`);
+    expect(fitShortString('ä'.repeat(200))).toBe(`${'ä'.repeat(126)}...`);
+    expect(fitShortString(`${'a'.repeat(250)}😀€`)).toBe(`${'a'.repeat(250)}...`);
   });
 });
