@@ -35,6 +35,29 @@ export async function explainOpening<T>(directory: string, opening: Promise<T>):
   }
 }
 
+/** Who is told that the store has no room, or has some again. */
+export interface RoomListener {
+  storeFull(isFull: boolean): void;
+}
+
+/**
+ * Listens to whether the store has room, also before there is a server: then nothing but the store
+ * would go on, silently, until there is room, so the start is refused.
+ */
+export function watchRoom(
+  directory: string,
+  server: () => RoomListener | undefined,
+  refuseStart: (error: Error) => void,
+): (isFull: boolean) => void {
+  return (isFull) => {
+    const listener = server();
+    if (listener !== undefined) listener.storeFull(isFull);
+    else if (isFull) {
+      refuseStart(new Error(`data-dir: ${directory}: no room on the disk for what a start writes`));
+    }
+  };
+}
+
 function explain(what: string, attempt: () => void): void {
   try {
     attempt();

@@ -11,7 +11,7 @@ import { type CommandLine, parseCommandLine } from './command-line.ts';
 import { readInput, runAdminCommand, writeOutput } from './commands/run-command.ts';
 import { type Config, formatConfig, type LoadedConfig } from './config.ts';
 import { ConfigError, loadConfig } from './config-loader.ts';
-import { createDataDirectory, explainOpening } from './data-directory.ts';
+import { createDataDirectory, explainOpening, watchRoom } from './data-directory.ts';
 import { findDefinitionsProblems } from './definitions-file.ts';
 import { findKeyFileProblems } from './jwt/key-source.ts';
 import { createProcessLog, type ProcessLog } from './process-log.ts';
@@ -105,7 +105,11 @@ async function start(config: Config, dataDirectory: string, log: ProcessLog): Pr
       directory: dataDirectory,
       durability: config.durability,
       onDamage: (report) => log.error({ ...report }, 'damage in the data file'),
-      onFull: (isFull) => started.server?.storeFull(isFull),
+      onFull: watchRoom(
+        dataDirectory,
+        () => started.server,
+        (error) => exitUnstarted(log, error),
+      ),
     }),
   );
   started.server = await Server.start({
