@@ -1,5 +1,5 @@
 /** Chores that find no room, or the file in use, are put off; no chore of theirs ends the store. */
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { CommitLoop } from '../../src/store/commit-loop.ts';
 import { Cleaner, CLEANER_LIMITS } from '../../src/store/sqlite/cleaner.ts';
 import type { Connection } from '../../src/store/sqlite/driver.ts';
@@ -11,7 +11,9 @@ import { ManualScheduler } from './manual-scheduler.ts';
 const HOUR_MS = 3_600_000;
 
 /** A store with nothing to write, whose checkpoints fail with `code` while it is set. */
-function setUp(code: string): {
+function setUp(code?: string): {
+  index: JournalIndex;
+  cleaner: Cleaner;
   checkpoints: () => number;
   failures: Error[];
   mend: () => void;
@@ -19,7 +21,7 @@ function setUp(code: string): {
 } {
   let nowMs = HOUR_MS;
   let count = 0;
-  let fault: string | undefined = code;
+  let fault = code;
   const failures: Error[] = [];
   const scheduler = new ManualScheduler();
   const index = new JournalIndex();
@@ -41,9 +43,11 @@ function setUp(code: string): {
     scheduler,
   );
   loop.onFailure = (error) => failures.push(error);
+  const loader = { loadMany: () => Promise.resolve(new Map()) } as unknown as RowLoader;
+  const cleaner = new Cleaner(index, loader, CLEANER_LIMITS, () => undefined);
   const housekeeper = new Housekeeper({
     index,
-    cleaner: new Cleaner(index, {} as RowLoader, CLEANER_LIMITS, () => undefined),
+    cleaner,
     loop,
     connection,
     scheduler,
@@ -53,6 +57,8 @@ function setUp(code: string): {
   });
   housekeeper.start();
   return {
+    index,
+    cleaner,
     checkpoints: () => count,
     failures,
     mend: () => {
@@ -86,5 +92,19 @@ describe('Housekeeper', () => {
     const { failures, pass } = setUp('SQLITE_IOERR');
     await pass(3_000);
     expect(failures).toHaveLength(1);
+  });
+
+  it('looks for garbage after a rest that outlasts all commits, and is idle then', async () => {
+    const { index, cleaner, failures, pass } = setUp();
+    const look = vi.spyOn(index.rows, 'values');
+    index.totalBytes = 100 * 1024 ** 2;
+    cleaner.rest(HOUR_MS, 10_000);
+    const rest = vi.spyOn(cleaner, 'isResting');
+    await pass(29_000);
+    expect(look).toHaveBeenCalledTimes(0);
+    await pass(60_000);
+    expect(look).toHaveBeenCalledTimes(1);
+    expect(rest.mock.calls.length).toBeLessThan(350);
+    expect(failures).toEqual([]);
   });
 });

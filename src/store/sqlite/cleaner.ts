@@ -160,9 +160,12 @@ export class Cleaner {
   wantsToMove(nowMs: number): boolean {
     if (this.#prepared !== undefined || this.#isPreparing) return false;
     if (nowMs < Math.max(this.#restUntilMs, this.#searchAgainMs)) return false;
-    return (
-      this.#hasGarbage() || this.#hasThinRows() || this.#hasScatteredRows() || this.#hasShortRuns()
-    );
+    return this.#isBehind();
+  }
+
+  /** Whether rows should be moved once it has rested: the rest may outlast all commits. */
+  isResting(nowMs: number): boolean {
+    return nowMs < this.#restUntilMs && this.#isBehind();
   }
 
   /** Reads the next victims; resolves when they are ready or there are none. */
@@ -208,6 +211,12 @@ export class Cleaner {
     this.deletedRows += doomed.length;
     for (const row of doomed) this.#loader.forget(row.id);
     return { built, doomed };
+  }
+
+  #isBehind(): boolean {
+    return (
+      this.#hasGarbage() || this.#hasThinRows() || this.#hasScatteredRows() || this.#hasShortRuns()
+    );
   }
 
   #hasGarbage(): boolean {

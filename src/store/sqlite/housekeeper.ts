@@ -164,7 +164,8 @@ export class Housekeeper {
       this.#wantsCheckpoint = true;
       loop.force();
     }
-    if (this.#isWalUsed || cleaner.hasWork || this.#isSizeDue) this.#arm();
+    const isUnfinished = this.#isWalUsed || cleaner.hasWork || this.#isSizeDue;
+    if (isUnfinished || cleaner.isResting(nowMs)) this.#arm();
   }
 
   #prepareIfWanted(nowMs: number): void {
