@@ -10,7 +10,8 @@ import { Connection } from '../../src/store/sqlite/driver.ts';
 import { dumpMessages } from '../../src/store/sqlite/dump.ts';
 import { PAGES_DAMAGED, BODY_DAMAGED } from '../../src/store/sqlite/row-fault.ts';
 import { DataFileError } from '../../src/store/sqlite/schema.ts';
-import type { SqliteStore } from '../../src/store/sqlite/sqlite-store.ts';
+import { SqliteStore } from '../../src/store/sqlite/sqlite-store.ts';
+import { systemScheduler } from '../../src/store/scheduler.ts';
 import { SqliteHarness } from './sqlite-harness.ts';
 import { commit, makeEntry, queueIdOf, readAll, sequencesOf } from './support.ts';
 
@@ -211,6 +212,36 @@ describe('a malformed page within a row', () => {
       await store.tidy();
       await store.close();
     }
+  });
+
+  it('has the file keep its size from then on', async () => {
+    // Beyond what a file may have too much of.
+    await open();
+    await fill(10, 26, 4_000_000);
+    await store.close();
+    misdirect(5, undefined);
+    let nowMs = 0;
+    const clock = { wallMs: () => 1.7e12, monotonicMs: () => nowMs };
+    store = await SqliteStore.open({
+      directory: harness.directory,
+      durability: 'relaxed',
+      clock,
+      scheduler: { ...systemScheduler, after: () => () => undefined },
+    });
+    await store.recover();
+    store.settleRange(QUEUE, 1, 27);
+    await commit(store);
+    await store.tidy();
+    const { fileBytes } = store.metrics();
+    for (let sequence = 30; sequence < 33; sequence += 1) {
+      nowMs += 2_000;
+      await fill(sequence, sequence, 10);
+    }
+    await store.close();
+    const [file] = await query<{ count: number }>(
+      'SELECT page_count AS count FROM pragma_page_count()',
+    );
+    expect(file!.count * PAGE_BYTES).toBeGreaterThanOrEqual(fileBytes);
   });
 
   it('does not stop the cleaner', async () => {

@@ -15,13 +15,21 @@ export class PatientWriter {
   readonly #writer: TransactionWriter;
   readonly #scheduler: Scheduler;
   readonly #onFull: (isFull: boolean) => void;
+  readonly #onDamage: () => void;
   #isFull: boolean;
   #isHurried: boolean;
 
-  constructor(writer: TransactionWriter, scheduler: Scheduler, onFull: (isFull: boolean) => void) {
+  /** @param onDamage pages of the file are malformed */
+  constructor(
+    writer: TransactionWriter,
+    scheduler: Scheduler,
+    onFull: (isFull: boolean) => void,
+    onDamage: () => void,
+  ) {
     this.#writer = writer;
     this.#scheduler = scheduler;
     this.#onFull = onFull;
+    this.#onDamage = onDamage;
     this.#isFull = false;
     this.#isHurried = false;
   }
@@ -46,6 +54,7 @@ export class PatientWriter {
       } catch (error) {
         const kept = keepRows(text);
         if (isMalformed(error) && kept !== text) {
+          this.#onDamage();
           text = kept;
           continue;
         }

@@ -82,7 +82,10 @@ export class SqliteStore implements Store, CommitSink, PagerHost {
     this.#index = new JournalIndex(options.thinRowBytes);
     this.#buffer = new WriteBuffer(this.#index, options.rowBytesMax ?? ROW_BYTES_MAX);
     this.#loop = new CommitLoop(this, scheduler);
-    this.#writer = new PatientWriter(file.writer, scheduler, options.onFull ?? (() => undefined));
+    const onFull = options.onFull ?? (() => undefined);
+    this.#writer = new PatientWriter(file.writer, scheduler, onFull, () => {
+      this.#index.hasDamage = true;
+    });
     this.#pager = new Pager(this.#index, loader, this);
     const limits = { ...CLEANER_LIMITS, ...options.cleanerLimits };
     this.#cleaner = new Cleaner(this.#index, loader, limits, (row, fault) => {
