@@ -46,6 +46,13 @@ export function checkConfig(
   if (config.tlsPassphrase !== undefined && config.tlsPassphraseFile !== undefined) {
     problems.push('tls-passphrase, tls-passphrase-file: give one of them');
   }
+  // Without authorities of one's own, those that vouch for the web's servers would do.
+  if (config.tlsClientCertificate !== 'none' && config.tlsCa === undefined) {
+    problems.push('tls-client-certificate: needs tls-ca, the authorities that are believed');
+  }
+  if (config.mqttRedirect !== 'at-stop' && config.mqttServerReference === undefined) {
+    problems.push(`mqtt-redirect: ${config.mqttRedirect} needs mqtt-server-reference`);
+  }
   if (isSet('default-password') && config.defaultPasswordFile !== undefined) {
     problems.push('default-password, default-password-file: give one of them');
   }

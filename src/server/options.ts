@@ -171,7 +171,8 @@ export const OPTIONS = {
     'TLS',
     optionalText('file'),
     '',
-    'Authorities that client certificates are verified against, PEM.',
+    'Authorities that client certificates are verified against, PEM; the public ones are not ' +
+      'among them.',
   ),
   'tls-passphrase': option('TLS', optionalText('text'), '', 'Passphrase of the private key.', {
     isSecret: true,
@@ -186,8 +187,8 @@ export const OPTIONS = {
     'TLS',
     choice('none', 'optional', 'required'),
     'none',
-    'Whether clients are asked for a certificate. A verified one gives the user name for SASL ' +
-      'EXTERNAL.',
+    'Whether clients are asked for a certificate; needs `tls-ca`. A verified one gives the user ' +
+      'name for SASL EXTERNAL.',
   ),
   'tls-client-name': option(
     'TLS',

@@ -112,11 +112,13 @@ describe('loadConfig', () => {
       ['tls-cert', 'cert.pem'],
       ['proxy-protocol', 'true'],
       ['auth-mechanisms', 'PLAIN,EXTERNAL'],
+      ['mqtt-redirect', 'permanent'],
     ]);
     expect(problemsOf({ flags })).toEqual([
       'amqps-port, http-port: both are 15672',
       'amqps-port: needs tls-cert and tls-key',
       'tls-cert, tls-key: one is useless without the other',
+      'mqtt-redirect: permanent needs mqtt-server-reference',
       'proxy-protocol: needs proxy-trusted, the addresses whose headers are believed',
       'auth-mechanisms: EXTERNAL needs tls-client-certificate optional or required',
     ]);
@@ -130,6 +132,15 @@ describe('loadConfig', () => {
       'amqp-port, amqps-port, mqtt-port, mqtts-port, stomp-port, stomps-port, http-port, ' +
         'https-port, web-mqtt-port: all are off; at least one listener is needed',
     ]);
+  });
+
+  test('the authorities of the web vouch for no client', () => {
+    for (const asked of ['optional', 'required']) {
+      const flags = new Map([['tls-client-certificate', asked]]);
+      expect(problemsOf({ flags })).toEqual([
+        'tls-client-certificate: needs tls-ca, the authorities that are believed',
+      ]);
+    }
   });
 
   test('a secret may come from a file, and is never shown', () => {
