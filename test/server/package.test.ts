@@ -11,9 +11,22 @@ test('the package has what runs, and nothing of the build', () => {
       join(import.meta.dirname, '../../package.json'),
       join(directory, 'package.json'),
     );
-    const wanted = ['dist/src/main.js', 'dist/protocols/cmq/codes.js', 'docs/CMQ.md', 'README.md'];
+    const wanted = [
+      'dist/src/main.js',
+      'dist/protocols/cmq/codes.js',
+      'docs/CMQ.md',
+      // The README and the documents refer to these.
+      'protocols/cmq/README.md',
+      'README.md',
+    ];
     const others = ['dist/.built', 'dist/src/main.d.ts', 'dist/src/main.js.map', 'dist/bench/x.js'];
-    for (const path of [...wanted, ...others, 'src/main.ts', 'test/a.test.ts']) {
+    for (const path of [
+      ...wanted,
+      ...others,
+      'src/main.ts',
+      'protocols/cmq/form.ts',
+      'test/a.test.ts',
+    ]) {
       fs.mkdirSync(dirname(join(directory, path)), { recursive: true });
       fs.writeFileSync(join(directory, path), '');
     }
