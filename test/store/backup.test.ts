@@ -120,7 +120,7 @@ it('gives way to commits that wait for room', async () => {
   await store.limitFile(1);
   store.put(QUEUE, makeEntry(201, { body: Buffer.alloc(1_000_000) }), true);
   store.commit(false);
-  await expect.poll(() => store.metrics().isFull, { timeout: 20_000 }).toBe(true);
+  await expect.poll(() => store.metrics().isFull).toBe(true);
   await expect(store.backup(target)).rejects.toThrow('the disk of the data directory is full');
   expect(existsSync(target)).toBe(false);
   await store.limitFile(1e9);
