@@ -83,7 +83,7 @@ export function shortStringBytes(text: string): number {
 
 const CUT_MARK = '...';
 
-/** `text` fit for a short string: at most 255 bytes of UTF-8, with dots where it was cut (RabbitMQ). */
+/** `text` fit for a short string: at most 255 bytes of UTF-8, with dots where cut (RabbitMQ). */
 export function fitShortString(text: string): string {
   if (textByteLength(text) <= NAME_BYTES_MAX) return text;
   return `${truncateText(text, NAME_BYTES_MAX - CUT_MARK.length)}${CUT_MARK}`;
