@@ -199,6 +199,18 @@ export function text(hint: string): OptionType<string> {
   };
 }
 
+/** A version of three numbers: clients compare those they know. */
+export const VERSION: OptionType<string> = {
+  hint: 'version',
+  isList: false,
+  parse: (raw) => {
+    const expectation = 'a version such as 4.3.6';
+    const value = toText(raw, expectation);
+    return /^\d+\.\d+\.\d+(?:[-+].+)?$/.test(value) ? value : fail(expectation);
+  },
+  format: (value) => value,
+};
+
 /** A text that may be absent: the empty default stands for "not set". */
 export function optionalText(hint: string): OptionType<string | undefined> {
   return {

@@ -34,6 +34,7 @@ import {
   PORT,
   SWITCH,
   text,
+  VERSION,
 } from './option-types.ts';
 import { VHOSTS_BY_CERTIFICATE, VHOSTS_BY_PORT } from './vhost-map.ts';
 import { PUSH_OPTIONS } from './push-options.ts';
@@ -206,7 +207,7 @@ export const OPTIONS = {
   ),
   'server-version': option(
     'AMQP',
-    text('version'),
+    VERSION,
     '4.3.6',
     '`version` in server-properties: the RabbitMQ version whose behaviour is served.',
   ),

@@ -14,6 +14,7 @@ import {
   PORT,
   SWITCH,
   text,
+  VERSION,
 } from '../../src/server/option-types.ts';
 import { OPTION_KEYS, optionOf } from '../../src/server/options.ts';
 
@@ -36,6 +37,8 @@ const ACCEPTED: readonly [string, OptionType<unknown>, unknown, unknown][] = [
   ['seconds', duration(0, 100_000), '10', 10_000],
   ['milliseconds', duration(0, 100_000), '500ms', 500],
   ['minutes', duration(0, 100_000), '1.5m', 90_000],
+  ['version', VERSION, '4.3.6', '4.3.6'],
+  ['version of a build', VERSION, '3.13.7-rc.1', '3.13.7-rc.1'],
   ['choice', choice('a', 'b'), 'b', 'b'],
   ['switch', SWITCH, 'yes', true],
   ['switch from a file', SWITCH, false, false],
@@ -63,6 +66,8 @@ const REFUSED: readonly [string, OptionType<unknown>, unknown][] = [
   ['more than all', bytesOrShare(1000), '101%'],
   ['a long time', duration(0, 1000), '2s'],
   ['a year', duration(0, 1000), '1y'],
+  ['no version', VERSION, 'latest'],
+  ['half a version', VERSION, '4.3'],
   ['a word', choice('a', 'b'), 'c'],
   ['maybe', SWITCH, 'maybe'],
   ['a host name', CIDR, 'localhost/8'],
