@@ -96,11 +96,11 @@ it('comes about on a store where nothing happens', async () => {
 it('leaves alone what is there', async () => {
   const store = await openFilled(1);
   mkdirSync(target);
-  await expect(store.backup(target)).rejects.toThrow(/EEXIST/);
+  await expect(store.backup(target)).rejects.toThrow(`${target} exists`);
   expect(readdirSync(target)).toEqual([]);
   const file = join(root.path, 'file');
   writeFileSync(file, 'mine');
-  await expect(store.backup(file)).rejects.toThrow(/EEXIST/);
+  await expect(store.backup(file)).rejects.toThrow(`${file} exists`);
   await expect(store.backup(join(root.path, 'none', 'copy'))).rejects.toThrow(/ENOENT/);
 });
 

@@ -79,7 +79,7 @@ function formatReport(directory: string, report: CheckReport): string {
   const lines = [
     `directory    ${directory}`,
     `schema       version ${report.schemaVersion}, written to by ${report.epoch} starts`,
-    `stopped      ${report.wasClean ? 'in order' : 'by a kill or crash; the next start recovers'}`,
+    `stopped      ${report.wasClean ? 'in order' : 'not in order, or a backup; a start recovers'}`,
     `definitions  ${report.definitions}`,
     `journal      ${report.rows} rows, ${report.journalBytes} bytes, ${report.bodies} large bodies`,
     `messages     ${report.liveEntries} live of ${report.entries} stored`,

@@ -138,7 +138,8 @@ class Backup {
       checkRoom(this.#deps.file.path, dirname(this.#directory));
       mkdirSync(this.#directory, { mode: 0o700 });
     } catch (error) {
-      throw explain(error as Error);
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw explain(error as Error);
+      throw new BackupError(`${this.#directory} exists: a backup makes a new directory`);
     }
     try {
       await this.#copyTo(partial);
@@ -146,7 +147,8 @@ class Backup {
       await syncPath(this.#directory);
       await syncPath(dirname(this.#directory));
     } catch (error) {
-      for (const path of [partial, `${partial}-journal`]) rmSync(path, { force: true });
+      const names = [DATA_FILE, `${DATA_FILE}.partial`, `${DATA_FILE}.partial-journal`];
+      for (const name of names) rmSync(join(this.#directory, name), { force: true });
       rmdirSync(this.#directory);
       throw explain(error as Error);
     }
