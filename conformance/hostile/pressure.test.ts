@@ -12,10 +12,10 @@ import { Arena, IS_FULL } from './arena.ts';
 const isExternal = inject('target').url !== undefined;
 const MIB = 1024 * 1024;
 const BODY = Buffer.alloc(64 * 1024, 'b');
-const QUEUED_BYTES = IS_FULL ? 1_000_000_000 : 400_000_000;
-const FLOOD_BYTES = IS_FULL ? 2_000_000_000 : 400_000_000;
-/** Messages of 64 KiB, 390 MB, that come back to a client which does not read. */
-const UNREAD_MESSAGES = 6_000;
+const QUEUED_BYTES = IS_FULL ? 1_000_000_000 : 500_000_000;
+const FLOOD_BYTES = IS_FULL ? 2_000_000_000 : 500_000_000;
+/** Messages of 64 KiB, 490 MB, that come back to a client which does not read. */
+const UNREAD_MESSAGES = 7_500;
 
 async function drained(connection: WireConnection, belowBytes: number): Promise<void> {
   while (connection.unsentBytes > belowBytes) {
