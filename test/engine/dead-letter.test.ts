@@ -89,7 +89,8 @@ test('counts stay longs in every record: clients cast them', async () => {
   const { bytes, start, headerBytes } = e.get('b')!.entry.message;
   const header = bytes.toString('latin1', start, start + headerBytes);
   // The name of the field, its tag and the value: as RabbitMQ writes them.
-  expect([...header.matchAll(/\x05count(.)/g)].map((found) => found[1])).toEqual(['l', 'l']);
+  const rests = header.split('\x05count').slice(1);
+  expect(rests.map((rest) => rest[0])).toEqual(['l', 'l']);
 });
 
 test('CC and BCC route no more once a death has given the message another key', async () => {

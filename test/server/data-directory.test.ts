@@ -2,7 +2,12 @@ import { existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { createDataDirectory, explainOpening, watchRoom } from '../../src/server/data-directory.ts';
+import {
+  createDataDirectory,
+  explainOpening,
+  type RoomListener,
+  watchRoom,
+} from '../../src/server/data-directory.ts';
 import { DataDirBusyError } from '../../src/store/data-dir-lock.ts';
 
 let directory = '';
@@ -52,17 +57,17 @@ test.runIf(existsSync('/proc/self'))('comes back where nothing can be created', 
 test('a start without room on the disk is refused; a server is told', () => {
   const refused: string[] = [];
   const told: boolean[] = [];
-  let server: { storeFull(isFull: boolean): void } | undefined;
+  const servers: RoomListener[] = [];
   const onFull = watchRoom(
     '/data',
-    () => server,
+    () => servers[0],
     ({ message }) => refused.push(message),
   );
   onFull(false);
   expect(refused).toEqual([]);
   onFull(true);
   expect(refused).toEqual(['data-dir: /data: no room on the disk for what a start writes']);
-  server = { storeFull: (isFull) => told.push(isFull) };
+  servers.push({ storeFull: (isFull) => told.push(isFull) });
   onFull(true);
   onFull(false);
   expect(refused).toHaveLength(1);
