@@ -395,6 +395,26 @@ describe('a malformed page of the tree', () => {
     expect(left).toEqual(expect.arrayContaining(range(COUNT, COUNT + 3)));
   });
 
+  it.each([30, COUNT])('costs one row that says it is another (%i)', async (rowId) => {
+    const [row] = await query<{ runs: Buffer }>(`SELECT runs FROM journal WHERE id = ${rowId}`);
+    row!.runs[6]! ^= 1;
+    await query(`UPDATE journal SET runs = x'${row!.runs.toString('hex')}' WHERE id = ${rowId}`);
+    await open();
+    const found = sequencesOf(await readAll(store, QUEUE));
+    expect(found).toEqual(range(1, COUNT).filter((at) => at !== 12 && at !== rowId));
+    expect(harness.damage).toMatchObject([{ rowId }]);
+    await fillMarked(COUNT + 1, COUNT + 3);
+    await store.close();
+    await open();
+    expect(sequencesOf(await readAll(store, QUEUE))).toEqual([
+      ...found,
+      ...range(COUNT + 1, COUNT + 3),
+    ]);
+    await store.close();
+    const { problems } = await checkDataFile(harness.directory);
+    expect(problems.join()).toContain('a row has this id, and it is not its own');
+  });
+
   it('ends the store where it is the newest leaf that takes no rows', async () => {
     const file = readFileSync(harness.dataPath);
     const { keyAt } = findRow(file, COUNT);

@@ -88,6 +88,8 @@ export class JournalWalk<Row extends WalkedRow> {
       for (const row of rows ?? []) this.#visit(row, visit, onDamage);
       if (rows?.length === 0) return;
       if (rows !== undefined && !this.#hasStrays) await this.#find(rows, onDamage);
+      // To the end of the table, where a stray would be met again and again.
+      if (rows !== undefined && rows.length < limit && this.#hasStrays) return;
       if (this.#nextId > from) limit = this.#rowsPerPage;
       else if (limit < STRAYS_MAX) limit = STRAYS_MAX;
       else throw new DataFileError(`the data file is damaged: no order in journal rows at ${from}`);
