@@ -8,20 +8,18 @@
  * more, has settled what it holds (RabbitMQ).
  */
 import type { Consumer } from './consumer.ts';
+import { ConsumerRoster } from './consumer-roster.ts';
 
 interface PriorityGroup {
   readonly priority: number;
-  readonly members: Consumer[];
-  /** Index of the member to ask first. */
-  cursor: number;
+  readonly members: ConsumerRoster;
 }
 
 export class ConsumerSet {
   readonly #isSingleActive: boolean;
   /** Highest priority first; almost always one group. */
   readonly #groups: PriorityGroup[];
-  /** In order of arrival. */
-  readonly #members: Consumer[];
+  readonly #members: ConsumerRoster;
   /** A higher priority takes over from the active one. */
   readonly #isPreemptive: boolean;
   #active: Consumer | undefined;
@@ -30,16 +28,17 @@ export class ConsumerSet {
     this.#isSingleActive = isSingleActive;
     this.#isPreemptive = isPreemptive;
     this.#groups = [];
-    this.#members = [];
+    this.#members = new ConsumerRoster();
     this.#active = undefined;
   }
 
   get count(): number {
-    return this.#members.length;
+    return this.#members.count;
   }
 
-  get members(): readonly Consumer[] {
-    return this.#members;
+  /** A copy, in order of arrival. */
+  toArray(): Consumer[] {
+    return this.#members.toArray();
   }
 
   /** The consumer that gets everything, when the queue has a single active one. */
@@ -54,38 +53,31 @@ export class ConsumerSet {
   }
 
   hasExclusive(): boolean {
-    return this.#members.some((consumer) => consumer.exclusive);
-  }
-
-  has(consumer: Consumer): boolean {
-    return this.#members.includes(consumer);
+    return this.#members.hasExclusive();
   }
 
   add(consumer: Consumer): void {
-    this.#members.push(consumer);
+    this.#members.add(consumer);
     this.#active ??= consumer;
     const index = this.#groups.findIndex((group) => group.priority <= consumer.priority);
     const group = index < 0 ? undefined : this.#groups[index];
     if (group !== undefined && group.priority === consumer.priority) {
-      group.members.push(consumer);
+      group.members.add(consumer);
       return;
     }
-    const fresh = { priority: consumer.priority, members: [consumer], cursor: 0 };
+    const fresh = { priority: consumer.priority, members: new ConsumerRoster() };
+    fresh.members.add(consumer);
     this.#groups.splice(index < 0 ? this.#groups.length : index, 0, fresh);
   }
 
   /** Returns false when it was not here. */
   remove(consumer: Consumer): boolean {
-    const at = this.#members.indexOf(consumer);
-    if (at < 0) return false;
-    this.#members.splice(at, 1);
+    if (!this.#members.remove(consumer)) return false;
     const groupIndex = this.#groups.findIndex((group) => group.priority === consumer.priority);
     const group = this.#groups[groupIndex]!;
-    const memberIndex = group.members.indexOf(consumer);
-    group.members.splice(memberIndex, 1);
-    if (memberIndex < group.cursor) group.cursor -= 1;
-    if (group.members.length === 0) this.#groups.splice(groupIndex, 1);
-    if (this.#active === consumer) this.#active = this.#groups[0]?.members[0];
+    group.members.remove(consumer);
+    if (group.members.count === 0) this.#groups.splice(groupIndex, 1);
+    if (this.#active === consumer) this.#active = this.#groups[0]?.members.first;
     return true;
   }
 
@@ -96,14 +88,8 @@ export class ConsumerSet {
       return active?.hasCredit() === true ? active : undefined;
     }
     for (const group of this.#groups) {
-      const members = group.members;
-      const count = members.length;
-      for (let step = 0; step < count; step += 1) {
-        if (group.cursor >= count) group.cursor = 0;
-        const consumer = members[group.cursor]!;
-        group.cursor += 1;
-        if (consumer.hasCredit()) return consumer;
-      }
+      const consumer = group.members.next();
+      if (consumer !== undefined) return consumer;
     }
     return undefined;
   }
@@ -111,14 +97,14 @@ export class ConsumerSet {
   /** True when any consumer could take a delivery now. */
   hasCredit(): boolean {
     if (this.#isSingleActive) return this.#served()?.hasCredit() ?? false;
-    return this.#members.some((consumer) => consumer.hasCredit());
+    return this.#members.hasCredit();
   }
 
   /** The single active consumer; undefined while one that is to follow waits for what it holds. */
   #served(): Consumer | undefined {
     if (!this.isHandingOver) return this.#active;
     if (this.#active?.holdsDeliveries === true) return undefined;
-    this.#active = this.#groups[0]?.members[0];
+    this.#active = this.#groups[0]?.members.first;
     return this.#active;
   }
 }

@@ -115,7 +115,7 @@ export abstract class Queue implements Destination {
   }
 
   get consumerMembers(): readonly Consumer[] {
-    return this.consumers.members;
+    return this.consumers.toArray();
   }
 
   get hasExclusiveConsumer(): boolean {
@@ -239,7 +239,7 @@ export abstract class Queue implements Destination {
   delete(): void {
     if (this.#isDeleted) return;
     this.#isDeleted = true;
-    for (const consumer of this.consumers.members.slice()) {
+    for (const consumer of this.consumers.toArray()) {
       this.consumers.remove(consumer);
       consumer.cancelled();
     }
