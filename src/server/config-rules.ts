@@ -1,3 +1,4 @@
+import { keyProblem } from '../engine/access/access-key.ts';
 import { type Config, camelCase, type Origin } from './config.ts';
 import type { OptionKey } from './options.ts';
 
@@ -78,6 +79,10 @@ function checkKey(config: Config): readonly string[] {
   }
   if (cmqSecretKey !== undefined && cmqSecretKeyFile !== undefined) {
     problems.push('cmq-secret-key, cmq-secret-key-file: give one of them');
+  }
+  if (cmqSecretId !== undefined && cmqSecretKey !== undefined) {
+    const problem = keyProblem({ id: cmqSecretId, secret: cmqSecretKey });
+    if (problem !== undefined) problems.push(`cmq-secret-id, cmq-secret-key: ${problem}`);
   }
   return problems;
 }

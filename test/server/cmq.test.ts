@@ -176,6 +176,8 @@ test('metrics count calls and messages', async () => {
 test.each<[Record<string, string>, RegExp]>([
   [{ 'cmq-secret-id': 'AKIDx' }, /one is useless without the other/],
   [{ 'cmq-secret-key': 'x' }, /one is useless without the other/],
+  [{ 'cmq-secret-id': 'AKID x', 'cmq-secret-key': 'long enough' }, /a key id has 1 to 64 letters/],
+  [{ 'cmq-secret-id': 'AKIDx', 'cmq-secret-key': 'short' }, /secret of a key has 8 to 256/],
   [
     { 'cmq-secret-id': 'AKIDx', 'cmq-secret-key': 'x', 'cmq-secret-key-file': 'y' },
     /give one of them/,
