@@ -16,7 +16,8 @@ export default defineConfig({
     testTimeout: 300_000,
     hookTimeout: 300_000,
     expect: { poll: { timeout: 60_000 } },
-    maxWorkers: 2,
+    // On two processors: many tests wait for real time to pass.
+    maxWorkers: 3,
     reporters: ['default'],
   },
 });
