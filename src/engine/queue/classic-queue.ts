@@ -171,6 +171,7 @@ export class ClassicQueue extends Queue {
   }
 
   override deliver(): void {
+    this.consumers.forgetGone();
     if (this.isDeleted || this.#isDelivering) return;
     this.#isDelivering = true;
     const nowMs = this.host.nowMs();

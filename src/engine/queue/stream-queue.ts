@@ -119,6 +119,7 @@ export class StreamQueue extends Queue {
   }
 
   override deliver(): void {
+    this.consumers.forgetGone();
     if (this.isDeleted) return;
     let budget = DELIVERIES_PER_TURN;
     let idle = 0;
