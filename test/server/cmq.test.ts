@@ -6,11 +6,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { silentLogger } from '../../src/base/logger.ts';
-import { type Config, defaultConfig } from '../../src/server/config.ts';
+import type { Config } from '../../src/server/config.ts';
 import { loadConfig } from '../../src/server/config-loader.ts';
 import { Server } from '../../src/server/server.ts';
 import { MemoryDisk } from '../../src/store/memory-disk.ts';
 import { MemoryStore } from '../../src/store/memory-store.ts';
+import { serverConfig } from '../support/server-config.ts';
 
 const KEY = { cmqSecretId: 'AKIDtest', cmqSecretKey: 'secretsecret' };
 
@@ -27,19 +28,7 @@ afterEach(async () => {
 });
 
 async function start(options: Partial<Config> = {}, disk = new MemoryDisk()): Promise<Server> {
-  const config: Config = {
-    ...defaultConfig(),
-    dataDir: directory,
-    amqpPort: 'off',
-    mqttPort: 'off',
-    stompPort: 'off',
-    httpPort: 0,
-    host: ['127.0.0.1'],
-    diskFreeLimit: 0,
-    memoryLimit: Number.MAX_SAFE_INTEGER,
-    shutdownTimeout: 500,
-    ...options,
-  };
+  const config = serverConfig(directory, { amqpPort: 'off', httpPort: 0, ...options });
   const store = new MemoryStore({ disk });
   const onFatal = () => undefined;
   const server = await Server.start({ config, logger: silentLogger, store, onFatal });

@@ -7,9 +7,10 @@ import { connect } from 'amqplib';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type Logger, silentLogger } from '../../src/base/logger.ts';
 import { withOfflineBroker } from '../../src/server/commands/offline-broker.ts';
-import { type Config, defaultConfig } from '../../src/server/config.ts';
+import type { Config } from '../../src/server/config.ts';
 import { Server } from '../../src/server/server.ts';
 import { SqliteStore } from '../../src/store/sqlite/sqlite-store.ts';
+import { serverConfig } from '../support/server-config.ts';
 import { typeCommand } from './commands/type-command.ts';
 
 let directory = '';
@@ -37,20 +38,7 @@ async function start(
   options: Partial<Config> = {},
   logger: Logger = silentLogger,
 ): Promise<{ readonly server: Server; readonly config: Config }> {
-  const config: Config = {
-    ...defaultConfig(),
-    dataDir: directory,
-    durability: 'relaxed',
-    amqpPort: 0,
-    mqttPort: 'off',
-    stompPort: 'off',
-    httpPort: 0,
-    host: ['127.0.0.1'],
-    diskFreeLimit: 0,
-    memoryLimit: Number.MAX_SAFE_INTEGER,
-    shutdownTimeout: 500,
-    ...options,
-  };
+  const config = serverConfig(directory, { durability: 'relaxed', httpPort: 0, ...options });
   const store = await SqliteStore.open({ directory: config.dataDir, durability: 'relaxed' });
   const onFatal = (): void => undefined;
   const server = await Server.start({ config, logger, store, onFatal });

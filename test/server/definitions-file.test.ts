@@ -3,12 +3,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type Logger, silentLogger } from '../../src/base/logger.ts';
-import { type Config, defaultConfig } from '../../src/server/config.ts';
 import { readDefinitionsFile } from '../../src/server/definitions-file.ts';
 import { parseRabbitmqConf } from '../../src/server/rabbitmq-conf.ts';
 import { Server } from '../../src/server/server.ts';
 import { MemoryDisk } from '../../src/store/memory-disk.ts';
 import { MemoryStore } from '../../src/store/memory-store.ts';
+import { serverConfig } from '../support/server-config.ts';
 
 let directory = '';
 
@@ -25,19 +25,7 @@ function write(text: string): string {
 }
 
 function start(loadDefinitions: string | undefined, disk = new MemoryDisk(), logger?: Logger) {
-  const config: Config = {
-    ...defaultConfig(),
-    dataDir: directory,
-    amqpPort: 0,
-    mqttPort: 'off',
-    stompPort: 'off',
-    httpPort: 'off',
-    host: ['127.0.0.1'],
-    diskFreeLimit: 0,
-    memoryLimit: Number.MAX_SAFE_INTEGER,
-    shutdownTimeout: 100,
-    loadDefinitions,
-  };
+  const config = serverConfig(directory, { shutdownTimeout: 100, loadDefinitions });
   const store = new MemoryStore({ disk });
   const onFatal = (error: Error) => {
     throw error;

@@ -4,28 +4,17 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { silentLogger } from '../../src/base/logger.ts';
 import { importDefinitions } from '../../src/engine/definitions-import.ts';
-import { defaultConfig } from '../../src/server/config.ts';
 import { METRICS_PROTOCOL } from '../../src/server/listeners.ts';
 import { Server } from '../../src/server/server.ts';
 import { MemoryStore } from '../../src/store/memory-store.ts';
+import { serverConfig } from '../support/server-config.ts';
 
 let directory = '';
 let server: Server;
 
 beforeEach(async () => {
   directory = mkdtempSync(join(tmpdir(), 'tributary-metrics-'));
-  const config = {
-    ...defaultConfig(),
-    dataDir: directory,
-    amqpPort: 0,
-    mqttPort: 'off' as const,
-    stompPort: 'off' as const,
-    httpPort: 'off' as const,
-    metricsPort: 0,
-    diskFreeLimit: 0,
-    memoryLimit: Number.MAX_SAFE_INTEGER,
-    shutdownTimeout: 500,
-  };
+  const config = serverConfig(directory, { host: [], metricsPort: 0 });
   const store = new MemoryStore();
   server = await Server.start({ config, logger: silentLogger, store, onFatal: () => undefined });
 });

@@ -6,9 +6,10 @@ import { type ChannelModel, connect } from 'amqplib';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { WebSocket } from 'ws';
 import { silentLogger } from '../../src/base/logger.ts';
-import { type Config, defaultConfig } from '../../src/server/config.ts';
+import type { Config } from '../../src/server/config.ts';
 import { Server } from '../../src/server/server.ts';
 import { MemoryStore } from '../../src/store/memory-store.ts';
+import { serverConfig } from '../support/server-config.ts';
 
 let directory = '';
 const cleanUps: (() => unknown)[] = [];
@@ -23,19 +24,7 @@ afterEach(async () => {
 });
 
 async function start(options: Partial<Config> = {}, store = new MemoryStore()) {
-  const config: Config = {
-    ...defaultConfig(),
-    dataDir: directory,
-    amqpPort: 0,
-    mqttPort: 'off',
-    stompPort: 'off',
-    httpPort: 'off',
-    host: ['127.0.0.1'],
-    diskFreeLimit: 0,
-    memoryLimit: Number.MAX_SAFE_INTEGER,
-    shutdownTimeout: 500,
-    ...options,
-  };
+  const config = serverConfig(directory, options);
   const failures: Error[] = [];
   const onFatal = (error: Error) => failures.push(error);
   const server = await Server.start({ config, logger: silentLogger, store, onFatal });

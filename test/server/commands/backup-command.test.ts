@@ -4,9 +4,9 @@ import { join, relative } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { type Channel, connect } from 'amqplib';
 import { silentLogger } from '../../../src/base/logger.ts';
-import { type Config, defaultConfig } from '../../../src/server/config.ts';
 import { Server } from '../../../src/server/server.ts';
 import { SqliteStore } from '../../../src/store/sqlite/sqlite-store.ts';
+import { serverConfig } from '../../support/server-config.ts';
 import { typeCommand } from './type-command.ts';
 
 let root = '';
@@ -27,18 +27,7 @@ afterEach(async () => {
 
 async function start(directory: string) {
   const store = await SqliteStore.open({ directory, durability: 'relaxed' });
-  const config: Config = {
-    ...defaultConfig(),
-    dataDir: directory,
-    amqpPort: 0,
-    mqttPort: 'off',
-    stompPort: 'off',
-    httpPort: 'off',
-    host: ['127.0.0.1'],
-    diskFreeLimit: 0,
-    memoryLimit: Number.MAX_SAFE_INTEGER,
-    shutdownTimeout: 500,
-  };
+  const config = serverConfig(directory);
   const server = await Server.start({
     config,
     logger: silentLogger,
