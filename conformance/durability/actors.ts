@@ -4,7 +4,7 @@
  */
 import { CloseError, type WireChannel, WireConnection } from '../support/wire-client.ts';
 import { type Attempt, type Ledger, type Transaction, nameOf } from './ledger.ts';
-import type { Random } from './random.ts';
+import type { Random } from '../support/random.ts';
 
 /** What the actors of one cycle share. */
 export interface Stage {

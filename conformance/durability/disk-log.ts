@@ -7,7 +7,7 @@
  */
 import fs from 'node:fs';
 import path from 'node:path';
-import type { Random } from './random.ts';
+import type { Random } from '../support/random.ts';
 
 const SECTOR_BYTES = 512;
 

@@ -19,7 +19,7 @@ import {
   type Stage,
 } from './actors.ts';
 import { Ledger, type Verdict } from './ledger.ts';
-import { Random } from './random.ts';
+import { Random } from '../support/random.ts';
 import {
   CutBroker,
   KilledServer,

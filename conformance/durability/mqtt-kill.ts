@@ -12,7 +12,7 @@ import type { MqttLink } from './mqtt-link.ts';
 import { Receiver, type ReceiverOptions } from './mqtt-receiver.ts';
 import { Retainer } from './mqtt-retainer.ts';
 import { Sender, type SenderOptions } from './mqtt-sender.ts';
-import { Random } from './random.ts';
+import { Random } from '../support/random.ts';
 import {
   CutBroker,
   KilledServer,

@@ -14,7 +14,7 @@ import {
   readPublish,
 } from './mqtt-link.ts';
 import type { MqttLedger } from './mqtt-ledger.ts';
-import type { Random } from './random.ts';
+import type { Random } from '../support/random.ts';
 
 export interface ReceiverOptions {
   readonly clientId: string;

@@ -4,7 +4,7 @@
  */
 import { MqttLink, PUBACK, PUBLISH, publishPacket, readPublish } from './mqtt-link.ts';
 import type { MqttLedger } from './mqtt-ledger.ts';
-import type { Random } from './random.ts';
+import type { Random } from '../support/random.ts';
 
 const TOPICS = 12;
 /** Retained messages have all come when none comes for so long. */

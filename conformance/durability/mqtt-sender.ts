@@ -13,7 +13,7 @@ import {
   publishPacket,
 } from './mqtt-link.ts';
 import type { MqttLedger } from './mqtt-ledger.ts';
-import type { Random } from './random.ts';
+import type { Random } from '../support/random.ts';
 
 export interface SenderOptions {
   readonly name: string;

@@ -12,7 +12,7 @@ import { WireConnection } from '../support/wire-client.ts';
 import { appendMarker, type CrashMode, type DiskOp, DiskReplay, readDiskLog } from './disk-log.ts';
 import type { DiskShim } from './disk-shim.ts';
 import { checkIntegrity } from './integrity.ts';
-import { Random } from './random.ts';
+import { Random } from '../support/random.ts';
 
 const QUEUE = 'power';
 const PERSISTENT = { deliveryMode: 2 };

@@ -4,7 +4,7 @@
  * HOSTILE_MUTATIONS sets the number.
  */
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
-import { Random } from '../durability/random.ts';
+import { Random } from '../support/random.ts';
 import * as wire from '../support/mqtt-wire.ts';
 import { IS_FULL } from './arena.ts';
 import { MqttArena } from './mqtt-arena.ts';

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import net from 'node:net';
 import { afterAll, afterEach, beforeAll, describe, expect, inject, test } from 'vitest';
 import { WebSocket } from 'ws';
-import { Random } from '../durability/random.ts';
+import { Random } from '../support/random.ts';
 import { DEFAULT_TIMEOUT_MS } from '../support/inbox.ts';
 import * as wire from '../support/mqtt-wire.ts';
 import { GROWTH_MAX_BYTES } from '../support/server-process.ts';

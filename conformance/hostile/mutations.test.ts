@@ -5,6 +5,7 @@
  */
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { FRAME_END } from '../support/amqp-wire.ts';
+import { Random } from '../support/random.ts';
 import { WireConnection } from '../support/wire-client.ts';
 import { Arena, IS_FULL } from './arena.ts';
 import { recordSession } from './recorded-session.ts';
@@ -16,18 +17,7 @@ const WORKERS = 24;
 /** Mutated frames in one connection, as long as it lives. */
 const PER_CONNECTION = 40;
 
-/** mulberry32: small, and the same everywhere. */
-function randomFrom(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
-  };
-}
-
-type Random = (below: number) => number;
+type Below = (bound: number) => number;
 
 /** A frame with its size and end octet made right again. */
 function reframe(type: number, channel: number, payload: Buffer): Buffer {
@@ -43,7 +33,7 @@ function reframe(type: number, channel: number, payload: Buffer): Buffer {
 const EDGES = [0, 1, 0x7f, 0x80, 0xff, 0x41, 0x46, 0x53];
 
 /** Changes some bytes of a copy. */
-function scramble(bytes: Buffer, random: Random): Buffer {
+function scramble(bytes: Buffer, random: Below): Buffer {
   const copy = Buffer.from(bytes);
   if (copy.length === 0) return Buffer.from([random(256)]);
   switch (random(6)) {
@@ -80,7 +70,7 @@ function scramble(bytes: Buffer, random: Random): Buffer {
 }
 
 /** One mutated frame. Three of four keep the framing right, so that the methods are reached. */
-function mutate(frames: readonly Buffer[], random: Random): Buffer {
+function mutate(frames: readonly Buffer[], random: Below): Buffer {
   const frame = frames[random(frames.length)]!;
   const kind = random(8);
   if (kind === 0) return scramble(frame, random);
@@ -105,8 +95,8 @@ describe.skipIf(isExternal)('mutations of recorded traffic', () => {
   test(`${MUTATIONS} mutations, seed ${SEED}`, async () => {
     const frames = await recordSession(arena.server.url);
     expect(frames.length).toBeGreaterThan(40);
-    const next = randomFrom(SEED);
-    const random: Random = (below) => Math.floor(next() * below);
+    const numbers = new Random(SEED);
+    const random: Below = (bound) => numbers.between(0, bound - 1);
     const closes = new Map<string, number>();
     let sent = 0;
     const count = (what: string): void => {

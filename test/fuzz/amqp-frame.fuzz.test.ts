@@ -32,6 +32,7 @@ import { BrokerError } from '../../src/base/errors.ts';
 import type { FieldValue } from '../../src/base/field-value.ts';
 import { FORMAT_AMQP, Message } from '../../src/engine/message.ts';
 import { bodyFrame, frame, hex, methodFrame } from '../protocols/amqp/wire.ts';
+import { randomFrom } from '../support/seeded-random.ts';
 
 /** The same when the test is tried again. */
 const SEED = Number(process.env['FUZZ_SEED'] ?? Date.now() % 2 ** 31);
@@ -42,17 +43,6 @@ const RUN_COUNT_MIN = 1_000;
 const DEADLINE_MS = 5_000;
 const FRAME_MAX = 4_096;
 const MESSAGE_BYTES_MAX = 20_000;
-
-/** Mulberry32: a seed gives the same mutations everywhere. */
-function randomFrom(seed: number): (below: number) => number {
-  let state = seed >>> 0;
-  return (below) => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let t = Math.imul(state ^ (state >>> 15), state | 1);
-    t = (t + Math.imul(t ^ (t >>> 7), t | 61)) ^ t;
-    return Math.floor((((t ^ (t >>> 14)) >>> 0) / 2 ** 32) * below);
-  };
-}
 
 const headers = new Map<string, FieldValue>([
   ['CC', ['one', 'two']],

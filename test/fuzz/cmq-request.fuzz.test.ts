@@ -30,6 +30,7 @@ import { subscriptionHandlers } from '../../protocols/cmq/subscription-actions.t
 import { topicHandlers } from '../../protocols/cmq/topic-actions.ts';
 import { codeOf, PATH, WireHarness } from '../protocols/cmq/wire-harness.ts';
 import { EngineFixture } from '../support/engine-fixture.ts';
+import { randomFrom } from '../support/seeded-random.ts';
 
 const RUN_COUNT = 20_000;
 /** So many on the slowest machine too: fewer would test nothing. */
@@ -37,17 +38,6 @@ const RUN_COUNT_MIN = 2_000;
 /** Stops early on a slow machine. */
 const DEADLINE_MS = Number(process.env['FUZZ_MS'] ?? 5_000);
 const SEED = Number(process.env['FUZZ_SEED'] ?? Math.floor(Math.random() * 2 ** 31));
-
-/** Mulberry32: a seed gives the same mutations everywhere. */
-function randomFrom(seed: number): (below: number) => number {
-  let state = seed >>> 0;
-  return (below) => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let t = Math.imul(state ^ (state >>> 15), state | 1);
-    t = (t + Math.imul(t ^ (t >>> 7), t | 61)) ^ t;
-    return Math.floor((((t ^ (t >>> 14)) >>> 0) / 2 ** 32) * below);
-  };
-}
 
 /** Values that mean something somewhere, and some that mean nothing anywhere. */
 const TEXTS = [

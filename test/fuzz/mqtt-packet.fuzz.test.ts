@@ -43,6 +43,7 @@ import {
   packet,
   userProperty,
 } from '../protocols/mqtt/wire.ts';
+import { randomFrom } from '../support/seeded-random.ts';
 
 /** The same when the test is tried again. */
 const SEED = Number(process.env['FUZZ_SEED'] ?? Date.now() % 1_000_000);
@@ -52,17 +53,6 @@ const RUN_COUNT_MIN = 1_000;
 /** Stops early on a slow machine. */
 const DEADLINE_MS = Number(process.env['FUZZ_MS'] ?? 5_000);
 const PACKET_BYTES_MAX = 4_096;
-
-/** Mulberry32: a seed gives the same mutations everywhere. */
-function randomFrom(seed: number): (below: number) => number {
-  let state = seed >>> 0;
-  return (below) => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let t = Math.imul(state ^ (state >>> 15), state | 1);
-    t = (t + Math.imul(t ^ (t >>> 7), t | 61)) ^ t;
-    return Math.floor((((t ^ (t >>> 14)) >>> 0) / 2 ** 32) * below);
-  };
-}
 
 const OLD = [
   packet(0x30, field('a/b'), Buffer.from('hello')),

@@ -36,3 +36,9 @@ export class SeededRandom implements RandomSource {
     return bytes;
   }
 }
+
+/** Gives whole numbers below a bound: the same from the same seed, everywhere. */
+export function randomFrom(seed: number): (bound: number) => number {
+  const random = new SeededRandom(seed);
+  return (bound) => random.below(bound);
+}
