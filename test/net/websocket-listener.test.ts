@@ -157,7 +157,7 @@ describe('WebSocketListener', () => {
     const large = await connect(url);
     large.send(Buffer.alloc(1_001));
     expect(await closeCode(large)).toBe(1009);
-    expect(log.length).toBe(2);
+    await expect.poll(() => log.length).toBe(2);
   });
 
   it('refuses a message of too many fragments', async () => {
