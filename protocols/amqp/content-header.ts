@@ -13,6 +13,7 @@ import { readTextLossy, readU16, readU32, readU64 } from '../../src/base/byte-re
 import { ByteWriter } from '../../src/base/byte-writer.ts';
 import { BrokerError } from '../../src/base/errors.ts';
 import type { FieldTable } from '../../src/base/field-value.ts';
+import { LIFETIME_MS_MAX } from '../../src/base/limits.ts';
 import { typeName } from '../../src/engine/field-text.ts';
 import type { CommonProperties } from '../../src/engine/ports.ts';
 import { decodeTable, decodeValue, TableCursor, validateTable, writeTable } from './field-table.ts';
@@ -133,9 +134,6 @@ export function propertyText(bytes: Buffer, start: number, at: number, end: numb
   return at === end ? '' : readTextLossy(bytes, start + at + 1, start + end);
 }
 
-/** Ms. Largest per-message TTL: ten years, as RabbitMQ and as of `x-message-ttl`. */
-const EXPIRATION_MS_MAX = 315_360_000_000;
-
 /** Optional sign and digits, all that an expiration may be. */
 const INTEGER = /^[+-]?\d+/;
 
@@ -173,7 +171,7 @@ export function parseExpiration(text: string): number {
   const value = Number(integer);
   // In full, as the peer wrote it: a double would round it.
   const exact = BigInt(integer);
-  if (value > EXPIRATION_MS_MAX) throw invalidExpiration(text, `{value_too_large,${exact}}`);
+  if (value > LIFETIME_MS_MAX) throw invalidExpiration(text, `{value_too_large,${exact}}`);
   if (value < 0) throw invalidExpiration(text, `{value_negative,${exact}}`);
   return Math.abs(value);
 }

@@ -104,6 +104,9 @@ export const COMMIT_BACKLOG_BYTES_LOW = 8 * 1024 * 1024;
  */
 export const DELAY_MS_MAX = 100 * 366 * 86_400_000;
 
+/** Ms. Longest TTL of a message, and expiry of a queue: ten years, as in RabbitMQ. */
+export const LIFETIME_MS_MAX = 315_360_000_000;
+
 /** Delayed messages kept in memory per exchange; beyond it only their due times are. */
 export const DELAYED_RESIDENT_ENTRIES = 16_384;
 

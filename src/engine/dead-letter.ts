@@ -55,6 +55,12 @@ export function isRekeyed(message: Message, headers: FieldTable | undefined): bo
   return keys[0] !== message.routingKey || keys.length <= carbonCopies(headers).length;
 }
 
+/** The keys a message is routed by again, or was at its death: its own, and those of CC. */
+export function keysOf(message: Message, headers: FieldTable | undefined): readonly string[] {
+  const { routingKey } = message;
+  return isRekeyed(message, headers) ? [routingKey] : [routingKey, ...carbonCopies(headers)];
+}
+
 /** True when routing the dead message to `queue` again would only repeat how it died. */
 export function isCycle(
   deaths: readonly FieldTable[],
@@ -148,10 +154,7 @@ function updatedDeaths(
     ['queue', death.queue],
     ['time', { kind: 'timestamp', value: Math.floor(death.atMs / 1000) }],
     ['exchange', message.exchange],
-    [
-      'routing-keys',
-      [message.routingKey, ...(isRekeyed(message, headers) ? [] : carbonCopies(headers))],
-    ],
+    ['routing-keys', [...keysOf(message, headers)]],
   ]);
   if (expiration !== undefined) fresh.set('original-expiration', expiration);
   return [fresh, ...rows];

@@ -15,6 +15,7 @@ import {
   diedIn,
   isCycle,
   isRekeyed,
+  keysOf,
   recordedDeaths,
 } from './dead-letter.ts';
 import { DELAY_HEADER, delayFrom } from './delay-header.ts';
@@ -219,18 +220,16 @@ export class Publisher {
   /** Publishes a message whose delay has passed: the header says so with a negative delay. */
   publishDelayed(exchange: Exchange, message: Message): void {
     const format = this.host.formats[message.format]!;
-    const delayMs = this.#delayOf(message);
-    const header = format.edit(message, { set: new Map([[DELAY_HEADER, -delayMs]]) });
+    const headers = format.headers(message);
+    const header = format.edit(message, { set: new Map([[DELAY_HEADER, -delayFrom(headers)]]) });
     const due = withHeader(message, header, this.host.nowMs());
-    enqueue(this.#match(exchange, this.#keysOf(message, format.headers(message)), due), due);
+    enqueue(this.#match(exchange, this.#keysOf(message, headers), due), due);
   }
 
   /** The keys a message is routed by when nobody publishes it: its own, those of CC and of BCC. */
-  #keysOf(message: Message, headers: FieldTable | undefined): string[] {
-    const keys = [message.routingKey];
-    if (isRekeyed(message, headers)) return keys;
-    keys.push(...carbonCopies(headers));
-    if (!message.isBlind) return keys;
+  #keysOf(message: Message, headers: FieldTable | undefined): readonly string[] {
+    const keys = keysOf(message, headers);
+    if (!message.isBlind || isRekeyed(message, headers)) return keys;
     const open = this.host.formats[message.format & ~FORMAT_BLIND]!;
     return keys.concat(carbonCopies(open.headers(message), 'BCC'));
   }
@@ -267,14 +266,9 @@ export class Publisher {
     return out as Queue[];
   }
 
-  #delayOf(message: Message): number {
-    const headers = this.host.formats[message.format]!.headers(message);
-    return delayFrom(headers);
-  }
-
   /** Keeps a message that asks for a delay; undefined when it does not. */
   #delay(exchange: Exchange, message: Message): number | undefined {
-    const delayMs = this.#delayOf(message);
+    const delayMs = delayFrom(this.host.formats[message.format]!.headers(message));
     if (delayMs === 0) return undefined;
     const dueAtMs = message.publishedAtMs + delayMs;
     const isDurable = exchange.isDurable && message.isPersistent;

@@ -11,6 +11,7 @@ import { nearestOf } from './nearest.ts';
 import { OptionValueError } from './option-types.ts';
 import { environmentName, OPTION_KEYS, type OptionKey, optionOf } from './options.ts';
 import { type FileSettings, parseRabbitmqConf } from './rabbitmq-conf.ts';
+import { readSecretText } from './secret-text.ts';
 
 /** What a start was given. */
 export interface ConfigInput {
@@ -171,7 +172,7 @@ function withSecretFiles(config: Config): Config {
   const read = (key: string, fileName: string | undefined): string | undefined => {
     if (fileName === undefined) return undefined;
     try {
-      return readFileSync(fileName, 'utf8').replace(/\r?\n$/, '');
+      return readSecretText(fileName);
     } catch (error) {
       problems.push(`${key}: cannot be read: ${(error as Error).message}`);
       return undefined;

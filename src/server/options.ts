@@ -14,6 +14,7 @@ import {
   FRAME_BYTES_MIN,
   HANDSHAKE_MS_MAX,
   HEARTBEAT_SECONDS_DEFAULT,
+  LIFETIME_MS_MAX,
   MESSAGE_BYTES_DEFAULT,
   MESSAGE_BYTES_MAX,
 } from '../base/limits.ts';
@@ -282,7 +283,7 @@ export const OPTIONS = {
   ),
   'mqtt-session-expiry-max': option(
     'MQTT',
-    duration(0, 315_360_000_000),
+    duration(0, LIFETIME_MS_MAX),
     '86400s',
     'Sessions outlive their connection by this at most; 0: as long as the client says.',
   ),

@@ -4,13 +4,11 @@
  */
 import { textByteLength } from '../../base/byte-writer.ts';
 import type { FieldTable, FieldValue } from '../../base/field-value.ts';
-import { NAME_BYTES_MAX } from '../../base/limits.ts';
+import { LIFETIME_MS_MAX, NAME_BYTES_MAX } from '../../base/limits.ts';
 import { typeName } from '../field-text.ts';
 
 export type ArgumentCheck = (value: FieldValue, args: FieldTable) => string | undefined;
 
-/** 10 years, in ms: the longest TTL or expiry. */
-const EXPIRY_MAX_MS = 315_360_000_000;
 const PRIORITY_MAX = 255;
 
 type Integer = number | bigint;
@@ -38,7 +36,7 @@ export function checkPositive(value: FieldValue): string | undefined {
 export function checkTtl(value: FieldValue): string | undefined {
   const error = checkNonNegative(value);
   if (error !== undefined) return error;
-  return Number(value) > EXPIRY_MAX_MS ? `{value_too_large,${String(value)}}` : undefined;
+  return Number(value) > LIFETIME_MS_MAX ? `{value_too_large,${String(value)}}` : undefined;
 }
 
 /** Idle time of a queue, in ms. */

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readSecretText } from '../secret-text.ts';
 import { type CommandContext, CommandError } from './command.ts';
 
 /**
@@ -9,13 +9,8 @@ export function readSecretFile(context: CommandContext, option: string): string 
   const fileName = context.option(option)?.[0];
   if (fileName === undefined) return undefined;
   try {
-    return withoutLineEnd(readFileSync(fileName, 'utf8'));
+    return readSecretText(fileName);
   } catch (error) {
     throw new CommandError(`--${option}: cannot be read: ${(error as Error).message}`);
   }
-}
-
-/** What an editor or `echo` puts behind a secret is none of it. */
-export function withoutLineEnd(text: string): string {
-  return text.replace(/\r?\n$/, '');
 }

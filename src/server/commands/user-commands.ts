@@ -3,6 +3,7 @@ import { Permission, type PermissionPatterns } from '../../engine/access/permiss
 import type { Broker } from '../../engine/broker.ts';
 import { BrokerError } from '../../base/errors.ts';
 import type { Config } from '../config.ts';
+import { withoutLineEnd } from '../secret-text.ts';
 import {
   type BrokerCommand,
   CommandError,
@@ -12,7 +13,7 @@ import {
   valueOf,
 } from './command.ts';
 import { checkName, requireUser, requireVHost, vhostOf } from './order-names.ts';
-import { readSecretFile, withoutLineEnd } from './secret-file.ts';
+import { readSecretFile } from './secret-file.ts';
 
 /** Makes a user, with permissions in one vhost when asked to. */
 export const ADD_USER: BrokerCommand = {
